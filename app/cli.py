@@ -1,0 +1,464 @@
+"""The command `twingraph`. Errors go to stderr with exit code 1; usage errors end with 2."""
+
+import asyncio
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from app.errors import MappingError, StackError, TwingraphError
+from app.logs import configure
+from app.settings import ROOT, Settings
+
+app = typer.Typer(name="twingraph", help="Digital twins on Neo4j.", no_args_is_help=True, pretty_exceptions_enable=False)
+stack_app = typer.Typer(help="The local Neo4j and MQTT broker.", no_args_is_help=True)
+models_app = typer.Typer(help="DTDL models.", no_args_is_help=True)
+predict_app = typer.Typer(help="Prognosis of failures.", no_args_is_help=True)
+app.add_typer(stack_app, name="stack")
+app.add_typer(models_app, name="models")
+app.add_typer(predict_app, name="predict")
+out, err = Console(), Console(stderr=True)
+Paths = Annotated[list[Path], typer.Argument(help="files and folders")]
+
+
+def main() -> None:
+    try:
+        app()
+    except TwingraphError as error:
+        err.print("[red bold]error[/] ", end="")
+        err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+# The demo and its parts -----------------------------------------------------------------------------------------------
+
+
+@app.command()
+def demo(
+    speed: Annotated[float, typer.Option(help="simulated seconds per second", min=0.01, max=10_000)] = 1.0,
+    farms: Annotated[int, typer.Option(help="wind farms; the last speaks OPC UA", min=1, max=99)] = 12,
+    turbines: Annotated[int, typer.Option(help="turbines a farm", min=1, max=500)] = 42,
+    seed: Annotated[int, typer.Option(help="seed of the fleet")] = 1,
+) -> None:
+    """Starts Neo4j, the broker, the fleet, ingestion, the server and the predictor; Ctrl-C stops all."""
+    from app.demo import run_demo
+
+    sys.exit(run_demo(Settings.read(), speed, farms, turbines, seed, err))
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
+    port: Annotated[int | None, typer.Option(help="port to listen on")] = None,
+) -> None:
+    """The server: GraphQL, REST, explorer, metrics."""
+    import uvicorn
+
+    from app.main import make_app
+
+    settings = Settings.read(host=host, server_port=port)
+    configure(settings.log_level)
+    uvicorn.run(
+        make_app(settings),
+        host=settings.host,
+        port=settings.server_port,
+        log_level=settings.log_level.lower(),
+        access_log=False,
+        timeout_graceful_shutdown=5,
+    )
+
+
+@app.command()
+def ingest(
+    mappings: Annotated[list[Path] | None, typer.Argument(help="mapping files or folders; the demo's")] = None,
+    check: Annotated[bool, typer.Option("--check", help="only check the mappings against the loaded models")] = False,
+) -> None:
+    """Runs the sources of the mappings: readings in, committed, acknowledged."""
+    from app.main import ingest as run_ingest
+    from app.main import open_store
+    from app.stack.supervise import say_ready
+    from app.twins.registry import Registry
+    from ingest.mapping import check_against
+    from ingest.sources import MAPPINGS, read_mappings
+
+    settings = Settings.read()
+    configure(settings.log_level)
+    found = read_mappings(mappings or [MAPPINGS])
+    if not found:
+        raise MappingError("no mapping found", where=", ".join(map(str, mappings or [MAPPINGS])))
+    if check:
+        with open_store(settings) as store:
+            catalog = Registry(store).catalog
+        for mapping in found:
+            check_against(mapping, catalog)
+        out.print(f"{len(found)} mappings are sound")
+        return
+
+    async def run() -> None:
+        running = asyncio.create_task(run_ingest(settings, found))
+        _cancel_on_signals(running)
+        await asyncio.sleep(1.0)
+        if not running.done():
+            say_ready()
+        await running
+
+    _run_async(run)
+
+
+@app.command()
+def fleet(
+    speed: Annotated[float, typer.Option(min=0.01, max=10_000)] = 1.0,
+    farms: Annotated[int, typer.Option(min=1, max=99)] = 12,
+    turbines: Annotated[int, typer.Option(min=1, max=500)] = 42,
+    seed: int = 1,
+) -> None:
+    """The simulated fleet: publishes over MQTT and OPC UA and obeys commands."""
+    from app.main import with_secrets
+    from app.simulate.fleet import Fleet
+    from app.simulate.layout import Layout
+    from app.simulate.runner import Run
+    from app.simulate.runner import run as run_fleet
+    from app.stack.supervise import say_ready
+    from ingest.mqtt import connect
+
+    settings = with_secrets(Settings.read())
+    configure(settings.log_level)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    layout = Layout(farms, turbines)
+    held = Fleet.restore(settings.home / "fleet.pickle", layout, seed) or Fleet(layout, seed, time.time())
+    url = f"opc.tcp://{settings.host}:{settings.opcua_port}/fleet"
+
+    async def run() -> None:
+        plan = Run(speed, url, settings.home, say_ready)
+        running = asyncio.create_task(run_fleet(held, plan, settings, connect))
+        _cancel_on_signals(running)
+        await running
+
+    _run_async(run)
+
+
+@app.command()
+def doors(as_json: Annotated[bool, typer.Option("--json", help="for scripts")] = False) -> None:
+    """Every door of the running stack."""
+    from app.stack.doors import running
+
+    _, found = running(Settings.read().home)
+    if as_json:
+        print(json.dumps(found))  # noqa: T201
+    else:
+        print_doors(found, out)
+
+
+def print_doors(found: dict[str, Any], console: Console) -> None:
+    rows = {
+        "graphql": lambda d: ("GraphQL explorer", d["explorer"]),
+        "neo4j": lambda d: ("Neo4j Browser", f"{d['browser']}  user {d['user']}  password {d['password']}"),
+        "mqtt": lambda d: ("MQTT", f"{d['host']}:{d['port']}  user {d['user']}  password {d['password']}"),
+        "opcua": lambda d: ("OPC UA", "  ".join(d["urls"])),
+        "metrics": lambda d: ("Metrics", d["url"]),
+        "api": lambda d: ("API docs", d["url"]),
+    }
+    for name, show in rows.items():
+        if name in found:
+            title, text = show(found[name])
+            console.print(f"[bold]{title:17}[/] {text}", soft_wrap=True, highlight=False)
+
+
+# Stack ----------------------------------------------------------------------------------------------------------------
+
+
+@stack_app.command("start")
+def stack_start() -> None:
+    """Starts Neo4j and the MQTT broker in the background."""
+    from app.stack.doors import running
+
+    settings = Settings.read()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    log = settings.home / "stack.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", "stack", "run"], stdout=output, stderr=output, start_new_session=True
+        )
+    while process.poll() is None:
+        try:
+            pid, found = running(settings.home)
+        except StackError:
+            time.sleep(0.2)
+            continue
+        if pid == process.pid:
+            print_doors(found, out)
+            return
+        time.sleep(0.2)
+    raise StackError(f"the stack did not start\n{log.read_text()[-1500:]}", where=str(log))
+
+
+@stack_app.command("run")
+def stack_run() -> None:
+    """Runs Neo4j and the MQTT broker in the foreground; Ctrl-C stops them."""
+    from app.stack.supervise import BROKER, NEO4J, Supervisor
+
+    supervisor = Supervisor(Settings.read(), (NEO4J, BROKER), err)
+    supervisor.stop_on_signals()
+    supervisor.up()
+    try:
+        code = supervisor.watch()
+    finally:
+        supervisor.down()
+    sys.exit(code)
+
+
+@stack_app.command("stop")
+def stack_stop() -> None:
+    """Stops the running stack in order."""
+    from app.stack.doors import running
+
+    home = Settings.read().home
+    pid, _ = running(home)
+    os.kill(pid, signal.SIGTERM)
+    with err.status("stopping …"):
+        while True:
+            try:
+                running(home)
+            except StackError:
+                break
+            time.sleep(0.2)
+        while _is_alive(pid):
+            time.sleep(0.2)
+
+
+@stack_app.command("status")
+def stack_status() -> None:
+    """Says what runs; exit code 1 when nothing does."""
+    from app.stack.doors import running
+
+    pid, found = running(Settings.read().home)
+    out.print(f"running, process {pid}: {', '.join(found)}")
+
+
+# Models ---------------------------------------------------------------------------------------------------------------
+
+
+@models_app.command("check")
+def models_check(
+    paths: Paths, as_json: Annotated[bool, typer.Option("--json", help="problems as JSON")] = False
+) -> None:
+    """Compiles DTDL and prints every problem; exit code 1 when there are some."""
+    from dataclasses import asdict
+
+    from app.dtdl import compile_models
+    from app.errors import ModelError
+    from app.twins.registry import read_models
+
+    try:
+        catalog = compile_models(read_models(paths))
+    except ModelError as error:
+        if as_json:
+            print(json.dumps([asdict(problem) for problem in error.problems]))  # noqa: T201
+            sys.exit(1)
+        raise
+    print(json.dumps([])) if as_json else out.print(f"{len(catalog.interfaces)} interfaces, no problem")  # noqa: T201
+
+
+@models_app.command("load")
+def models_load(
+    paths: Paths, plan: Annotated[bool, typer.Option("--plan", help="print what Neo4j would hold; change nothing")] = False
+) -> None:
+    """Compiles DTDL and applies it to Neo4j: labels, constraints, indexes, the ontology."""
+    from app.dtdl import compile_models, lower
+    from app.main import open_store
+    from app.twins.registry import Registry, read_models
+
+    documents = read_models(paths)
+    if plan:
+        out.print(str(lower(compile_models(documents))), markup=False, highlight=False)
+        return
+    with open_store(Settings.read()) as store:
+        registry = Registry(store)
+        before = len(registry.catalog.interfaces)
+        with err.status("applying …"):
+            registry.load(documents)
+        out.print(f"{len(registry.catalog.interfaces)} models loaded, {len(registry.catalog.interfaces) - before} new")
+
+
+@models_app.command("list")
+def models_list() -> None:
+    """The models in the graph."""
+    from app.main import open_store
+    from app.twins.registry import Registry
+
+    with open_store(Settings.read()) as store:
+        catalog = Registry(store).catalog
+        table = Table("label", "DTMI", "extends")
+        for dtmi, label in sorted(catalog.labels.items(), key=lambda row: row[1]):
+            table.add_row(label, dtmi, ", ".join(catalog.interfaces[dtmi].extends))
+        out.print(table)
+
+
+# Data -----------------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def replay(
+    path: Annotated[Path, typer.Argument(help="Parquet or CSV")],
+    mapping: Annotated[Path, typer.Option(help="mapping file")] = ROOT / "ingest/mappings/files/la-haute-borne.yaml",
+) -> None:
+    """Writes a table of measurements into the graph's history."""
+    from app.main import open_store
+    from app.twins.registry import Registry
+    from ingest.mapping import read_mapping
+    from ingest.replay import replay as run_replay
+
+    found = read_mapping(mapping)
+    started = time.monotonic()
+    with open_store(Settings.read()) as store, _progress("rows") as tell:
+        done = run_replay(store, Registry(store).catalog, found, path, tell)
+    seconds = time.monotonic() - started
+    out.print(
+        f"{done.rows} rows, {done.values} values of {done.twins} twins in {seconds:.1f} s "
+        f"({done.values / seconds:,.0f} values/s), {done.duplicates} were there already"
+    )
+
+
+@app.command()
+def report(name: Annotated[str | None, typer.Argument(help="one of cypher/report; all names when absent")] = None) -> None:
+    """Runs a Cypher report and prints it."""
+    from app.main import open_store
+    from app.report import run_report
+
+    names = sorted(path.stem for path in (ROOT / "cypher" / "report").glob("*.cypher"))
+    if name is None:
+        out.print("\n".join(names))
+        return
+    if name not in names:
+        raise TwingraphError(f"no report {name!r}", hint=f"one of {', '.join(names)}", code="NOT_FOUND")
+    with open_store(Settings.read()) as store:
+        columns, rows = run_report(store, name)
+    table = Table(*columns)
+    for row in rows:
+        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row))
+    out.print(table)
+
+
+# Prediction -----------------------------------------------------------------------------------------------------------
+
+
+@predict_app.command("train")
+def predict_train(
+    days: Annotated[int, typer.Option(help="length of the simulated history", min=30, max=1000)] = 90,
+    farms: Annotated[int, typer.Option(min=1, max=50)] = 6,
+) -> None:
+    """Trains on an accelerated simulated history; the model goes to the state folder."""
+    from app.predict.train import train
+
+    settings = Settings.read()
+    with _progress("%") as tell:
+        made = train(days, farms, progress=lambda share, what: tell(round(share * 100), 100))
+    made.save(settings.home / "predictor")
+    out.print(f"trained {made.version}")
+
+
+@predict_app.command("score")
+def predict_score() -> None:
+    """Scores the whole fleet once and writes the prognoses back."""
+    from app.main import open_store
+    from app.predict.hazard import Hazard
+    from app.predict.runner import score_once
+    from app.predict.windows import Windows
+    from app.twins.registry import Registry
+
+    settings = Settings.read()
+    hazard = Hazard.read(settings.home / "predictor")
+    with open_store(settings) as store:
+        scored = score_once(Registry(store), hazard, Windows())
+    out.print(f"{scored.twins} twins scored in {scored.seconds:.1f} s, the weakest at {scored.weakest:.3f}")
+
+
+@predict_app.command("run")
+def predict_run() -> None:
+    """Scores the fleet again and again."""
+    from app.main import open_store
+    from app.predict.hazard import Hazard
+    from app.predict.runner import run
+    from app.stack.supervise import say_ready
+    from app.twins.registry import Registry
+
+    settings = Settings.read()
+    configure(settings.log_level)
+    hazard = Hazard.read(settings.home / "predictor")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with open_store(settings) as store:
+        registry = Registry(store)
+        say_ready()
+        run(registry, hazard, settings.score_seconds)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(
+    context: typer.Context, name: Annotated[str, typer.Argument(help="replay, mqtt, visible, memory, graphql, all")] = "all"
+) -> None:
+    """Takes the figures of the README on this machine; needs a checkout."""
+    script = ROOT / "bench" / f"{name}.py"
+    if not script.exists():
+        names = sorted(path.stem for path in (ROOT / "bench").glob("*.py"))
+        raise TwingraphError(f"no bench {name!r}", hint=f"one of {', '.join(names)}", code="NOT_FOUND")
+    sys.argv = [str(script), *context.args]
+    sys.path.insert(0, str(ROOT))
+    runpy.run_path(str(script), run_name="__main__")
+
+
+@contextmanager
+def _progress(unit: str) -> Iterator[Callable[[int, int], None]]:
+    columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeElapsedColumn())
+    with Progress(*columns, console=err) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _run_async(run: Callable[[], Any]) -> None:
+    try:
+        import uvloop
+    except ImportError:
+        runner: Any = asyncio.run
+    else:
+        runner = uvloop.run
+    try:
+        runner(run())
+    except asyncio.CancelledError:
+        return
+    except ExceptionGroup as group:
+        known = group.split(TwingraphError)[0]
+        if known is None:
+            raise
+        raise known.exceptions[0] from group
+
+
+def _cancel_on_signals(task: "asyncio.Task[None]") -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, task.cancel)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Check → record → send → wait."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from app import metrics
+from app.commands.outlet import Answer, Delivery, Outlet
+from app.dtdl import Catalog
+from app.dtdl.values import check_shape
+from app.errors import CommandError, NotFound, TwinError
+from app.graph.statements import statement
+from app.graph.store import Store
+from app.twins.write import model_of
+
+POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRecord:
+    """`status`: PENDING, SUCCEEDED, REFUSED, FAILED or TIMED_OUT."""
+
+    id: str
+    dt_id: str
+    command: str
+    status: str
+    request: Any
+    response: Any
+    reason: str | None
+    at: str
+    answered_at: str | None
+
+
+async def issue(
+    store: Store, catalog: Catalog, outlets: Sequence[Outlet], dt_id: str, command: str, request: Any, timeout: float
+) -> CommandRecord:
+    """The command's record once the device has answered or `timeout` seconds have passed.
+
+    Raises: NotFound; CommandError when the model refuses it or nothing delivers to the twin."""
+    await asyncio.to_thread(_check, store, catalog, dt_id, command, request)
+    outlet = next((outlet for outlet in outlets if outlet.serves(dt_id)), None)
+    if outlet is None:
+        raise CommandError("no source delivers commands to this twin", where=dt_id, hint="add it to commands: of a mapping")
+    identifier = uuid.uuid4().hex
+    properties = {"command": command, "request": orjson.dumps(request).decode(), "timeout": timeout}
+    await asyncio.to_thread(store.run, statement("command/issue"), dtId=dt_id, id=identifier, properties=properties)
+    await _deliver(store, outlet, Delivery(identifier, dt_id, command, request, timeout))
+    record = await _wait(store, identifier, timeout)
+    metrics.COMMANDS.labels(record.status).inc()
+    return record
+
+
+def look(store: Store, identifier: str) -> CommandRecord:
+    """Raises: NotFound."""
+    rows = store.read(statement("command/look"), {"id": identifier})
+    if not rows:
+        raise NotFound(f"no command {identifier!r}")
+    id_, dt_id, command, status, request, response, reason, at, answered = rows[0]
+    decoded = [None if text is None else orjson.loads(text) for text in (request, response)]
+    return CommandRecord(
+        id_, dt_id, command, status, *decoded, reason, at.iso_format(), answered.iso_format() if answered else None
+    )
+
+
+def _check(store: Store, catalog: Catalog, dt_id: str, command: str, request: Any) -> None:
+    model = model_of(store, catalog, dt_id)
+    known = catalog.commands(model)
+    if command not in known:
+        names = ", ".join(known) or "none"
+        what, hint = f"no command {command!r}", f"{catalog.labels[model]} has {names}"
+        raise CommandError(what, where=dt_id, hint=hint, code="COMMAND_UNKNOWN")
+    payload = known[command].request
+    if payload is None:
+        if request is not None:
+            raise CommandError(f"{command} takes no request", where=dt_id, code="COMMAND_REFUSED")
+        return
+    try:
+        check_shape(payload.name, payload.schema, request)
+    except TwinError as error:
+        raise CommandError(error.what, where=f"{dt_id}.{command}.{error.where}", code="COMMAND_REFUSED") from error
+
+
+async def _deliver(store: Store, outlet: Outlet, delivery: Delivery) -> None:
+    try:
+        answer = await outlet.send(delivery)
+    except CommandError as error:
+        answer = Answer("FAILED", reason=str(error))
+    if answer is not None:
+        response = None if answer.response is None else orjson.dumps(answer.response).decode()
+        row = {"id": delivery.id, "status": answer.status, "response": response, "reason": answer.reason}
+        await asyncio.to_thread(store.run, statement("command/answer"), rows=[row])
+
+
+async def _wait(store: Store, identifier: str, timeout: float) -> CommandRecord:
+    deadline = time.monotonic() + timeout
+    while True:
+        record = await asyncio.to_thread(look, store, identifier)
+        if record.status != "PENDING":
+            return record
+        if time.monotonic() >= deadline:
+            row = {"id": identifier, "status": "TIMED_OUT", "response": None, "reason": f"no answer within {timeout} s"}
+            await asyncio.to_thread(store.run, statement("command/answer"), rows=[row])
+            return await asyncio.to_thread(look, store, identifier)
+        await asyncio.sleep(POLL_SECONDS)

@@ -1,0 +1,93 @@
+"""`make demo`: the whole stack on one machine, the fleet's twins and first day in the graph, a trained predictor."""
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from app.cli import print_doors
+from app.main import open_store
+from app.predict.train import train
+from app.settings import Settings
+from app.simulate.fleet import Fleet
+from app.simulate.history import STEP, as_series, run
+from app.simulate.layout import Layout
+from app.stack import jars
+from app.stack.doors import running
+from app.stack.supervise import BROKER, NEO4J, Supervisor, python_part
+from app.twins.registry import Registry, read_models
+from app.twins.write import Batch, append, ensure
+
+DAY = 86400.0
+LONGEST_LEAD = 365 * DAY
+STEPS_AT_ONCE = 12
+TWINS_PER_COMMIT = 500
+
+
+def run_demo(settings: Settings, speed: float, farms: int, turbines: int, seed: int, console: Console) -> int:
+    """Exit code: 0 after Ctrl-C, 1 when a child died. Raises: StackError when the stack cannot start."""
+    layout = Layout(farms, turbines)
+    size = ["--speed", str(speed), "--farms", str(farms), "--turbines", str(turbines), "--seed", str(seed)]
+    parts = (
+        NEO4J,
+        BROKER,
+        python_part("fleet", ["fleet", *size], opened=("opcua",) if farms > 1 else (), seconds=120),
+        python_part("server", ["serve"], "server_port", ("graphql", "metrics", "api"), "/health/ready", 120),
+        python_part("ingest", ["ingest"]),
+        python_part("predictor", ["predict", "run"]),
+    )
+    for name in ("neo4j", "artemis", "explorer"):
+        jars.fetch(name, settings.cache, console)
+    supervisor = Supervisor(settings, parts, console)
+    supervisor.stop_on_signals()
+    supervisor.between["neo4j"] = lambda: _prepare(settings, layout, seed, speed, console)
+    supervisor.between["broker"] = lambda: _train_once(settings, console)
+    supervisor.up()
+    try:
+        _, found = running(settings.home)
+        console.print()
+        print_doors(found, console)
+        console.print(f"\n{layout.count} turbines in {farms} farms; Ctrl-C stops all, the next start finds its data.")
+        return supervisor.watch()
+    finally:
+        supervisor.down()
+
+
+def _prepare(settings: Settings, layout: Layout, seed: int, speed: float, console: Console) -> None:
+    """Models, twins and, at the first start, one day of history."""
+    with open_store(settings) as store:
+        registry = Registry(store)
+        registry.load(read_models([settings.models]))
+        with console.status("twins and relationships …"):
+            ensure(store, registry.catalog, list(layout.twins()), list(layout.relationships()))
+        saved = settings.home / "fleet.pickle"
+        if Fleet.restore(saved, layout, seed) is not None:
+            return
+        lead = min((speed - 1) * DAY, LONGEST_LEAD) if speed > 1 else 0.0
+        fleet = Fleet(layout, seed, time.time() - lead - DAY)
+        with _bar(console, "first day of history") as progress:
+            task = progress.add_task("", total=DAY / STEP)
+            seen = []
+            for observation in run(fleet, fleet.at + DAY):
+                seen.append(observation)
+                if len(seen) == STEPS_AT_ONCE:
+                    series = as_series(fleet, seen)
+                    for first in range(0, len(series), TWINS_PER_COMMIT):
+                        append(store, Batch(series[first : first + TWINS_PER_COMMIT]))
+                    progress.advance(task, len(seen))
+                    seen = []
+        fleet.save(saved)
+
+
+def _train_once(settings: Settings, console: Console) -> None:
+    folder = settings.home / "predictor"
+    if (folder / "hazard.json").exists():
+        return
+    with _bar(console, "training the predictor") as progress:
+        task = progress.add_task("", total=1.0)
+        made = train(progress=lambda share, what: progress.update(task, completed=share))
+    made.save(folder)
+
+
+def _bar(console: Console, what: str) -> Progress:
+    return Progress(TextColumn(what), BarColumn(), TimeElapsedColumn(), console=console)

@@ -1,0 +1,122 @@
+"""Every interface of one moment: labels, ancestors, effective contents. Immutable; a new model makes a new catalog."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from app.dtdl.check import ancestors, check
+from app.dtdl.model import AnyContent, Command, Component, Interface, Property, Relationship, Telemetry
+from app.dtdl.resolve import resolve
+from app.dtdl.syntax import Document, Problem
+from app.errors import ModelError, NotFound
+
+RESERVED_LABELS = {"Twin", "Component", "Query", "Mutation", "Subscription"}
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """`labels` maps each DTMI to its label; `generation` grows with every change."""
+
+    interfaces: Mapping[str, Interface] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    generation: int = 0
+
+    @cached_property
+    def by_label(self) -> dict[str, str]:
+        return {label: dtmi for dtmi, label in self.labels.items()}
+
+    @cached_property
+    def ancestors(self) -> dict[str, tuple[str, ...]]:
+        return {dtmi: tuple(ancestors(dtmi, self.interfaces)) for dtmi in self.interfaces}
+
+    @cached_property
+    def contents(self) -> dict[str, dict[str, AnyContent]]:
+        """Effective contents by name: own ones first, then the nearest ancestor's."""
+        return {
+            dtmi: {c.name: c for name in reversed((dtmi, *self.ancestors[dtmi])) for c in self.interfaces[name].contents}
+            for dtmi in self.interfaces
+        }
+
+    @cached_property
+    def descendants(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, list[str]] = {dtmi: [] for dtmi in self.interfaces}
+        for dtmi, above in self.ancestors.items():
+            for name in above:
+                found[name].append(dtmi)
+        return {dtmi: tuple(sorted(below)) for dtmi, below in found.items()}
+
+    def interface(self, name: str) -> Interface:
+        """By DTMI or by label. Raises: NotFound."""
+        dtmi = name if name in self.interfaces else self.by_label.get(name, "")
+        if not dtmi:
+            raise NotFound(f"no model {name!r} is loaded", hint="twingraph models list shows those that are")
+        return self.interfaces[dtmi]
+
+    def node_labels(self, dtmi: str) -> tuple[str, ...]:
+        return (self.labels[dtmi], *(self.labels[name] for name in self.ancestors[dtmi]))
+
+    def properties(self, dtmi: str) -> dict[str, Property]:
+        return {n: c for n, c in self.contents[dtmi].items() if isinstance(c, Property)}
+
+    def telemetry(self, dtmi: str) -> dict[str, Telemetry]:
+        return {n: c for n, c in self.contents[dtmi].items() if isinstance(c, Telemetry)}
+
+    def relationships(self, dtmi: str) -> dict[str, Relationship]:
+        return {n: c for n, c in self.contents[dtmi].items() if isinstance(c, Relationship)}
+
+    def commands(self, dtmi: str) -> dict[str, Command]:
+        return {n: c for n, c in self.contents[dtmi].items() if isinstance(c, Command)}
+
+    def components(self, dtmi: str) -> dict[str, Component]:
+        return {n: c for n, c in self.contents[dtmi].items() if isinstance(c, Component)}
+
+    def is_a(self, dtmi: str, base: str) -> bool:
+        return dtmi == base or base in self.ancestors[dtmi]
+
+
+def compile_models(documents: Iterable[Document], base: Catalog | None = None) -> Catalog:
+    """Adds the interfaces of `documents` to those of `base`; labels already given stay.
+
+    Raises: ModelError with every problem; nothing is taken over then."""
+    base = base or Catalog()
+    found, problems = resolve(documents)
+    interfaces = dict(base.interfaces)
+    places: dict[str, str] = {}
+    for interface in found:
+        if interface.dtmi in places:
+            what = f"{interface.dtmi} is defined twice, also at {places[interface.dtmi]}"
+            problems.append(Problem("idUnique", what, interface.place, interface.dtmi))
+        places[interface.dtmi] = interface.place
+        interfaces[interface.dtmi] = interface
+    problems += check(interfaces)
+    if problems:
+        raise ModelError(f"{len(problems)} problem{'s' * (len(problems) > 1)} in the models", problems=tuple(problems))
+    return Catalog(interfaces, give_labels(interfaces, base.labels), base.generation + 1)
+
+
+def give_labels(interfaces: Mapping[str, Interface], given: Mapping[str, str]) -> dict[str, str]:
+    """Label = last segment of the DTMI's path; a clash takes more of the path, then the version. Given labels stay."""
+    labels = {dtmi: label for dtmi, label in given.items() if dtmi in interfaces}
+    taken = {label.lower() for label in labels.values()} | {name.lower() for name in RESERVED_LABELS}
+    waiting = sorted(dtmi for dtmi in interfaces if dtmi not in labels)
+    length = 1
+    while waiting:
+        wanted = {dtmi: _label(dtmi, length) for dtmi in waiting}
+        often = Counter(label.lower() for label in wanted.values())
+        for dtmi, label in wanted.items():
+            if (often[label.lower()] == 1 and label.lower() not in taken) or length > dtmi.count(":") + 1:
+                labels[dtmi] = label
+                taken.add(label.lower())
+        waiting = [dtmi for dtmi in waiting if dtmi not in labels]
+        length += 1
+    return labels
+
+
+def _label(dtmi: str, length: int) -> str:
+    path, _, version = dtmi.removeprefix("dtmi:").partition(";")
+    segments = path.split(":")
+    parts = segments[-length:] if length <= len(segments) else [*segments, f"v{version.replace('.', '_')}"]
+    joined = "_".join(part.strip("_") for part in parts)
+    return re.sub(r"\W", "_", joined)[:1].upper() + re.sub(r"\W", "_", joined)[1:]

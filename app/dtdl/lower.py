@@ -1,0 +1,95 @@
+"""Catalog → what Neo4j must hold for it. A plan can be printed without a database."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.dtdl.catalog import Catalog
+from app.dtdl.model import AnyContent, Command, Component, Interface, Primitive, Property, Relationship, Schema, Telemetry
+
+SYSTEM_CONSTRAINTS = (
+    ("_twin_dtid", "Twin", "dtId"),
+    ("_interface_dtmi", "_Interface", "dtmi"),
+    ("_ddl_name", "_Ddl", "name"),
+    ("_event_id", "_Event", "id"),
+)
+SYSTEM_INDEXES = (("_event_at", "_Event", "at"), ("_event_kind", "_Event", "kind"))
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A constraint (`unique`) or a range index on one property of one label; `name` is stable."""
+
+    name: str
+    label: str
+    key: str
+    unique: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GraphPlan:
+    definitions: tuple[Definition, ...]
+    interfaces: tuple[dict[str, Any], ...]
+
+    def __str__(self) -> str:
+        lines = [f"{'unique' if d.unique else 'index '} (:{d.label} {{{d.key}}})  {d.name}" for d in self.definitions]
+        lines += [f"model   {row['dtmi']} → :{':'.join(row['labels'])}" for row in self.interfaces]
+        return "\n".join(lines)
+
+
+def lower(catalog: Catalog) -> GraphPlan:
+    definitions = [Definition(name, label, key, True) for name, label, key in SYSTEM_CONSTRAINTS]
+    definitions += [Definition(name, label, key, False) for name, label, key in SYSTEM_INDEXES]
+    for dtmi, interface in sorted(catalog.interfaces.items()):
+        label = catalog.labels[dtmi]
+        definitions += [
+            Definition(f"{label}_{c.name}".lower(), label, c.name, False) for c in interface.contents if _is_indexed(c)
+        ]
+    rows = tuple(_row(catalog, interface) for _, interface in sorted(catalog.interfaces.items()))
+    return GraphPlan(tuple(definitions), rows)
+
+
+def _is_indexed(content: AnyContent) -> bool:
+    # Names and serial numbers are looked up; an index on what changes with every message would cost each write.
+    looked_up = content.name.lower().endswith(("name", "number", "code", "tag"))
+    return isinstance(content, Property) and content.schema == Primitive("string") and looked_up
+
+
+def _row(catalog: Catalog, interface: Interface) -> dict[str, Any]:
+    return {
+        "dtmi": interface.dtmi,
+        "labels": catalog.node_labels(interface.dtmi),
+        "properties": {
+            "label": catalog.labels[interface.dtmi],
+            "dtdlVersion": interface.version,
+            "source": interface.source,
+            "place": interface.place,
+            **{f"displayName.{tag}": text for tag, text in interface.display_name.items()},
+            **{f"description.{tag}": text for tag, text in interface.description.items()},
+        },
+        "extends": list(interface.extends),
+        "contents": [_content(content) for content in interface.contents],
+    }
+
+
+def _content(content: AnyContent) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": content.name, "kind": type(content).__name__, "target": None, "properties": {}}
+    match content:
+        case Property() | Telemetry():
+            row["properties"] = {"schema": schema_text(content.schema), "unit": content.unit or None}
+            if isinstance(content, Property):
+                row["properties"]["writable"] = content.writable
+        case Relationship():
+            row["target"] = content.target or None
+            row["properties"] = {"maxMultiplicity": content.max_multiplicity}
+        case Component():
+            row["target"] = content.interface
+        case Command():
+            payloads = {"request": content.request, "response": content.response}
+            row["properties"] = {role: f"{p.name}: {schema_text(p.schema)}" for role, p in payloads.items() if p}
+    row["properties"] |= {f"displayName.{tag}": text for tag, text in content.display_name.items()}
+    row["properties"] |= {f"description.{tag}": text for tag, text in content.description.items()}
+    return row
+
+
+def schema_text(schema: Schema) -> str:
+    return schema.name if isinstance(schema, Primitive) else type(schema).__name__

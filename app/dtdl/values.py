@@ -1,0 +1,209 @@
+"""One row a schema: how a JSON value is checked, what Neo4j stores, what GraphQL shows.
+
+`ROWS[name] = Row(graphql, column, check)`: `graphql` is the scalar's name; `column` the kind of a history column
+('float', 'int', 'bool', 'str'); `check(value)` returns the value Neo4j stores or raises ValueError saying why."""
+
+import base64
+import math
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import isodate
+import orjson
+
+from app.dtdl.model import Array, Enum, Map, Object, Primitive, Schema
+from app.errors import TwinError
+
+Json = Any
+LONGEST_TEXT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    graphql: str
+    column: str
+    check: Callable[[Json], Any]
+
+
+def _boolean(value: Json) -> bool:
+    if type(value) is not bool:
+        raise ValueError("must be true or false")
+    return value
+
+
+def _whole(low: int, high: int) -> Callable[[Json], int]:
+    def check(value: Json) -> int:
+        if type(value) is not int:
+            raise ValueError("must be a whole number")
+        if not low <= value <= high:
+            raise ValueError(f"must be between {low} and {high}")
+        return value
+
+    return check
+
+
+def _number(value: Json) -> float:
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    return float(value)
+
+
+def _text(value: Json) -> str:
+    if type(value) is not str:
+        raise ValueError("must be a string")
+    if len(value) > LONGEST_TEXT:
+        raise ValueError(f"longer than {LONGEST_TEXT} characters")
+    if "\x00" in value or not value.isascii() and re.search(r"[\ud800-\udfff]", value):
+        raise ValueError("holds a NUL or a lone surrogate")
+    return value
+
+
+def _parsed(parse: Callable[[str], Any], what: str) -> Callable[[Json], Any]:
+    def check(value: Json) -> Any:
+        try:
+            return parse(_text(value))
+        except (ValueError, isodate.ISO8601Error, InvalidOperation) as error:
+            raise ValueError(f"must be {what}") from error
+
+    return check
+
+
+def parse_instant(text: str) -> datetime:
+    """RFC 3339 with its offset; a text without one is UTC."""
+    parsed = datetime.fromisoformat(text)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def _geojson(value: Json) -> str:
+    if not isinstance(value, dict) or "type" not in value or "coordinates" not in value:
+        raise ValueError("must be a GeoJSON geometry with type and coordinates")
+    return orjson.dumps(value).decode()
+
+
+def _json(value: Json) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _duration(text: str) -> Any:
+    from neo4j.time import Duration
+
+    parsed = isodate.parse_duration(text)
+    years, months = (int(getattr(parsed, part, 0)) for part in ("years", "months"))
+    delta = getattr(parsed, "tdelta", parsed)
+    return Duration(years=years, months=months, days=delta.days, seconds=delta.seconds, microseconds=delta.microseconds)
+
+
+LONG = 2**63 - 1
+ROWS: dict[str, Row] = {
+    "boolean": Row("Boolean", "bool", _boolean),
+    "byte": Row("Int", "int", _whole(-128, 127)),
+    "short": Row("Int", "int", _whole(-(2**15), 2**15 - 1)),
+    "integer": Row("Int", "int", _whole(-(2**31), 2**31 - 1)),
+    "long": Row("Long", "int", _whole(-LONG - 1, LONG)),
+    "unsignedByte": Row("Int", "int", _whole(0, 255)),
+    "unsignedShort": Row("Int", "int", _whole(0, 65535)),
+    "unsignedInteger": Row("Long", "int", _whole(0, 2**32 - 1)),
+    "unsignedLong": Row("Long", "int", _whole(0, LONG)),
+    "float": Row("Float", "float", _number),
+    "double": Row("Float", "float", _number),
+    "decimal": Row("String", "str", _parsed(lambda text: str(Decimal(text)), "a decimal number in a string")),
+    "scaledDecimal": Row("JSON", "str", _json),
+    "string": Row("String", "str", _text),
+    "uuid": Row("String", "str", _parsed(lambda text: str(uuid.UUID(text)), "a UUID")),
+    "bytes": Row("String", "str", _parsed(lambda text: base64.b64decode(text, validate=True) and text, "Base64")),
+    "date": Row("Date", "str", _parsed(date.fromisoformat, "an ISO 8601 date")),
+    "dateTime": Row("DateTime", "str", _parsed(parse_instant, "an RFC 3339 date-time")),
+    "time": Row("Time", "str", _parsed(time.fromisoformat, "an ISO 8601 time")),
+    "duration": Row("Duration", "str", _parsed(_duration, "an ISO 8601 duration")),
+    "vector": Row("JSON", "str", _json),
+    "geopoint": Row("JSON", "str", _json),
+    **{name: Row("JSON", "str", _geojson) for name in ("point", "lineString", "polygon")},
+    **{name: Row("JSON", "str", _geojson) for name in ("multiPoint", "multiLineString", "multiPolygon")},
+}
+
+
+def flatten(name: str, schema: Schema, value: Json) -> dict[str, Any]:
+    """Neo4j properties for one DTDL value: primitives as they are, object fields as `name.field`, arrays of
+    primitives as lists, the rest as JSON text. Raises: TwinError naming the path."""
+    match schema:
+        case Object():
+            return _flatten_object(name, schema, value)
+        case Array(element=Primitive() | Enum() as element):
+            if not isinstance(value, list):
+                raise TwinError("must be a list", where=name)
+            return {name: [_checked(f"{name}[{i}]", element, item) for i, item in enumerate(value)]}
+        case Array() | Map():
+            check_shape(name, schema, value)
+            return {name: orjson.dumps(value).decode()}
+        case _:
+            return {name: _checked(name, schema, value)}
+
+
+def _flatten_object(name: str, schema: Object, value: Json) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TwinError("must be an object", where=name)
+    known = {field.name: field.schema for field in schema.fields}
+    for key in value:
+        if key not in known:
+            raise TwinError(f"unknown field {key!r}", where=name, hint=f"fields are {', '.join(known)}")
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat |= flatten(f"{name}.{key}", known[key], item)
+    return flat
+
+
+def check_shape(name: str, schema: Schema, value: Json) -> None:
+    """Raises TwinError with the path of the first part of `value` that is not of `schema`."""
+    match schema:
+        case Object():
+            _flatten_object(name, schema, value)
+        case Array(element=element):
+            if not isinstance(value, list):
+                raise TwinError("must be a list", where=name)
+            for index, item in enumerate(value):
+                check_shape(f"{name}[{index}]", element, item)
+        case Map(value=inner):
+            if not isinstance(value, dict):
+                raise TwinError("must be an object", where=name)
+            for key, item in value.items():
+                check_shape(f"{name}.{key}", inner, item)
+        case _:
+            _checked(name, schema, value)
+
+
+def _checked(name: str, schema: Schema, value: Json) -> Any:
+    try:
+        if isinstance(schema, Enum):
+            return _enum(schema, value)
+        return ROWS[schema.name].check(value)  # type: ignore[union-attr]
+    except ValueError as error:
+        raise TwinError(f"{value!r:.80} {error}", where=name) from error
+
+
+def _enum(schema: Enum, value: Json) -> str | int:
+    allowed = [entry.value for entry in schema.values]
+    if type(value) is bool or value not in allowed:
+        raise ValueError(f"is not one of {', '.join(map(str, allowed))}")
+    return value  # type: ignore[no-any-return]
+
+
+def column_kind(schema: Schema) -> str:
+    """Kind of a history column of this schema; composite values are kept as JSON text."""
+    if isinstance(schema, Enum):
+        return "int" if schema.base == "integer" else "str"
+    return ROWS[schema.name].column if isinstance(schema, Primitive) else "str"
+
+
+def graphql_scalar(schema: Schema) -> str:
+    match schema:
+        case Primitive(name=name):
+            return ROWS[name].graphql
+        case Enum(base=base):
+            return "Int" if base == "integer" else "String"
+        case _:
+            return "JSON"

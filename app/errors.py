@@ -1,0 +1,101 @@
+"""Every error a user can meet. Each says what, where, and the way out.
+
+    TwingraphError
+    ├── SettingError         a setting does not fit
+    ├── StackError           a local service cannot start or has died
+    ├── ModelError           DTDL does not compile (carries its problems)
+    ├── StoreError           the database refuses or is away
+    │   ├── StoreUnavailable     worth another try
+    │   └── StoreTimeout         the read took longer than allowed
+    ├── TwinError            a twin, property or relationship is not as the model says
+    │   ├── NotFound
+    │   └── Conflict             an etag or an identifier is taken
+    ├── MappingError         a mapping names what does not exist
+    ├── MessageError         a message cannot become readings
+    ├── CommandError         a command is refused, unanswered or failed
+    └── PredictionError      not enough history, no trained model
+"""
+
+from typing import Any
+
+
+class TwingraphError(Exception):
+    """`code` is stable and machine-readable; `where` names file, path or twin; `hint` the way out."""
+
+    code = "INTERNAL"
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "", code: str | None = None) -> None:
+        super().__init__(what)
+        self.what, self.where, self.hint = what, where, hint
+        self.code = code or type(self).code
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        return f"{place}{self.what}" + (f" ({self.hint})" if self.hint else "")
+
+    def extensions(self) -> dict[str, Any]:
+        """What GraphQL and REST show beside the message."""
+        shown = {"code": self.code, "where": self.where, "hint": self.hint}
+        return {key: value for key, value in shown.items() if value}
+
+
+class SettingError(TwingraphError):
+    code = "SETTING_INVALID"
+
+
+class StackError(TwingraphError):
+    code = "STACK_FAILED"
+
+
+class ModelError(TwingraphError):
+    code = "MODEL_INVALID"
+
+    def __init__(self, what: str, *, problems: tuple[Any, ...] = (), **kwargs: Any) -> None:
+        super().__init__(what, **kwargs)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *(f"  {problem}" for problem in self.problems)])
+
+    def extensions(self) -> dict[str, Any]:
+        return {**super().extensions(), "problems": [str(problem) for problem in self.problems]}
+
+
+class StoreError(TwingraphError):
+    code = "STORE_FAILED"
+
+
+class StoreUnavailable(StoreError):
+    code = "STORE_UNAVAILABLE"
+
+
+class StoreTimeout(StoreError):
+    code = "STORE_TIMEOUT"
+
+
+class TwinError(TwingraphError):
+    code = "TWIN_INVALID"
+
+
+class NotFound(TwinError):
+    code = "NOT_FOUND"
+
+
+class Conflict(TwinError):
+    code = "CONFLICT"
+
+
+class MappingError(TwingraphError):
+    code = "MAPPING_INVALID"
+
+
+class MessageError(TwingraphError):
+    code = "MESSAGE_INVALID"
+
+
+class CommandError(TwingraphError):
+    code = "COMMAND_FAILED"
+
+
+class PredictionError(TwingraphError):
+    code = "PREDICTION_IMPOSSIBLE"

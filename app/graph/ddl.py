@@ -1,0 +1,30 @@
+"""A GraphPlan applied to Neo4j: what the ledger already holds is left alone, nothing is ever dropped."""
+
+from app.dtdl.lower import Definition, GraphPlan
+from app.graph.names import quote
+from app.graph.statements import statement
+from app.graph.store import Store
+
+
+def render(definition: Definition) -> str:
+    name, label, key = quote(definition.name), quote(definition.label), quote(definition.key)
+    if definition.unique:
+        return f"CREATE CONSTRAINT {name} IF NOT EXISTS FOR (n:{label}) REQUIRE n.{key} IS UNIQUE"
+    return f"CREATE INDEX {name} IF NOT EXISTS FOR (n:{label}) ON (n.{key})"
+
+
+def apply(store: Store, plan: GraphPlan) -> int:
+    """Makes what is missing and draws the ontology; returns how many definitions were new."""
+    known = {name for (name,) in store.read(statement("model/ledger"))}
+    missing = [definition for definition in plan.definitions if definition.name not in known]
+    for definition in missing:
+        store.command(render(definition))
+    store.command("CALL db.awaitIndexes(300)")
+    rows = [{"name": definition.name, "cypher": render(definition)} for definition in missing]
+    store.run(statement("model/record"), rows=rows)
+    store.write(lambda transaction: [transaction.run(text, rows=list(plan.interfaces)) for text in _drawing()])
+    return len(missing)
+
+
+def _drawing() -> list[str]:
+    return [statement(f"model/{name}") for name in ("interfaces", "extends", "contents", "targets")]

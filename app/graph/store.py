@@ -1,0 +1,114 @@
+"""One driver, its sessions, and the border where Neo4j's errors become ours."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, LiteralString, Self, TypeVar, cast
+
+import neo4j
+from neo4j import GraphDatabase
+from neo4j.exceptions import AuthError, ClientError, DriverError, Neo4jError, ServiceUnavailable, TransientError
+
+from app.errors import Conflict, StoreError, StoreTimeout, StoreUnavailable
+
+T = TypeVar("T")
+Parameters = Mapping[str, Any]
+TRANSIENT = (ServiceUnavailable, TransientError, DriverError)
+
+
+class Transaction:
+    """One open write transaction; `run` answers all records as lists of values."""
+
+    def __init__(self, inner: neo4j.ManagedTransaction) -> None:
+        self._inner = inner
+
+    def run(self, cypher: str, **parameters: Any) -> list[list[Any]]:
+        return [record.values() for record in self._inner.run(cast(LiteralString, cypher), parameters)]
+
+
+class Store:
+    """Reads and writes on one database. Raises StoreError and its kinds, never the driver's own."""
+
+    def __init__(self, uri: str, user: str, password: str, database: str = "neo4j", pool: int = 32) -> None:
+        self.uri, self.database = uri, database
+        self._driver = GraphDatabase.driver(
+            uri,
+            auth=(user, password),
+            max_connection_pool_size=pool,
+            connection_timeout=5,
+            max_transaction_retry_time=3,
+            notifications_min_severity="OFF",
+            user_agent="twingraph",
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._driver.close()
+
+    def verify(self) -> None:
+        """Raises: StoreError when the database is away or the login is wrong."""
+        with self._border():
+            self._driver.verify_connectivity()
+
+    def read(self, cypher: str, parameters: Parameters | None = None, timeout: float | None = None) -> list[list[Any]]:
+        """All records as lists of values; an auto-commit read, refused when the statement writes."""
+        query = neo4j.Query(cast(LiteralString, cypher), timeout=timeout)
+        with self._border(), self._session(neo4j.READ_ACCESS) as session:
+            return [record.values() for record in session.run(query, dict(parameters or {}))]
+
+    def table(self, cypher: str) -> tuple[list[str], list[list[Any]]]:
+        """(column names, rows) of a reading statement without parameters."""
+        with self._border(), self._session(neo4j.READ_ACCESS) as session:
+            result = session.run(cast(LiteralString, cypher))
+            return list(result.keys()), [record.values() for record in result]
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """`work` in one transaction, tried again while the failure is transient."""
+        with self._border(), self._session(neo4j.WRITE_ACCESS) as session:
+            return session.execute_write(lambda inner: work(Transaction(inner)))
+
+    def run(self, cypher: str, **parameters: Any) -> list[list[Any]]:
+        """One writing statement in its own transaction."""
+        return self.write(lambda transaction: transaction.run(cypher, **parameters))
+
+    def command(self, cypher: str, **parameters: Any) -> list[list[Any]]:
+        """A statement that must not be inside a transaction: schema changes, `CALL … IN TRANSACTIONS`."""
+        with self._border(), self._session(neo4j.WRITE_ACCESS) as session:
+            return [record.values() for record in session.run(cast(LiteralString, cypher), parameters)]
+
+    def _session(self, access: str) -> neo4j.Session:
+        return self._driver.session(database=self.database, default_access_mode=access)
+
+    @contextmanager
+    def _border(self) -> Iterator[None]:
+        try:
+            yield
+        except AuthError as error:
+            raise StoreError(
+                "Neo4j refuses the login",
+                where=self.uri,
+                hint="TWINGRAPH_NEO4J_USER and TWINGRAPH_NEO4J_PASSWORD",
+                code="STORE_LOGIN",
+            ) from error
+        except ClientError as error:
+            raise _ours(error) from error
+        except TRANSIENT as error:
+            raise StoreUnavailable(
+                "Neo4j is away or busy", where=self.uri, hint="it is tried again; see twingraph stack status"
+            ) from error
+        except Neo4jError as error:
+            raise StoreError(f"Neo4j failed: {error.code}", where=self.uri) from error
+
+
+def _ours(error: ClientError) -> StoreError | Conflict:
+    # The server's message may quote Cypher or data, so the code alone is shown.
+    code = error.code or ""
+    if code.endswith("ConstraintValidationFailed"):
+        return Conflict("the identifier is taken", hint="choose another dtId or change the twin that has it")
+    if "TransactionTimedOut" in code or code.endswith("TransactionTimedOutClientConfiguration"):
+        return StoreTimeout("the read took longer than allowed", hint="ask for less: a narrower filter or `first`")
+    return StoreError(f"Neo4j refuses the statement: {code}")

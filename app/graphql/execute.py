@@ -1,0 +1,93 @@
+"""The Strawberry extension that answers compiled queries; parsing, validation and transports stay Strawberry's.
+
+A document that was valid once in this schema generation is neither parsed nor validated again."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import orjson
+from graphql import DocumentNode, GraphQLError
+from strawberry.extensions import SchemaExtension
+from strawberry.types import ExecutionResult
+
+from app import metrics
+from app.errors import TwingraphError
+from app.graphql.failures import as_graphql, said
+from app.graphql.plan import Plan, run_step
+
+KEPT = 1000
+
+
+class Compiled(SchemaExtension):
+    def on_operation(self) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        context = self.execution_context
+        result = context.result
+        errors = getattr(result, "errors", None) or context.pre_execution_errors
+        if errors:
+            errors[:] = [said(error) for error in errors]
+        kind = context.operation_type.value if context.graphql_document else "unparsed"
+        metrics.REQUESTS.labels(kind, "failed" if errors else "answered").inc()
+        metrics.REQUEST_SECONDS.labels(kind).observe(time.perf_counter() - started)
+
+    def on_parse(self) -> Iterator[None]:
+        context = self.execution_context
+        schema: Any = context.schema
+        context.parse_options["max_tokens"] = schema.tokens
+        known = _documents(schema).get(context.query or "")
+        if known is not None:
+            context.graphql_document, context.pre_execution_errors = known, []
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        context = self.execution_context
+        schema: Any = context.schema
+        context.validation_rules = (*context.validation_rules, *schema.rules)
+        yield
+        if not context.pre_execution_errors and context.query and context.graphql_document:
+            documents = _documents(schema)
+            documents[context.query] = context.graphql_document
+            if len(documents) > KEPT:
+                documents.popitem(last=False)
+
+    async def on_execute(self) -> AsyncIterator[None]:
+        context = self.execution_context
+        schema: Any = context.schema
+        assert context.query is not None
+        assert context.graphql_document is not None
+        entry = schema.plans.entry(context.query, context.graphql_document, context.operation_name)
+        if entry is not None and entry.compiled:
+            values = schema.plans.variables(entry, context.variables or {})
+            store = context.context["server"].store
+            context.result = await asyncio.to_thread(self._answer, schema, entry, values, store)
+        yield
+
+    def _answer(self, schema: Any, entry: Any, values: Any, store: Any) -> ExecutionResult:
+        try:
+            plan: Plan = schema.plans.plan(entry, values)
+        except TwingraphError as error:
+            return ExecutionResult(data=None, errors=[as_graphql(error)])
+        data: dict[str, Any] | None = {}
+        errors: list[GraphQLError] = []
+        for step in plan.steps:
+            try:
+                value = run_step(step, store, values.coerced, schema.timeout)
+            except TwingraphError as error:
+                errors.append(as_graphql(error, [step.key]))
+                value = None
+                if not step.nullable:
+                    data = None
+                    break
+            assert data is not None
+            data[step.key] = value
+        written: Any = None if data is None else orjson.Fragment(orjson.dumps(data))
+        return ExecutionResult(data=written, errors=errors or None)
+
+
+def _documents(schema: Any) -> OrderedDict[str, DocumentNode]:
+    found: OrderedDict[str, DocumentNode] = schema.__dict__.setdefault("documents", OrderedDict())
+    return found

@@ -1,0 +1,27 @@
+"""Errors as clients see them: a stable code, the place, the way out; never a stack trace nor Cypher."""
+
+import structlog
+from graphql import GraphQLError, GraphQLSyntaxError
+
+from app.errors import TwingraphError
+
+log = structlog.get_logger()
+
+
+def said(error: GraphQLError) -> GraphQLError:
+    original = error.original_error
+    while isinstance(original, GraphQLError) and original.original_error:
+        original = original.original_error
+    if isinstance(original, TwingraphError):
+        return GraphQLError(original.what, error.nodes, path=error.path, extensions=original.extensions())
+    if original is None or isinstance(original, GraphQLError):
+        code = "GRAPHQL_PARSE_FAILED" if isinstance(error, GraphQLSyntaxError) else "GRAPHQL_VALIDATION_FAILED"
+        if not error.extensions or "code" not in error.extensions:
+            error.extensions = {**(error.extensions or {}), "code": code}
+        return error
+    log.error("request failed", exc_info=original, path=error.path)
+    return GraphQLError("internal error", error.nodes, path=error.path, extensions={"code": "INTERNAL"})
+
+
+def as_graphql(error: TwingraphError, path: list[str | int] | None = None) -> GraphQLError:
+    return GraphQLError(error.what, path=path, extensions=error.extensions())

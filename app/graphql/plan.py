@@ -1,0 +1,189 @@
+"""Plans: compiled once for a query's text and the shape of its variables; bound and run for every request."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLNonNull,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    get_operation_ast,
+    get_variable_values,
+    type_from_ast,
+)
+from graphql.execution.values import VariableValues
+
+from app import metrics
+from app.dtdl import Catalog
+from app.graph.cypher import Statement, print_root
+from app.graph.records import one_record
+from app.graph.store import Store
+from app.graphql.select import Hole, Selector, open_variables
+from app.graphql.shape import Build, Shaper
+from app.graphql.types import ORIGIN, Origin
+
+KEPT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One top-level field: its response key, its statement (none for `__typename`), what makes its JSON."""
+
+    key: str
+    statement: Statement | None
+    build: Build
+    nullable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    steps: tuple[Step, ...]
+
+
+def run_step(step: Step, store: Store, variables: Mapping[str, Any], timeout: float) -> Any:
+    if step.statement is None:
+        return step.build([], variables)
+    parameters = {f"p{index}": param.value(variables) for index, param in enumerate(step.statement.params)}
+    return step.build(one_record(store, step.statement.text, parameters, timeout), variables)
+
+
+@dataclass(slots=True)
+class Entry:
+    """What is known of one query text: the operation, and its plans by the shape of the variables."""
+
+    operation: OperationDefinitionNode
+    fragments: dict[str, FragmentDefinitionNode]
+    compiled: bool
+    types: dict[str, Any] = field(default_factory=dict)
+    structural: set[tuple[str | int, ...]] = field(default_factory=set)
+    plans: dict[Any, Plan] = field(default_factory=dict)
+
+
+class Plans:
+    """The plan cache of one schema generation; bounded, the least used goes first."""
+
+    def __init__(self, schema: GraphQLSchema, catalog: Catalog, page_limit: int) -> None:
+        self.schema, self.catalog, self.page_limit = schema, catalog, page_limit
+        self._entries: OrderedDict[tuple[str, str | None], Entry] = OrderedDict()
+        self._lock = Lock()
+
+    def entry(self, query: str, document: DocumentNode, operation_name: str | None) -> Entry | None:
+        key = (query, operation_name)
+        with self._lock:
+            found = self._entries.get(key)
+            if found is not None:
+                self._entries.move_to_end(key)
+                return found
+        operation = get_operation_ast(document, operation_name)
+        if operation is None:
+            return None
+        made = self._inspect(document, operation)
+        with self._lock:
+            self._entries[key] = made
+            if len(self._entries) > KEPT:
+                self._entries.popitem(last=False)
+        return made
+
+    def variables(self, entry: Entry, given: Mapping[str, Any]) -> VariableValues:
+        """Coerced by graphql-core, so errors are the specification's. Raises: GraphQLError."""
+        values = get_variable_values(self.schema, entry.operation.variable_definitions or (), dict(given))
+        if isinstance(values, list):
+            raise values[0] if len(values) == 1 else GraphQLError("; ".join(error.message for error in values))
+        return values
+
+    def plan(self, entry: Entry, values: VariableValues) -> Plan:
+        opened = open_variables(values.coerced, entry.types)
+        key = (_shape(opened), tuple(_at(values.coerced, path) for path in sorted(entry.structural, key=repr)))
+        found = entry.plans.get(key)
+        metrics.PLANS.labels("hit" if found else "miss").inc()
+        if found is not None:
+            return found
+        selector = self._selector(entry.fragments, VariableValues(values.sources, opened), values.coerced)
+        shaper = Shaper(self.catalog, typed=False)
+        steps = []
+        for name, nodes in selector.collect(self.schema.query_type, [entry.operation.selection_set]):
+            steps.append(self._step(selector, shaper, name, nodes))
+        made = Plan(tuple(steps))
+        entry.structural |= selector.structural
+        key = (key[0], tuple(_at(values.coerced, path) for path in sorted(entry.structural, key=repr)))
+        if len(entry.plans) >= KEPT:
+            entry.plans.clear()
+        entry.plans[key] = made
+        return made
+
+    def field_step(
+        self, name: str, field_def: Any, nodes: list[FieldNode], fragments: Any, values: VariableValues, types: Any
+    ) -> Step:
+        """One field for the executor: the same tree, with each twin's type beside its fields."""
+        opened = open_variables(values.coerced, types)
+        selector = self._selector(fragments, VariableValues(values.sources, opened), values.coerced)
+        selector.hidden_types = True
+        selected = selector.root(name, field_def, nodes)
+        return Step(name, print_root(selected.root), Shaper(self.catalog, typed=True).build(selected))
+
+    def _selector(self, fragments: Any, values: VariableValues, raw: Any) -> Selector:
+        return Selector(self.schema, self.catalog, fragments, values, raw, self.page_limit)
+
+    def _step(self, selector: Selector, shaper: Shaper, name: str, nodes: list[FieldNode]) -> Step:
+        assert self.schema.query_type is not None
+        field_name = nodes[0].name.value
+        if field_name == "__typename":
+            return Step(name, None, lambda record, variables: "Query")
+        field_def = self.schema.query_type.fields[field_name]
+        selected = selector.root(name, field_def, nodes)
+        nullable = not isinstance(field_def.type, GraphQLNonNull)
+        return Step(name, print_root(selected.root), shaper.build(selected), nullable)
+
+    def _inspect(self, document: DocumentNode, operation: OperationDefinitionNode) -> Entry:
+        fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+        types = {
+            definition.variable.name.value: type_from_ast(self.schema, definition.type)
+            for definition in operation.variable_definitions or ()
+        }
+        compiled = operation.operation is OperationType.QUERY and self._all_compile(operation, fragments)
+        return Entry(operation, fragments, compiled, types)
+
+    def _all_compile(self, operation: OperationDefinitionNode, fragments: Any) -> bool:
+        assert self.schema.query_type is not None
+        fields = self.schema.query_type.fields
+        names = list(_root_names(operation.selection_set, fragments, set()))
+        return all(name == "__typename" or (name in fields and _is_compiled(fields[name])) for name in names)
+
+
+def _is_compiled(field_def: Any) -> bool:
+    return isinstance((field_def.extensions or {}).get(ORIGIN), Origin)
+
+
+def _root_names(selection_set: Any, fragments: Any, seen: set[str]) -> Any:
+    for node in selection_set.selections:
+        if isinstance(node, FieldNode):
+            yield node.name.value
+        elif hasattr(node, "selection_set"):
+            yield from _root_names(node.selection_set, fragments, seen)
+        elif node.name.value not in seen:
+            seen.add(node.name.value)
+            yield from _root_names(fragments[node.name.value].selection_set, fragments, seen)
+
+
+def _shape(opened: Any) -> Any:
+    if isinstance(opened, dict):
+        return tuple((key, _shape(value)) for key, value in opened.items())
+    if isinstance(opened, list):
+        return ("[]", *map(_shape, opened))
+    return "?" if isinstance(opened, Hole) else (type(opened).__name__, opened)
+
+
+def _at(values: Any, path: tuple[str | int, ...]) -> Any:
+    for step in path:
+        if isinstance(values, dict) and step not in values:
+            return None
+        values = values[step]
+    return values

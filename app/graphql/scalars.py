@@ -1,0 +1,70 @@
+"""The scalars beyond GraphQL's own, one row each."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+import isodate
+from graphql import GraphQLError, GraphQLScalarType, ValueNode, value_from_ast_untyped
+
+from app.dtdl.values import parse_instant
+from app.graph.records import plain
+
+LONG = 2**63
+
+
+def _text(parse: Callable[[str], Any], what: str) -> Callable[[Any], Any]:
+    def value(given: Any) -> Any:
+        if not isinstance(given, str):
+            raise GraphQLError(f"{what} must be a string, not {given!r:.40}")
+        try:
+            return parse(given)
+        except (ValueError, isodate.ISO8601Error) as error:
+            raise GraphQLError(f"{given!r:.60} is not {what}") from error
+
+    return value
+
+
+def _long(given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or not -LONG <= given < LONG:
+        raise GraphQLError(f"{given!r:.40} is not a whole number of 64 bits")
+    return given
+
+
+def _duration(text: str) -> float:
+    """Seconds; a month or a year has no fixed length and is refused."""
+    parsed = isodate.parse_duration(text)
+    if not hasattr(parsed, "total_seconds") or isinstance(parsed, isodate.Duration):
+        raise ValueError("a duration with months or years")
+    return float(parsed.total_seconds())
+
+
+def _scalar(name: str, description: str, parse: Callable[[Any], Any], link: str | None = None) -> GraphQLScalarType:
+    def literal(node: ValueNode, variables: Any = None) -> Any:
+        return parse(value_from_ast_untyped(node, variables))
+
+    return GraphQLScalarType(
+        name,
+        serialize=plain,
+        parse_value=parse,
+        parse_literal=literal,
+        description=description,
+        specified_by_url=link,
+    )
+
+
+def make_scalars() -> dict[str, GraphQLScalarType]:
+    rows = (
+        ("DateTime", "RFC 3339 date-time; without an offset it is UTC", _text(parse_instant, "an RFC 3339 date-time")),
+        ("Date", "ISO 8601 date", _text(date.fromisoformat, "an ISO 8601 date")),
+        ("Time", "ISO 8601 time of day", _text(time.fromisoformat, "an ISO 8601 time")),
+        ("Duration", "ISO 8601 duration, such as PT10M", _text(_duration, "an ISO 8601 duration without months")),
+        ("Long", "Whole number of 64 bits", _long),
+        ("Value", "A number, a text or a truth value", lambda given: given),
+        ("JSON", "Any JSON value", lambda given: given),
+    )
+    return {name: _scalar(name, description, parse) for name, description, parse in rows}
+
+
+def epoch_ms(moment: datetime) -> int:
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -1,0 +1,118 @@
+"""Opens the rooms bottom-up and joins them. The only file that knows all."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.routing import Route, WebSocketRoute
+
+from app.errors import CommandError, Conflict, ModelError, NotFound, StoreUnavailable, TwinError, TwingraphError
+from app.graph.store import Store
+from app.graphql.router import Router
+from app.rest import api, docs, health
+from app.server import Server
+from app.settings import Settings
+from app.stack import jars
+from app.stack.secrets import secret
+from app.twins.changes import Changes
+from app.twins.directory import Directory
+from app.twins.registry import Registry, read_models
+from app.twins.watch import Watcher
+from ingest.assemble import Assembler
+from ingest.housekeeping import housekeep
+from ingest.mapping import Mapping, check_against
+from ingest.match import Matcher
+from ingest.pipeline import Pipeline
+from ingest.sources import MAPPINGS, SOURCES, outlets, read_mappings
+
+log = structlog.get_logger()
+STATUS = {NotFound: 404, Conflict: 409, StoreUnavailable: 503, TwinError: 422, ModelError: 422, CommandError: 422}
+FOLLOW_SECONDS = 1.0
+
+
+def open_store(settings: Settings) -> Store:
+    """Raises: StoreError when the database is away or refuses the login."""
+    uri = settings.neo4j_uri or f"bolt://{settings.host}:{settings.bolt_port}"
+    password = settings.neo4j_password or secret(settings.home, "neo4j")
+    store = Store(uri, settings.neo4j_user, password, settings.neo4j_database)
+    store.verify()
+    return store
+
+
+def with_secrets(settings: Settings) -> Settings:
+    """Settings whose empty passwords are those of the state folder."""
+    given = {"mqtt_password": settings.mqtt_password or secret(settings.home, "mqtt")}
+    given["token"] = settings.token or secret(settings.home, "token")
+    return Settings.read(**{name: getattr(settings, name) for name in settings.__slots__} | given)
+
+
+def make_app(settings: Settings) -> FastAPI:
+    """The server: GraphQL, REST, explorer, health, metrics. Raises: StoreError, ModelError, MappingError."""
+    settings = with_secrets(settings)
+    store = open_store(settings)
+    changes = Changes()
+    registry = Registry(store, changes)
+    registry.load(read_models([settings.models]))
+    held = outlets(read_mappings([MAPPINGS]), settings)
+    server = Server(settings, store, registry, Watcher(store), settings.token, held)
+    graphql = Router(server)
+    changes.on_catalog(graphql.take)
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        following = asyncio.create_task(_follow_models(registry))
+        yield
+        following.cancel()
+        store.close()
+
+    app = FastAPI(title="Twingraph", version="0.1.0", docs_url=None, redoc_url=None, lifespan=running)
+    app.state.server = server
+    app.include_router(api.router)
+    app.include_router(health.router)
+    app.include_router(docs.pages(jars.fetch("explorer", settings.cache)))
+    app.router.routes.append(Route("/graphql", graphql))
+    app.router.routes.append(WebSocketRoute("/graphql", graphql))
+    app.add_exception_handler(TwingraphError, _answer_error)  # type: ignore[arg-type]
+    return app
+
+
+async def _follow_models(registry: Registry) -> None:
+    """Takes over models that another process has loaded."""
+    while True:
+        await asyncio.sleep(FOLLOW_SECONDS)
+        try:
+            await asyncio.to_thread(registry.refresh)
+        except TwingraphError as error:
+            log.warning("cannot look for new models", error=str(error))
+
+
+async def _answer_error(request: Request, error: TwingraphError) -> JSONResponse:
+    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
+    headers = {"Retry-After": "5"} if status == 503 else {}
+    return JSONResponse({"what": error.what, **error.extensions()}, status, headers)
+
+
+async def ingest(settings: Settings, mappings: list[Mapping]) -> None:
+    """Runs every source of the mappings until cancelled. Raises: MappingError, StoreError, StackError."""
+    settings = with_secrets(settings)
+    store = await asyncio.to_thread(open_store, settings)
+    registry = await asyncio.to_thread(Registry, store)
+    directory = await asyncio.to_thread(Directory, store)
+    for mapping in mappings:
+        check_against(mapping, registry.catalog)
+    async with asyncio.TaskGroup() as tasks:
+        for mapping in mappings:
+            tasks.create_task(_pipeline(settings, mapping, store, registry, directory).run())
+        tasks.create_task(housekeep(store))
+
+
+def _pipeline(
+    settings: Settings, mapping: Mapping, store: Store, registry: Registry, directory: Directory
+) -> Pipeline:
+    source: Any = SOURCES[mapping.protocol].source(mapping, settings)
+    assembler = Assembler(mapping.source, registry.catalog, Matcher(mapping, directory), settings.max_skew_seconds)
+    return Pipeline(source, assembler, store, settings.flush_seconds, settings.batch_messages)

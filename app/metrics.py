@@ -1,0 +1,36 @@
+"""Every metric by name. With PROMETHEUS_MULTIPROC_DIR set, all processes of a stack are answered by one door."""
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client.registry import REGISTRY
+
+SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
+SIZES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
+
+MESSAGES = Counter("twingraph_ingest_messages", "Messages committed and acknowledged", ["source"])
+VALUES = Counter("twingraph_ingest_values", "Values made durable", ["source"])
+DUPLICATES = Counter("twingraph_ingest_duplicates", "Values that were there already", ["source"])
+REJECTED = Counter("twingraph_ingest_rejected", "Messages or values set aside, by reason", ["source", "code"])
+DROPPED = Counter("twingraph_ingest_dropped", "Values lost to a full queue of the protocol", ["source"])
+RETRIES = Counter("twingraph_ingest_retries", "Commits tried again because the database was away", ["source"])
+RECONNECTS = Counter("twingraph_ingest_reconnects", "Connections to a source made anew", ["source"])
+BATCH = Histogram("twingraph_ingest_batch_messages", "Messages in a batch", ["source"], buckets=SIZES)
+COMMIT = Histogram("twingraph_ingest_commit_seconds", "Assembling and committing a batch", ["source"], buckets=SECONDS)
+STAGE = Counter("twingraph_ingest_stage_seconds", "Time spent by stage", ["source", "stage"])
+REQUESTS = Counter("twingraph_graphql_requests", "GraphQL operations by kind and outcome", ["kind", "outcome"])
+REQUEST_SECONDS = Histogram("twingraph_graphql_seconds", "GraphQL operations", ["kind"], buckets=SECONDS)
+PLANS = Counter("twingraph_graphql_plans", "Plan cache", ["result"])
+SUBSCRIBERS = Gauge("twingraph_graphql_subscribers", "Open subscriptions", multiprocess_mode="livesum")
+COMMANDS = Counter("twingraph_commands", "Commands by outcome", ["status"])
+COMPACTED = Counter("twingraph_history_compacted_segments", "Segments joined into longer ones")
+SCORED = Counter("twingraph_predict_scored", "Components scored")
+SCORE_SECONDS = Histogram("twingraph_predict_seconds", "Scoring the whole fleet", buckets=SECONDS)
+
+
+def exposition() -> bytes:
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

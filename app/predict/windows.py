@@ -1,0 +1,89 @@
+"""The graph's history → bins of ten minutes, one day deep, kept in memory and moved on with each reading.
+
+A gauge's bin holds its last value, a counter's the sum, so that a sensor that reports every minute looks like the one
+that reports every ten. Time is that of measurement: the newest bin is where the newest history lies, not now."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from app.graph.statements import statement
+from app.graph.store import Store
+from app.predict.features import BIN_SECONDS, BINS, SIGNALS, Array
+from app.simulate.layout import KINDS
+
+BIN_MS = BIN_SECONDS * 1000
+COMPONENTS_AT_ONCE = 400
+READ_AGAIN = 6
+WEAR = ("oilParticleCount", "greaseParticleCount", "dissolvedGas")
+COLUMN = {"errorCount": 3} | {name: index for index, name in enumerate(SIGNALS)} | dict.fromkeys(WEAR, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    dt_id: str
+    kind: int
+    turbine: str
+    farm: str
+
+
+@dataclass(slots=True)
+class Windows:
+    """`bins` is (bins, components, signals); bin `last` is the newest, counted from the epoch."""
+
+    parts: Sequence[Part] = ()
+    bins: Array = field(default_factory=lambda: np.empty((BINS, 0, len(SIGNALS)), np.float32))
+    last: int = 0
+    newest: int = 0  # newest time of measure [epoch ms]
+
+    def read(self, store: Store, labels: Mapping[str, str]) -> None:
+        """Moves on to the newest history. The last hour is read again: late points fall into it."""
+        ((rows, newest),) = store.read(statement("predict/components"))
+        kinds = {kind.label: index for index, kind in enumerate(KINDS)}
+        parts = [Part(d, kinds[labels[m]], t, f) for d, m, t, f in rows if labels.get(m) in kinds]
+        if [part.dt_id for part in parts] != [part.dt_id for part in self.parts]:
+            self.parts, self.last = parts, 0
+            self.bins = np.full((BINS, len(parts), len(SIGNALS)), np.nan, np.float32)
+        if newest is not None:
+            self.newest = newest
+            steps = self._move(newest // BIN_MS)
+            self._fill(store, self.last - min(steps + READ_AGAIN, BINS) + 1)
+
+    def _move(self, last: int) -> int:
+        """How many bins are new."""
+        steps = min(max(last - self.last, 0), BINS)
+        if steps:
+            self.bins = np.roll(self.bins, -steps, axis=0)
+            self.last = last
+        return steps
+
+    def _fill(self, store: Store, oldest: int) -> None:
+        start = self.last - BINS + 1
+        index = {part.dt_id: number for number, part in enumerate(self.parts)}
+        names = list(index)
+        self.bins[oldest - start :] = np.nan
+        for first in range(0, len(names), COMPONENTS_AT_ONCE):
+            parameters = {"dtIds": names[first : first + COMPONENTS_AT_ONCE], "from": oldest * BIN_MS}
+            ((rows,),) = store.read(statement("predict/window"), parameters)
+            for dt_id, segments in rows:
+                for segment in sorted(segments, key=lambda found: found["_from"]):
+                    self._place(index[dt_id], segment, oldest, start)
+
+    def _place(self, number: int, segment: Mapping[str, Any], oldest: int, start: int) -> None:
+        for signal, column in COLUMN.items():
+            values = segment.get(signal)
+            if values is None:
+                continue
+            offsets = segment.get(f"_dt_{signal}") or segment["_dt"]
+            where = (segment["_from"] + np.asarray(offsets)) // BIN_MS
+            inside = (where >= oldest) & (where <= self.last)
+            bins, numbers = where[inside] - start, np.asarray(values, np.float32)[inside]
+            if signal == "errorCount":
+                sums = np.zeros(BINS, np.float32)
+                np.add.at(sums, bins, numbers)
+                touched = np.unique(bins)
+                self.bins[touched, number, column] = np.nan_to_num(self.bins[touched, number, column]) + sums[touched]
+            else:
+                self.bins[bins, number, column] = numbers

@@ -1,0 +1,103 @@
+"""`/api`: models, twins, commands, as JSON."""
+
+import asyncio
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Body, Depends, Header, HTTPException, Request
+from pydantic import BaseModel
+
+from app.commands.issue import issue, look
+from app.dtdl import Document
+from app.dtdl.syntax import parse
+from app.errors import ModelError, NotFound
+from app.graph.records import plain
+from app.graphql.router import authorised
+from app.server import Server
+from app.twins import write
+from app.twins.write import NewTwin
+
+
+def guarded(request: Request, authorization: Annotated[str, Header()] = "") -> None:
+    server: Server = request.app.state.server
+    if not authorised(server.token, authorization.encode()):
+        headers = {"WWW-Authenticate": 'Basic realm="twingraph"'}
+        raise HTTPException(401, {"what": "a valid token is needed", "code": "UNAUTHENTICATED"}, headers)
+
+
+def server_of(request: Request) -> Server:
+    return request.app.state.server  # type: ignore[no-any-return]
+
+
+Held = Annotated[Server, Depends(server_of)]
+router = APIRouter(prefix="/api", dependencies=[Depends(guarded)], tags=["twins"])
+
+
+class LoadedModel(BaseModel):
+    dtmi: str
+    label: str
+    extends: list[str]
+
+
+class TwinIn(BaseModel):
+    dtId: str  # noqa: N815
+    model: str
+    properties: dict[str, Any] = {}
+
+
+class CommandIn(BaseModel):
+    request: Any = None
+    timeout: float | None = None
+
+
+@router.get("/models", summary="The loaded models")
+def models(server: Held) -> list[LoadedModel]:
+    catalog = server.registry.catalog
+    return [
+        LoadedModel(dtmi=dtmi, label=catalog.labels[dtmi], extends=list(interface.extends))
+        for dtmi, interface in sorted(catalog.interfaces.items())
+    ]
+
+
+@router.post("/models", status_code=201, summary="Load DTDL interfaces: one, or a list of them")
+def load(server: Held, body: Annotated[Any, Body()]) -> list[str]:
+    document = parse("request", orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
+    if not isinstance(document, Document):
+        raise ModelError("not JSON", problems=(document,))
+    before = set(server.registry.catalog.interfaces)
+    server.registry.load([document])
+    return sorted(set(server.registry.catalog.interfaces) - before)
+
+
+@router.get("/twins/{dt_id}", summary="A twin as it lies in the graph")
+def twin(server: Held, dt_id: str) -> dict[str, Any]:
+    rows = server.store.read("MATCH (t:Twin {dtId: $dtId}) RETURN properties(t)", {"dtId": dt_id})
+    if not rows:
+        raise NotFound(f"no twin {dt_id!r}")
+    return {key: plain(value) for key, value in rows[0][0].items()}
+
+
+@router.post("/twins", status_code=201, summary="Create a twin")
+def create(server: Held, body: TwinIn) -> dict[str, Any]:
+    write.create(server.store, server.registry.catalog, [NewTwin(body.dtId, body.model, body.properties)])
+    return twin(server, body.dtId)
+
+
+@router.patch("/twins/{dt_id}", summary="Set writable properties; If-Match guards with an etag")
+def patch(
+    server: Held, dt_id: str, body: dict[str, Any], if_match: Annotated[str | None, Header()] = None
+) -> dict[str, str]:
+    return {"etag": write.patch(server.store, server.registry.catalog, dt_id, body, if_match)}
+
+
+@router.post("/twins/{dt_id}/commands/{name}", summary="Send a command and wait for the device's answer")
+async def command(server: Held, dt_id: str, name: str, body: CommandIn) -> dict[str, Any]:
+    seconds = server.settings.command_timeout if body.timeout is None else min(max(body.timeout, 0.1), 300.0)
+    record = await issue(server.store, server.registry.catalog, server.outlets, dt_id, name, body.request, seconds)
+    return {"id": record.id, "status": record.status, "response": record.response, "reason": record.reason}
+
+
+@router.get("/commands/{identifier}", summary="What became of a command")
+async def command_state(server: Held, identifier: str) -> dict[str, Any]:
+    record = await asyncio.to_thread(look, server.store, identifier)
+    return {"id": record.id, "status": record.status, "response": record.response, "reason": record.reason}

@@ -1,0 +1,32 @@
+"""Liveness, readiness, metrics."""
+
+import asyncio
+
+from fastapi import APIRouter, Depends, Response
+
+from app import metrics
+from app.errors import StoreError
+from app.rest.api import Held, guarded
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/health/live", summary="The process runs")
+async def live() -> dict[str, str]:
+    return {"status": "live"}
+
+
+@router.get("/health/ready", summary="The database answers")
+async def ready(server: Held, response: Response) -> dict[str, str]:
+    try:
+        await asyncio.to_thread(server.store.read, "RETURN 1", {}, 2.0)
+    except StoreError as error:
+        response.status_code = 503
+        response.headers["Retry-After"] = "5"
+        return {"status": "not ready", "reason": str(error)}
+    return {"status": "ready"}
+
+
+@router.get("/metrics", summary="Prometheus metrics of all processes of the stack", dependencies=[Depends(guarded)])
+def exposition() -> Response:
+    return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")

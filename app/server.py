@@ -1,0 +1,20 @@
+"""What one server process holds, joined by `app.main` and handed to its doors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from app.commands.outlet import Outlet
+from app.graph.store import Store
+from app.settings import Settings
+from app.twins.registry import Registry
+from app.twins.watch import Watcher
+
+
+@dataclass(slots=True)
+class Server:
+    settings: Settings
+    store: Store
+    registry: Registry
+    watcher: Watcher
+    token: str
+    outlets: Sequence[Outlet] = field(default_factory=list)

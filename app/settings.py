@@ -1,0 +1,113 @@
+"""One table of settings: each row is read from `TWINGRAPH_<NAME>` in the environment, else its default."""
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+from app.errors import SettingError
+
+ROOT = Path(__file__).resolve().parent.parent
+HELP: dict[str, str] = {
+    "home": "state folder: database, broker journal, secrets (0600), models of the predictor",
+    "cache": "downloaded jars, shared by all state folders",
+    "host": "address every door listens on",
+    "server_port": "GraphQL, REST, metrics and the explorer",
+    "neo4j_uri": "an existing Neo4j; empty: the embedded one",
+    "neo4j_user": "database user",
+    "neo4j_password": "database password; empty: the one generated in the state folder",
+    "neo4j_database": "database name",
+    "bolt_port": "Bolt of the embedded Neo4j",
+    "browser_port": "HTTP and Browser of the embedded Neo4j",
+    "neo4j_heap": "heap of the embedded Neo4j (Java size)",
+    "neo4j_pagecache": "page cache of the embedded Neo4j (Java size)",
+    "mqtt_host": "MQTT broker",
+    "mqtt_port": "MQTT port",
+    "mqtt_user": "MQTT user",
+    "mqtt_password": "MQTT password; empty: the one generated in the state folder",
+    "opcua_port": "OPC UA server of the simulated farm",
+    "ingest_port": "metrics and health of the ingest process",
+    "token": "bearer token of the server; empty: the one generated in the state folder",
+    "models": "folder of DTDL models loaded at start",
+    "flush_seconds": "longest time a reading waits for its batch [s]",
+    "batch_messages": "messages that close a batch at once",
+    "max_skew_seconds": "how far in the future a time of measure may lie [s]",
+    "query_depth": "deepest GraphQL selection",
+    "query_tokens": "longest GraphQL document [tokens]",
+    "query_aliases": "most aliases in one GraphQL document",
+    "query_timeout": "time limit of one read in the database [s]",
+    "page_limit": "most twins one list answers; also the default of `first`",
+    "command_timeout": "default time a command waits for its device [s]",
+    "score_seconds": "time between two scorings of the whole fleet [s]",
+    "log_level": "DEBUG, INFO, WARNING or ERROR",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    home: Path = Path(".twingraph")
+    cache: Path = Path("~/.cache/twingraph")
+    host: str = "127.0.0.1"
+    server_port: int = 8000
+    neo4j_uri: str = ""
+    neo4j_user: str = "neo4j"
+    neo4j_password: str = ""
+    neo4j_database: str = "neo4j"
+    bolt_port: int = 7687
+    browser_port: int = 7474
+    neo4j_heap: str = "1g"
+    neo4j_pagecache: str = "512m"
+    mqtt_host: str = "127.0.0.1"
+    mqtt_port: int = 1883
+    mqtt_user: str = "twingraph"
+    mqtt_password: str = ""
+    opcua_port: int = 4840
+    ingest_port: int = 8001
+    token: str = ""
+    models: Path = ROOT / "dtdl_models"
+    flush_seconds: float = 0.1
+    batch_messages: int = 5000
+    max_skew_seconds: float = 600.0
+    query_depth: int = 15
+    query_tokens: int = 4000
+    query_aliases: int = 100
+    query_timeout: float = 20.0
+    page_limit: int = 1000
+    command_timeout: float = 10.0
+    score_seconds: float = 60.0
+    log_level: str = "INFO"
+
+    @classmethod
+    def read(cls, **overrides: Any) -> Self:
+        """Settings from the environment; `overrides` that are not None win.
+
+        Raises: SettingError naming the variable whose text does not fit."""
+        values: dict[str, Any] = {}
+        for field in fields(cls):
+            text = os.environ.get(variable(field.name))
+            if overrides.get(field.name) is not None:
+                values[field.name] = overrides[field.name]
+            elif text is not None:
+                values[field.name] = _convert(field.name, field.default, text)
+        settings = cls(**values)
+        paths = {name: Path(getattr(settings, name)).expanduser().resolve() for name in ("home", "cache", "models")}
+        return cls(**{**values, **paths})
+
+    def environment(self) -> dict[str, str]:
+        """These settings as environment variables, for a child process."""
+        return {variable(f.name): str(getattr(self, f.name)) for f in fields(self)}
+
+
+def variable(name: str) -> str:
+    return f"TWINGRAPH_{name.upper()}"
+
+
+def _convert(name: str, default: object, text: str) -> object:
+    kind = type(default) if not isinstance(default, Path) else Path
+    try:
+        return kind(text)  # type: ignore[call-arg]
+    except ValueError as error:
+        raise SettingError(
+            f"{variable(name)}={text!r} is not a valid {kind.__name__}",
+            hint=f"{HELP[name]}; the default is {default}",
+        ) from error

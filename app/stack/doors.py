@@ -1,0 +1,66 @@
+"""What runs where: written when a stack is up, read by people and scripts."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from app.errors import StackError
+from app.settings import Settings
+from app.stack.secrets import secret
+
+FILE = "doors.json"
+
+
+def doors(settings: Settings, parts: frozenset[str]) -> dict[str, Any]:
+    """Every door of the parts that run."""
+    host, server = settings.host, f"http://{settings.host}:{settings.server_port}"
+    every = {
+        "neo4j": {
+            "uri": f"bolt://{host}:{settings.bolt_port}",
+            "browser": f"http://{host}:{settings.browser_port}/browser/",
+            "user": settings.neo4j_user,
+            "password": secret(settings.home, "neo4j"),
+        },
+        "graphql": {
+            "url": f"{server}/graphql",
+            "explorer": f"{server}/explorer#token={secret(settings.home, 'token')}",
+            "token": secret(settings.home, "token"),
+        },
+        "mqtt": {
+            "host": settings.mqtt_host,
+            "port": settings.mqtt_port,
+            "user": settings.mqtt_user,
+            "password": settings.mqtt_password or secret(settings.home, "mqtt"),
+        },
+        "opcua": {"urls": [f"opc.tcp://{host}:{settings.opcua_port}/fleet"]},
+        "metrics": {"url": f"{server}/metrics"},
+        "api": {"url": f"{server}/docs"},
+    }
+    return {name: door for name, door in every.items() if name in parts}
+
+
+def write_doors(home: Path, found: dict[str, Any]) -> None:
+    path = home / FILE
+    part = path.with_suffix(".part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+        json.dump({"pid": os.getpid(), "started": psutil.Process().create_time(), "doors": found}, stream)
+    part.replace(path)
+
+
+def remove_doors(home: Path) -> None:
+    (home / FILE).unlink(missing_ok=True)
+
+
+def running(home: Path) -> tuple[int, dict[str, Any]]:
+    """(process id, doors) of the stack of this state folder. Raises: StackError when nothing runs."""
+    try:
+        note = json.loads((home / FILE).read_text())
+        process = psutil.Process(note["pid"])
+        if abs(process.create_time() - note["started"]) < 1 and process.status() != psutil.STATUS_ZOMBIE:
+            return note["pid"], note["doors"]
+    except (OSError, ValueError, psutil.Error):
+        pass
+    raise StackError("nothing runs", where=str(home), hint="make demo, or twingraph stack start")

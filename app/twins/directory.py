@@ -1,0 +1,36 @@
+"""Which twins there are and of which model, in memory, for every message to be matched against."""
+
+import time
+
+from app.graph.statements import statement
+from app.graph.store import Store
+
+REFRESH_SECONDS = 2.0
+
+
+class Directory:
+    """`get` answers from memory; an unknown id asks the graph again, at most every two seconds."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._models: dict[str, str] = {}
+        self._read_at = float("-inf")
+        self.refresh()
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def __iter__(self) -> "iter[str]":  # type: ignore[valid-type]
+        return iter(self._models)
+
+    def get(self, dt_id: str) -> str | None:
+        found = self._models.get(dt_id)
+        if found is None and time.monotonic() - self._read_at > REFRESH_SECONDS:
+            self.refresh()
+            found = self._models.get(dt_id)
+        return found
+
+    def refresh(self) -> None:
+        ((dt_ids, models),) = self._store.read(statement("twin/directory"))
+        self._models = dict(zip(dt_ids, models, strict=True))
+        self._read_at = time.monotonic()

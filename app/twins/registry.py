@@ -1,0 +1,67 @@
+"""The models of the graph: compiled, applied, published; every process follows the generation kept in Neo4j."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from app.dtdl import Catalog, Document, GraphPlan, Problem, compile_models, lower, read_documents
+from app.dtdl.catalog import give_labels
+from app.dtdl.resolve import resolve
+from app.errors import ModelError
+from app.graph import ddl
+from app.graph.statements import statement
+from app.graph.store import Store
+from app.twins.changes import Changes
+
+
+class Registry:
+    def __init__(self, store: Store, changes: Changes | None = None) -> None:
+        self.store, self.changes = store, changes or Changes()
+        self.catalog = Catalog()
+        self.refresh()
+
+    def load(self, documents: Iterable[Document]) -> GraphPlan:
+        """Adds models to those of the graph; what is not new changes nothing.
+
+        Raises: ModelError with every problem; the graph is as before then."""
+        self.refresh()
+        catalog = compile_models(documents, self.catalog)
+        before = self.catalog.interfaces
+        changed = [d for d, i in catalog.interfaces.items() if d not in before or before[d].source != i.source]
+        plan = lower(catalog)
+        if changed:
+            ddl.apply(self.store, GraphPlan(plan.definitions, tuple(r for r in plan.interfaces if r["dtmi"] in changed)))
+            ((generation,),) = self.store.run(statement("model/publish"))
+            self._take(Catalog(catalog.interfaces, catalog.labels, generation))
+        return plan
+
+    def refresh(self) -> bool:
+        """Takes over what another process has loaded; True when there was something new."""
+        ((generation,),) = self.store.read(statement("model/generation"))
+        if generation == self.catalog.generation:
+            return False
+        ((generation, models),) = self.store.read(statement("model/sources"))
+        documents = [Document(place.rpartition(":")[0] or dtmi, text, json.loads(text)) for dtmi, _, text, place in models]
+        found, problems = resolve(documents)
+        if problems:
+            raise ModelError("the graph holds a model that does not compile", problems=tuple(problems))
+        interfaces = {interface.dtmi: interface for interface in found}
+        labels = give_labels(interfaces, {dtmi: label for dtmi, label, _, _ in models})
+        self._take(Catalog(interfaces, labels, generation))
+        return True
+
+    def _take(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.changes.catalog(catalog)
+
+
+def read_models(paths: Iterable[Path]) -> list[Document]:
+    """Documents of files and folders. Raises: ModelError when one is missing or is not JSON."""
+    paths = list(paths)
+    problems = [Problem("readable", "no such file or folder", str(path), "") for path in paths if not path.exists()]
+    documents, unread = read_documents(path for path in paths if path.exists())
+    if problems + unread:
+        raise ModelError("models cannot be read", problems=tuple(problems + unread))
+    if not documents:
+        raise ModelError("no models found", where=", ".join(map(str, paths)), hint="files must end in .json")
+    return documents

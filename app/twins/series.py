@@ -1,0 +1,65 @@
+"""Points of one twin, in columns: what every source hands to the write path."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(slots=True)
+class Series:
+    """`times` are epoch milliseconds, ascending and unique; each column has their length, or is named in `own_times`."""
+
+    dt_id: str
+    times: list[int]
+    columns: dict[str, list[Any]]
+    latest: dict[str, Any]
+    own_times: dict[str, list[int]] = field(default_factory=dict)
+
+    def span(self) -> tuple[int, int]:
+        if not self.own_times:
+            return self.times[0], self.times[-1]
+        every = [times for times in (self.times, *self.own_times.values()) if times]
+        return min(times[0] for times in every), max(times[-1] for times in every)
+
+    def points(self) -> int:
+        return sum(map(len, self.columns.values()))
+
+    def signal_times(self, signal: str) -> list[int]:
+        return self.own_times.get(signal, self.times)
+
+
+def latest_properties(series: Series, last: int) -> dict[str, Any]:
+    """Properties of the twin node: every signal's newest value and its time, and the newest time of all."""
+    properties = dict(series.latest)
+    for signal in series.columns:
+        properties[f"_at_{signal}"] = series.signal_times(signal)[-1]
+    properties["_last"] = last
+    return properties
+
+
+def segment_properties(series: Series, first: int, last: int) -> dict[str, Any]:
+    properties: dict[str, Any] = {"_from": first, "_to": last, "_n": len(series.times)}
+    properties["_dt"] = [time - first for time in series.times]
+    for signal, times in series.own_times.items():
+        properties[f"_dt_{signal}"] = [time - first for time in times]
+        properties["_n"] = max(properties["_n"], len(times))
+    properties.update(series.columns)
+    return properties
+
+
+def without(series: Series, stored: dict[str, set[int]]) -> tuple[Series | None, int]:
+    """The points of `series` whose instants are not `stored` yet, and how many were."""
+    columns, own_times, latest, duplicates = {}, {}, {}, 0
+    for signal, values in series.columns.items():
+        seen = stored.get(signal, set())
+        kept = [(t, v) for t, v in zip(series.signal_times(signal), values, strict=True) if t not in seen]
+        duplicates += len(values) - len(kept)
+        if kept:
+            own_times[signal] = [time for time, _ in kept]
+            columns[signal] = [value for _, value in kept]
+            latest |= {key: v for key, v in series.latest.items() if key.partition(".")[0] == signal}
+    if not columns:
+        return None, duplicates
+    times = next(iter(own_times.values()))
+    shared = {signal for signal, own in own_times.items() if own == times}
+    rest = {signal: own for signal, own in own_times.items() if signal not in shared}
+    return Series(series.dt_id, times, columns, latest, rest), duplicates

@@ -1,0 +1,269 @@
+"""The one way to change the graph."""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.dtdl import Catalog
+from app.dtdl.values import flatten
+from app.errors import Conflict, NotFound, TwinError
+from app.graph.statements import statement
+from app.graph.store import Store, Transaction
+from app.twins.series import Series, latest_properties, segment_properties, without
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a twin at a time; `id` makes it happen once."""
+
+    dt_id: str
+    id: str
+    kind: str
+    properties: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    source: str
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Everything of one transaction. Either all of it is in the graph afterwards, or none."""
+
+    series: Sequence[Series] = ()
+    events: Sequence[Event] = ()
+    closed: Sequence[Mapping[str, Any]] = ()
+    answers: Sequence[Mapping[str, Any]] = ()
+    deadletters: Sequence[Mapping[str, Any]] = ()
+    position: Position | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    points: int = 0
+    duplicates: int = 0
+    segments: int = 0
+    unknown: list[str] = field(default_factory=list)
+
+
+def append(store: Store, batch: Batch) -> Outcome:
+    """Telemetry, events, command answers, dead letters and the source's position, in one transaction.
+
+    A twin that does not exist is named in `unknown`; the rest is written. Raises: StoreError."""
+    return store.write(lambda transaction: _append(transaction, batch))
+
+
+def _append(transaction: Transaction, batch: Batch) -> Outcome:
+    outcome = Outcome()
+    if batch.series:
+        _append_series(transaction, batch.series, outcome)
+    for name, rows in (
+        ("event/record", [_event_row(event) for event in batch.events]),
+        ("event/close", list(batch.closed)),
+        ("command/answer", list(batch.answers)),
+        ("telemetry/deadletters", list(batch.deadletters)),
+    ):
+        if rows:
+            transaction.run(statement(name), rows=rows)
+    if batch.position:
+        parameters = {"source": batch.position.source, "position": batch.position.position}
+        transaction.run(statement("telemetry/position"), **parameters)
+    return outcome
+
+
+def _append_series(transaction: Transaction, series: Sequence[Series], outcome: Outcome) -> None:
+    rows = []
+    for index, one in enumerate(series):
+        first, last = one.span()
+        row = {"i": index, "id": one.dt_id, "from": first, "latest": latest_properties(one, last)}
+        rows.append(row | {"segment": segment_properties(one, first, last)})
+    ((taken,),) = transaction.run(statement("telemetry/append"), rows=rows)
+    outcome.segments += len(taken)
+    outcome.points += sum(series[index].points() for index in taken)
+    if len(taken) < len(series):
+        rest = set(range(len(series))).difference(taken)
+        _append_late(transaction, [series[index] for index in sorted(rest)], outcome)
+
+
+def _append_late(transaction: Transaction, series: Sequence[Series], outcome: Outcome) -> None:
+    spans = [one.span() for one in series]
+    asked = [
+        {"i": index, "id": one.dt_id, "from": first, "to": last}
+        for index, (one, (first, last)) in enumerate(zip(series, spans, strict=True))
+    ]
+    ((found,),) = transaction.run(statement("telemetry/late"), rows=asked)
+    outcome.unknown += [series[index].dt_id for index in set(range(len(series))).difference(row[0] for row in found)]
+    rows = []
+    for index, newest, at, segments in found:
+        fresh, duplicates = without(series[index], _stored_times(segments))
+        outcome.duplicates += duplicates
+        if fresh is None:
+            continue
+        first, last = fresh.span()
+        latest = _newer(fresh, dict(at), max(last, newest or last))
+        rows.append({"id": fresh.dt_id, "latest": latest, "segment": segment_properties(fresh, first, last)})
+        outcome.points += fresh.points()
+    outcome.segments += len(rows)
+    if rows:
+        transaction.run(statement("telemetry/insert"), rows=rows)
+
+
+def _stored_times(segments: Iterable[Mapping[str, Any]]) -> dict[str, set[int]]:
+    stored: dict[str, set[int]] = {}
+    for segment in segments:
+        shared = [segment["_from"] + offset for offset in segment["_dt"]]
+        for signal in segment:
+            if not signal.startswith("_"):
+                own = segment.get(f"_dt_{signal}")
+                times = shared if own is None else [segment["_from"] + offset for offset in own]
+                stored.setdefault(signal, set()).update(times)
+    return stored
+
+
+def _newer(series: Series, at: Mapping[str, int], last: int) -> dict[str, Any]:
+    properties = latest_properties(series, last)
+    for signal in series.columns:
+        if at.get(f"_at_{signal}", -(2**63)) >= properties[f"_at_{signal}"]:
+            stale = [key for key in properties if key.partition(".")[0] in (signal, f"_at_{signal}")]
+            for key in stale:
+                del properties[key]
+    return properties
+
+
+def _event_row(event: Event) -> dict[str, Any]:
+    return {"dtId": event.dt_id, "id": event.id, "kind": event.kind, "properties": dict(event.properties)}
+
+
+@dataclass(frozen=True, slots=True)
+class NewTwin:
+    dt_id: str
+    model: str
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NewRelationship:
+    source: str
+    name: str
+    target: str
+    properties: Mapping[str, Any] = field(default_factory=dict)
+
+
+def create(store: Store, catalog: Catalog, twins: Sequence[NewTwin]) -> None:
+    """Raises: NotFound for an unknown model, TwinError for a property that does not fit, Conflict for a taken dtId."""
+    store.run(statement("twin/create"), rows=[_twin_row(catalog, twin) for twin in twins])
+
+
+def ensure(store: Store, catalog: Catalog, twins: Sequence[NewTwin], relationships: Sequence[NewRelationship]) -> None:
+    """Creates what is missing of twins and relationships; what is there stays as it is."""
+    rows = [_twin_row(catalog, twin) for twin in twins]
+    links = [_link_row(link) for link in relationships]
+    for start in range(0, max(len(rows), len(links)), 1000):
+        store.run(statement("twin/ensure"), rows=rows[start : start + 1000])
+    for start in range(0, len(links), 1000):
+        store.run(statement("twin/relate"), rows=links[start : start + 1000])
+
+
+def relate(store: Store, catalog: Catalog, link: NewRelationship) -> None:
+    """Raises: NotFound for a missing twin, TwinError when the model knows no such relationship or target."""
+    source, target = model_of(store, catalog, link.source), model_of(store, catalog, link.target)
+    known = catalog.relationships(source)
+    if link.name not in known:
+        names = ", ".join(known) or "none"
+        raise TwinError(f"no relationship {link.name!r}", where=link.source, hint=f"{catalog.labels[source]} has {names}")
+    wanted = known[link.name].target
+    if wanted in catalog.interfaces and not catalog.is_a(target, wanted):
+        what = f"{link.name!r} must point at a {catalog.labels[wanted]}, {link.target} is a {catalog.labels[target]}"
+        raise TwinError(what, where=link.source)
+    checked = {p.name: p for p in known[link.name].properties}
+    properties: dict[str, Any] = {}
+    for name, value in link.properties.items():
+        if name not in checked:
+            raise TwinError(f"no property {name!r} on {link.name!r}", where=link.source)
+        properties |= flatten(name, checked[name].schema, value)
+    row = _link_row(link) | {"properties": properties}
+    store.run(statement("twin/relate"), rows=[row])
+
+
+def unrelate(store: Store, link: NewRelationship) -> None:
+    ((ended,),) = store.run(statement("twin/unrelate"), source=link.source, name=link.name, target=link.target)
+    if not ended:
+        raise NotFound(f"no {link.name!r} from {link.source} to {link.target}", where=link.source)
+
+
+def delete(store: Store, dt_id: str) -> None:
+    """Raises: NotFound; Conflict while another twin is related to it."""
+    rows = store.run(statement("twin/delete"), dtId=dt_id)
+    if not rows:
+        raise NotFound(f"no twin {dt_id!r}")
+    if rows[0][0]:
+        raise Conflict(f"{rows[0][0]} relationships hold {dt_id}", where=dt_id, hint="end them first with unrelate")
+
+
+def patch(store: Store, catalog: Catalog, dt_id: str, changes: Mapping[str, Any], etag: str | None = None) -> str:
+    """Sets writable properties (null removes) and returns the new etag.
+
+    Raises: NotFound; TwinError naming the property; Conflict when `etag` is not the twin's."""
+    known = catalog.properties(model_of(store, catalog, dt_id))
+    properties: dict[str, Any] = {}
+    for name, value in changes.items():
+        if name not in known:
+            raise TwinError(f"no property {name!r}", where=dt_id, hint=f"properties are {', '.join(known)}")
+        if not known[name].writable:
+            writable = ", ".join(n for n, p in known.items() if p.writable) or "none"
+            raise TwinError(f"{name!r} is read-only", where=dt_id, hint=f"writable properties: {writable}")
+        properties |= {name: None} if value is None else _located(dt_id, name, known[name].schema, value)
+    following = new_etag()
+    parameters = {"dtId": dt_id, "etag": etag, "next": following, "properties": properties}
+    rows = store.run(statement("twin/patch"), **parameters)
+    if not rows:
+        raise NotFound(f"no twin {dt_id!r}")
+    found, changed = rows[0]
+    if not changed:
+        raise Conflict(f"the twin has etag {found}, not {etag}", where=dt_id, hint="read it again and repeat")
+    return following
+
+
+def model_of(store: Store, catalog: Catalog, dt_id: str) -> str:
+    rows = store.read(statement("twin/model"), {"dtId": dt_id})
+    if not rows:
+        raise NotFound(f"no twin {dt_id!r}", hint="twins(model:) lists those that are")
+    return catalog.interface(rows[0][0]).dtmi
+
+
+def new_etag() -> str:
+    return secrets.token_hex(8)
+
+
+def _twin_row(catalog: Catalog, twin: NewTwin) -> dict[str, Any]:
+    dtmi = catalog.interface(twin.model).dtmi
+    check_dt_id(twin.dt_id)
+    known = catalog.properties(dtmi)
+    properties: dict[str, Any] = {"_model": dtmi, "_etag": new_etag()}
+    for name, value in twin.properties.items():
+        if name not in known:
+            raise TwinError(f"no property {name!r}", where=twin.dt_id, hint=f"properties are {', '.join(known)}")
+        properties |= _located(twin.dt_id, name, known[name].schema, value)
+    return {"dtId": twin.dt_id, "labels": list(catalog.node_labels(dtmi)), "properties": properties}
+
+
+def check_dt_id(dt_id: str) -> None:
+    if not 1 <= len(dt_id) <= 128 or not all(c.isalnum() or c in "-._:~@" for c in dt_id):
+        hint = "1 to 128 letters, digits and - . _ : ~ @"
+        raise TwinError(f"{dt_id!r:.140} cannot be a dtId", hint=hint)
+
+
+def _located(dt_id: str, name: str, schema: Any, value: Any) -> dict[str, Any]:
+    try:
+        return flatten(name, schema, value)
+    except TwinError as error:
+        raise TwinError(error.what, where=f"{dt_id}.{error.where}", hint=error.hint) from error
+
+
+def _link_row(link: NewRelationship) -> dict[str, Any]:
+    identifier = f"{link.source}-{link.name}-{link.target}"
+    row = {"source": link.source, "name": link.name, "target": link.target, "id": identifier}
+    return row | {"properties": dict(link.properties)}

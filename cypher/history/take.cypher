@@ -1,0 +1,11 @@
+// The small segments of some twins, locked against late points meanwhile. $dtIds, $most a twin
+UNWIND $dtIds AS dtId
+MATCH (t:Twin {dtId: dtId})
+REMOVE t._lock
+WITH t
+CALL (t) {
+  MATCH (t)-[:_HISTORY]->(s:_Fresh)
+  WITH s ORDER BY s._from LIMIT $most
+  RETURN collect([elementId(s), properties(s)]) AS segments
+}
+RETURN collect([t.dtId, segments]) AS found

@@ -1,0 +1,3 @@
+// How far a source has been read. $source, $position
+MERGE (s:_Source {name: $source})
+SET s.position = $position, s.at = datetime()

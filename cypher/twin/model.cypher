@@ -1,0 +1,2 @@
+// The model of one twin. $dtId
+MATCH (t:Twin {dtId: $dtId}) RETURN t._model

@@ -1,0 +1,18 @@
+"""The doors for devices.
+
+In: messages of any protocol. Out: batches on the one write path, then acknowledgements to the source.
+
+    message    a message: where it came from, its address, its payload, its receipt
+    mapping    the declarative file: addresses → twins and signals; validated, with clear errors
+    match      address → route (twin, model, what kind), remembered per address
+    decode     JSON payload → fields and time of measure
+    assemble   messages → one batch in columns; what does not fit is set aside with the reason
+    pipeline   collect → assemble → commit → acknowledge; pauses and tries again while the database is away
+    sources    SOURCES: protocol → source; a new protocol is a module and a row
+    mqtt, opcua, replay   the sources
+
+One message through it: `fleet/wf01/t003/gearbox/telemetry` matches `fleet/{farm}/{turbine}/{component}/telemetry`, so
+its twin is `wf01-t003-gearbox`, a Gearbox; its fields become values in that twin's columns; after the commit the packet
+is acknowledged. The shape of a message (names and types) is checked once and remembered; only enums, texts and whole
+numbers are looked at value by value.
+"""

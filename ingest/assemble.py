@@ -1,0 +1,255 @@
+"""Messages → one batch, in columns. What does not fit is set aside with the reason; the rest goes on."""
+
+import difflib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from app.dtdl import Catalog, Enum, Primitive, Schema
+from app.dtdl.values import check_shape, column_kind, flatten
+from app.errors import MessageError, TwinError
+from app.twins.series import Series
+from app.twins.write import Batch, Event, Position
+from ingest import decode
+from ingest.match import Matcher, Route
+from ingest.message import Message
+
+LONGEST_PAYLOAD = 64_000
+REMEMBERED_SHAPES = 10_000
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """How one field becomes values of one column. `check` runs per value where the type alone does not decide."""
+
+    name: str
+    schema: Schema
+    kind: str
+    check: Callable[[Any], Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Names and types of a message, judged once: `take` are positions and signals, `refused` names and reasons."""
+
+    take: tuple[tuple[int, Signal], ...]
+    refused: tuple[tuple[str, str], ...]
+    simple: bool
+
+
+@dataclass(slots=True)
+class Assembled:
+    batch: Batch
+    rejected: dict[str, int] = field(default_factory=dict)
+    values: int = 0
+
+
+class Assembler:
+    """Turns lists of messages of one source into batches; remembers shapes, never messages."""
+
+    def __init__(self, source: str, catalog: Catalog, matcher: Matcher, skew: float) -> None:
+        self.source, self.catalog, self.matcher = source, catalog, matcher
+        self._skew = round(skew * 1000)
+        self._shapes: dict[Any, Shape] = {}
+
+    def assemble(self, messages: Sequence[Message], position: Position | None = None) -> Assembled:
+        work = _Work(self, round(time.time() * 1000), self._skew)
+        for message in messages:
+            try:
+                work.add(message)
+            except MessageError as error:
+                work.set_aside(message, error)
+        return work.finish(position)
+
+    def shape(self, route: Route, names: tuple[str, ...], types: tuple[type, ...]) -> Shape:
+        key = (route.rule.match, route.model, names, types)
+        found = self._shapes.get(key)
+        if found is None:
+            if len(self._shapes) >= REMEMBERED_SHAPES:
+                self._shapes.clear()
+            found = self._shapes[key] = self._judge(route, names, types)
+        return found
+
+    def _judge(self, route: Route, names: tuple[str, ...], types: tuple[type, ...]) -> Shape:
+        known = self.catalog.telemetry(route.model)
+        take, refused = [], []
+        for index, (name, kind) in enumerate(zip(names, types, strict=True)):
+            signal = known.get(route.rule.signals.get(name, name))
+            if signal is None:
+                if route.rule.unknown == "deadletter":
+                    close = difflib.get_close_matches(name, known, 1)
+                    near = f"; did you mean {close[0]!r}?" if close else ""
+                    refused.append((name, f"{self.catalog.labels[route.model]} has no telemetry {name!r}{near}"))
+            elif kind is not type(None):
+                problem = _type_problem(signal.schema, kind)
+                if problem:
+                    refused.append((name, f"{name}: {problem}"))
+                else:
+                    take.append((index, _signal(signal.name, signal.schema, kind)))
+        return Shape(tuple(take), tuple(refused), all(signal.check is None for _, signal in take))
+
+
+class _Work:
+    """One batch in the making."""
+
+    def __init__(self, assembler: Assembler, now: int, skew: int) -> None:
+        self.assembler, self.now, self.skew = assembler, now, skew
+        self.groups: dict[str, dict[Shape, Rows]] = {}
+        self.events: list[Event] = []
+        self.closed: list[dict[str, Any]] = []
+        self.answers: list[dict[str, Any]] = []
+        self.deadletters: list[dict[str, Any]] = []
+        self.rejected: dict[str, int] = {}
+
+    def add(self, message: Message) -> None:
+        route = self.assembler.matcher.route(message.address)
+        if isinstance(route, str):
+            code = "NO_TWIN" if route.startswith("no twin") else "NOT_BOUND" if "bound" in route else "NO_RULE"
+            raise MessageError(route, where=message.address, code=code)
+        data = decode.fields(message.payload)
+        stamp = data.pop(route.rule.time, None)
+        if message.time is not None:
+            stamp = message.time
+        at = self.now if stamp is None else decode.instant(stamp, self.now, self.skew)
+        if route.rule.kind == "telemetry":
+            self._telemetry(message, route, data, at)
+        elif route.rule.kind == "event":
+            self._event(route, data, at)
+        else:
+            self._answer(data, at)
+
+    def _telemetry(self, message: Message, route: Route, data: dict[str, Any], at: int) -> None:
+        names, values = tuple(data), tuple(data.values())
+        shape = self.assembler.shape(route, names, tuple(map(type, values)))
+        for _, reason in shape.refused:
+            self.set_aside(message, MessageError(reason, code="SCHEMA_VIOLATION"))
+        if not shape.simple:
+            shape, values = self._checked(message, shape, values)
+        if shape.take:
+            self.groups.setdefault(route.dt_id, {}).setdefault(shape, []).append((at, *values))
+
+    def _checked(self, message: Message, shape: Shape, values: tuple[Any, ...]) -> tuple[Shape, tuple[Any, ...]]:
+        bad = set()
+        for index, signal in shape.take:
+            if signal.check is not None:
+                try:
+                    signal.check(values[index])
+                except (ValueError, TwinError) as error:
+                    reason = f"{signal.name}: {values[index]!r:.80} {error}"
+                    self.set_aside(message, MessageError(reason, code="VALUE_REFUSED"))
+                    bad.add(index)
+        if not bad:
+            return shape, values
+        return Shape(tuple(row for row in shape.take if row[0] not in bad), (), False), values
+
+    def _event(self, route: Route, data: dict[str, Any], at: int) -> None:
+        kind, code = data.get("kind"), str(data.get("code", ""))
+        if kind not in ("alarm", "failure", "replacement", "maintenance", "error"):
+            raise MessageError(f"event kind {kind!r:.40} is not known", code="SCHEMA_VIOLATION")
+        moment = datetime.fromtimestamp(at / 1000, UTC)
+        if kind == "alarm" and data.get("active") is False:
+            self.closed.append({"dtId": route.dt_id, "code": code, "at": moment})
+            return
+        plain = {key: value for key, value in data.items() if isinstance(value, str | int | float | bool)}
+        properties = plain | {"code": code, "at": moment}
+        properties.pop("kind")
+        self.events.append(Event(route.dt_id, f"{route.dt_id}|{kind}|{code}|{at}", str(kind), properties))
+
+    def _answer(self, data: dict[str, Any], at: int) -> None:
+        if not isinstance(data.get("id"), str) or data.get("status") not in ("SUCCEEDED", "REFUSED", "FAILED"):
+            raise MessageError("an answer needs id and status", code="SCHEMA_VIOLATION")
+        response = data.get("response")
+        row = {"id": data["id"], "status": data["status"], "reason": data.get("reason")}
+        self.answers.append(row | {"response": None if response is None else orjson.dumps(response).decode()})
+
+    def set_aside(self, message: Message, error: MessageError) -> None:
+        payload = message.payload if isinstance(message.payload, bytes) else orjson.dumps(message.payload, default=str)
+        self.rejected[error.code] = self.rejected.get(error.code, 0) + 1
+        row = {"source": self.assembler.source, "topic": message.address[:1000], "code": error.code}
+        self.deadletters.append(row | {"reason": str(error)[:1000], "payload": payload[:LONGEST_PAYLOAD]})
+
+    def finish(self, position: Position | None) -> Assembled:
+        series = [made for dt_id, shapes in self.groups.items() if (made := self._series(dt_id, shapes))]
+        batch = Batch(series, self.events, self.closed, self.answers, self.deadletters, position)
+        return Assembled(batch, self.rejected, sum(one.points() for one in series))
+
+    def _series(self, dt_id: str, shapes: dict[Shape, Rows]) -> Series | None:
+        if len(shapes) == 1:
+            ((shape, rows),) = shapes.items()
+            columns = [(s, self._column(s, index + 1, rows)) for index, s in shape.take]
+            times = [row[0] for row in rows]
+            if _ascending(times) and all(len(values) == len(times) for _, (_, values) in columns):
+                return self._uniform(dt_id, times, [(signal, values) for signal, (_, values) in columns])
+        return self._mixed(dt_id, shapes)
+
+    def _uniform(self, dt_id: str, times: list[int], columns: list[tuple[Signal, list[Any]]]) -> Series:
+        latest: dict[str, Any] = {}
+        for signal, values in columns:
+            latest |= _latest(signal, values[-1])
+        return Series(dt_id, times, {s.name: _stored(s, values) for s, values in columns}, latest)
+
+    def _mixed(self, dt_id: str, shapes: dict[Shape, Rows]) -> Series | None:
+        """Signals with times of their own, or out of order, or with points taken out: sorted, first value stays."""
+        points: dict[str, tuple[Signal, dict[int, Any]]] = {}
+        for shape, rows in shapes.items():
+            for index, signal in shape.take:
+                _, known = points.setdefault(signal.name, (signal, {}))
+                for at, value in zip(*self._column(signal, index + 1, rows), strict=True):
+                    known.setdefault(at, value)
+        filled = {name: (signal, dict(sorted(known.items()))) for name, (signal, known) in points.items() if known}
+        if not filled:
+            return None
+        own = {name: list(known) for name, (_, known) in filled.items()}
+        times = next(iter(own.values()))
+        columns = {name: _stored(signal, list(known.values())) for name, (signal, known) in filled.items()}
+        latest: dict[str, Any] = {}
+        for signal, known in filled.values():
+            latest |= _latest(signal, next(reversed(known.values())))
+        return Series(dt_id, times, columns, latest, {name: t for name, t in own.items() if t != times})
+
+    def _column(self, signal: Signal, index: int, rows: Rows) -> tuple[list[int], list[Any]]:
+        times, values = [row[0] for row in rows], [row[index] for row in rows]
+        if signal.kind != "float" or math.isfinite(sum(values)):
+            return times, values
+        finite = [(at, value) for at, value in zip(times, values, strict=True) if math.isfinite(value)]
+        lost = len(values) - len(finite)
+        self.rejected["NOT_FINITE"] = self.rejected.get("NOT_FINITE", 0) + lost
+        return [at for at, _ in finite], [value for _, value in finite]
+
+
+def _signal(name: str, schema: Schema, kind: type) -> Signal:
+    column = column_kind(schema)
+    if column in ("float", "bool") and isinstance(schema, Primitive):
+        return Signal(name, schema, column, None)
+    return Signal(name, schema, column, lambda value: check_shape(name, schema, value))
+
+
+def _type_problem(schema: Schema, kind: type) -> str:
+    if not isinstance(schema, Primitive | Enum):
+        return ""
+    expected: tuple[type, ...] = {"float": (int, float), "int": (int,), "bool": (bool,), "str": (str, dict, list)}[
+        column_kind(schema)
+    ]
+    return "" if kind in expected else f"must be {schema.name if isinstance(schema, Primitive) else 'an enum value'}"
+
+
+def _latest(signal: Signal, value: Any) -> dict[str, Any]:
+    return flatten(signal.name, signal.schema, value)
+
+
+def _stored(signal: Signal, values: list[Any]) -> list[Any]:
+    if signal.kind == "float":
+        return list(map(float, values))
+    if signal.kind == "str":
+        return [value if type(value) is str else orjson.dumps(value).decode() for value in values]
+    return values
+
+
+def _ascending(times: list[int]) -> bool:
+    return all(a < b for a, b in zip(times, times[1:], strict=False))

@@ -1,0 +1,126 @@
+"""MQTT 5: readings in with manual acknowledgement, commands out with response topic and correlation data.
+
+A PUBACK is sent after the commit. A broker need not redeliver an unacknowledged message before a reconnect, so a
+transient failure is retried by the pipeline while the message waits here; `receive_max` bounds how many can wait."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import aiomqtt
+import orjson
+import structlog
+from aiomqtt import ConnectError, NegativeAckError, ProtocolError, QoS
+
+from app import metrics
+from app.commands.outlet import Answer, Delivery
+from app.errors import CommandError, StackError
+from app.settings import Settings
+from ingest.backoff import pauses
+from ingest.mapping import PART, Mapping, fill
+from ingest.match import twin_parts
+from ingest.message import Message
+
+log = structlog.get_logger()
+LOST = (ConnectError, ProtocolError, OSError)
+RECEIVE_MAX = 10_000
+SESSION_SECONDS = 86_400
+
+
+def connect(settings: Settings, identifier: str, **kwargs: Any) -> aiomqtt.Client:
+    return aiomqtt.Client(
+        hostname=settings.mqtt_host,
+        port=settings.mqtt_port,
+        username=settings.mqtt_user or None,
+        password=settings.mqtt_password.encode() or None,
+        identifier=identifier,
+        keep_alive=30,
+        **kwargs,
+    )
+
+
+class MqttSource:
+    """Subscribes to every address of the mapping's rules; keeps its session over reconnects."""
+
+    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+        self.name = mapping.source
+        self._settings, self._options = settings, mapping.options
+        self._topics = [PART.sub("+", rule.match) for rule in mapping.rules]
+        self._client: aiomqtt.Client | None = None
+
+    async def run(self, take: Callable[[Message], Any]) -> None:
+        while True:
+            for pause in pauses():
+                try:
+                    await self._connected(take)
+                except NegativeAckError as error:
+                    raise StackError(f"the broker refuses: {error}", where=self._where(), hint=LOGIN) from error
+                except LOST as error:
+                    log.warning("broker lost", source=self.name, where=self._where(), error=str(error))
+                self._client = None
+                metrics.RECONNECTS.labels(self.name).inc()
+                await asyncio.sleep(pause)
+
+    async def _connected(self, take: Callable[[Message], Any]) -> None:
+        client = connect(
+            self._settings,
+            str(self._options.get("client_id", f"twingraph-{self.name}")),
+            session_expiry_interval=SESSION_SECONDS,
+            receive_max=int(self._options.get("receive_max", RECEIVE_MAX)),
+        )
+        async with client:
+            self._client = client
+            log.info("broker connected", source=self.name, where=self._where(), topics=self._topics)
+            for topic in self._topics:
+                await client.subscribe(topic, max_qos=QoS.AT_LEAST_ONCE)
+            async for packet in client.messages():
+                if isinstance(packet, aiomqtt.PublishPacket):
+                    receipt = None if packet.packet_id is None else (client, packet.packet_id)
+                    await take(Message(packet.topic, packet.payload or b"", None, receipt))
+
+    async def acknowledge(self, receipts: list[Any]) -> None:
+        """A receipt of an earlier connection is void: the broker delivers that message again."""
+        for receipt in receipts:
+            if receipt is not None and receipt[0] is self._client:
+                try:
+                    await receipt[0].puback(receipt[1])
+                except LOST:
+                    return
+
+    def _where(self) -> str:
+        return f"{self._settings.mqtt_host}:{self._settings.mqtt_port}"
+
+
+LOGIN = "TWINGRAPH_MQTT_USER and TWINGRAPH_MQTT_PASSWORD"
+
+
+class MqttOutlet:
+    """Delivers commands; answers come back as messages on the reply topic and are ingested like any other."""
+
+    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+        self._mapping, self._rules, self._settings = mapping, mapping.commands, settings
+        self._lock = asyncio.Lock()
+
+    def serves(self, dt_id: str) -> bool:
+        return self._mapping.may_touch(dt_id) and any(twin_parts(rule.twin, dt_id) for rule in self._rules)
+
+    async def send(self, delivery: Delivery) -> Answer | None:
+        rule, parts = next((r, p) for r in self._rules if (p := twin_parts(r.twin, delivery.dt_id)))
+        body = {"id": delivery.id, "command": delivery.command, "request": delivery.request}
+        try:
+            async with self._lock, asyncio.timeout(delivery.timeout), connect(
+                self._settings, f"twingraph-command-{delivery.id[:8]}", clean_start=True
+            ) as client:
+                await client.publish(
+                    fill(rule.to, parts),
+                    orjson.dumps(body),
+                    qos=QoS.AT_LEAST_ONCE,
+                    packet_id=next(client.packet_ids),
+                    message_expiry_interval=max(1, round(delivery.timeout)),
+                    content_type="application/json",
+                    response_topic=fill(rule.reply, parts) or None,
+                    correlation_data=delivery.id.encode(),
+                )
+        except (*LOST, NegativeAckError, TimeoutError) as error:
+            raise CommandError(f"not delivered: {error}", where=fill(rule.to, parts)) from error
+        return None

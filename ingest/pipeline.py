@@ -1,0 +1,151 @@
+"""Collect → assemble → commit → acknowledge. It never asks which protocol it serves."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol
+
+import structlog
+
+from app import metrics
+from app.errors import MessageError, StoreError, StoreUnavailable
+from app.graph.store import Store
+from app.twins.write import Batch, Outcome, append
+from ingest.backoff import pauses
+from ingest.assemble import Assembled, Assembler
+from ingest.message import Message
+
+log = structlog.get_logger()
+MOST_MESSAGES = 20_000
+
+
+class Source(Protocol):
+    """A protocol's side of the pipeline. `run` hands messages to `take` and returns when the source ends."""
+
+    name: str
+
+    async def run(self, take: Callable[[Message], Any]) -> None: ...
+
+    async def acknowledge(self, receipts: list[Any]) -> None: ...
+
+
+class Pipeline:
+    """One source's road. Bounded: `take` waits while MOST_MESSAGES are collected and not yet committed."""
+
+    def __init__(self, source: Source, assembler: Assembler, store: Store, flush: float, most: int) -> None:
+        self.source, self.assembler, self.store = source, assembler, store
+        self._flush, self._most = flush, most
+        self._waiting: list[Message] = []
+        self._room = asyncio.Event()
+        self._room.set()
+        self._some = asyncio.Event()
+        self._full = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until the source ends or the task is cancelled; what was collected is committed first."""
+        committing = asyncio.create_task(self._commit_forever())
+        reading = asyncio.create_task(self.source.run(self.take))
+        try:
+            await asyncio.wait((committing, reading), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            committing.cancel()
+            await asyncio.gather(committing, return_exceptions=True)
+            if self._waiting:
+                await self._commit(self._drain())
+        for task in (reading, committing):
+            if not task.cancelled() and task.exception():
+                raise task.exception()  # type: ignore[misc]
+
+    async def take(self, message: Message) -> None:
+        if not self._room.is_set():
+            await self._room.wait()
+        waiting = self._waiting
+        waiting.append(message)
+        self._some.set()
+        if len(waiting) >= self._most:
+            self._full.set()
+            if len(waiting) >= MOST_MESSAGES:
+                self._room.clear()
+
+    async def _commit_forever(self) -> None:
+        while True:
+            await self._some.wait()
+            try:
+                await asyncio.wait_for(self._full.wait(), self._flush)
+            except TimeoutError:
+                pass
+            await asyncio.shield(self._commit(self._drain()))
+
+    def _drain(self) -> list[Message]:
+        messages, self._waiting = self._waiting, []
+        self._some.clear()
+        self._full.clear()
+        self._room.set()
+        return messages
+
+    async def _commit(self, messages: list[Message]) -> None:
+        started = time.perf_counter()
+        await self._persist(messages)
+        committed = time.perf_counter()
+        await self.source.acknowledge([message.receipt for message in messages])
+        name = self.source.name
+        metrics.MESSAGES.labels(name).inc(len(messages))
+        metrics.BATCH.labels(name).observe(len(messages))
+        metrics.STAGE.labels(name, "acknowledge").inc(time.perf_counter() - committed)
+        metrics.COMMIT.labels(name).observe(committed - started)
+
+    async def _persist(self, messages: list[Message]) -> None:
+        told = False
+        for pause in pauses():
+            try:
+                await asyncio.to_thread(self._write, messages)
+                if told:
+                    log.info("database is back", source=self.source.name)
+                return
+            except StoreUnavailable as error:
+                if not told:
+                    log.warning("database is away; the source waits unacknowledged", error=str(error))
+                told = True
+                metrics.RETRIES.labels(self.source.name).inc()
+            await asyncio.sleep(pause)
+
+    def _write(self, messages: list[Message]) -> None:
+        started = time.perf_counter()
+        assembled = self.assembler.assemble(messages)
+        assembled_at = time.perf_counter()
+        metrics.STAGE.labels(self.source.name, "assemble").inc(assembled_at - started)
+        try:
+            outcome = append(self.store, assembled.batch)
+        except StoreUnavailable:
+            raise
+        except StoreError as error:
+            self._divide(messages, error)
+            return
+        metrics.STAGE.labels(self.source.name, "commit").inc(time.perf_counter() - assembled_at)
+        self._count(assembled, outcome)
+
+    def _divide(self, messages: list[Message], error: StoreError) -> None:
+        """The database refuses the batch for good: halve it until the one message that is to blame is set aside."""
+        if len(messages) > 1:
+            middle = len(messages) // 2
+            self._write(messages[:middle])
+            self._write(messages[middle:])
+            return
+        reason = MessageError(str(error), code="STORE_REFUSED")
+        self._count(self._set_aside(messages[0], reason), Outcome())
+
+    def _set_aside(self, message: Message, reason: MessageError) -> Assembled:
+        payload = message.payload if isinstance(message.payload, bytes) else repr(message.payload).encode()
+        row = {"source": self.source.name, "topic": message.address, "code": reason.code, "reason": str(reason)}
+        append(self.store, replace(Batch(), deadletters=[row | {"payload": payload}]))
+        return Assembled(Batch(), {reason.code: 1})
+
+    def _count(self, assembled: Assembled, outcome: Outcome) -> None:
+        name = self.source.name
+        metrics.VALUES.labels(name).inc(outcome.points)
+        metrics.DUPLICATES.labels(name).inc(outcome.duplicates)
+        for code, count in assembled.rejected.items():
+            metrics.REJECTED.labels(name, code).inc(count)

@@ -1,0 +1,129 @@
+"""A table of measurements → history, column by column, through the same write path as everything else."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from app.dtdl import Catalog
+from app.dtdl.values import column_kind, flatten
+from app.errors import MappingError, MessageError
+from app.graph.store import Store
+from app.twins.series import Series
+from app.twins.write import Batch, NewTwin, append, ensure, model_of
+from ingest.mapping import PART, Mapping, Rule, check_against, fill
+
+POINTS_PER_SEGMENT = 4320  # thirty days of ten-minute means
+VALUES_PER_COMMIT = 150_000
+
+
+@dataclass(slots=True)
+class Replayed:
+    rows: int = 0
+    values: int = 0
+    duplicates: int = 0
+    twins: int = 0
+
+
+def replay(
+    store: Store, catalog: Catalog, mapping: Mapping, path: Path, progress: Callable[[int, int], Any] | None = None
+) -> Replayed:
+    """Writes the table at `path` (Parquet or CSV) as the mapping's first rule says; a second run changes nothing.
+
+    `progress(rows done, rows in all)` is called after each commit. Raises: MappingError, MessageError, StoreError."""
+    rule = mapping.rules[0]
+    check_against(mapping, catalog)
+    table = read_table(path)
+    _check_columns(rule, table, path)
+    keys = PART.findall(rule.match)
+    done = Replayed()
+    batch: list[Series] = []
+    waiting, passed = 0, 0
+    for names, rows in table.groupby(keys, sort=True, observed=True):
+        parts = dict(zip(keys, map(str, names), strict=True))
+        dt_id = fill(rule.twin, parts)
+        if rule.create:
+            ensure(store, catalog, [NewTwin(dt_id, rule.create, {"name": "-".join(parts.values())})], [])
+        model = catalog.interface(rule.create).dtmi if rule.create else model_of(store, catalog, dt_id)
+        done.twins += 1
+        for series, length in _segments(catalog, rule, model, dt_id, rows, path):
+            batch.append(series)
+            waiting, passed = waiting + series.points(), passed + length
+            if waiting >= VALUES_PER_COMMIT:
+                _commit(store, batch, done)
+                batch, waiting = [], 0
+                if progress:
+                    progress(passed, len(table))
+    _commit(store, batch, done)
+    done.rows = len(table)
+    if progress:
+        progress(len(table), len(table))
+    return done
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise MessageError(f"cannot read the table: {error}", where=str(path), hint="Parquet or CSV") from error
+
+
+def _segments(
+    catalog: Catalog, rule: Rule, model: str, dt_id: str, rows: pd.DataFrame, path: Path
+) -> Iterator[tuple[Series, int]]:
+    moments = pd.to_datetime(rows[rule.time], utc=True)
+    times = moments.dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.int64)
+    order = np.argsort(times, kind="stable")
+    times = times[order]
+    first = np.concatenate(([True], np.diff(times) > 0))  # the value stored first stays
+    times, order = times[first], order[first]
+    known = catalog.telemetry(model)
+    columns = {signal: rows[field].to_numpy()[order] for field, signal in rule.signals.items()}
+    for start in range(0, len(times), POINTS_PER_SEGMENT):
+        part = slice(start, start + POINTS_PER_SEGMENT)
+        made = _series(dt_id, times[part], {name: values[part] for name, values in columns.items()}, known, path)
+        if made:
+            yield made, len(times[part])
+
+
+def _series(dt_id: str, times: Any, columns: dict[str, Any], known: Any, path: Path) -> Series | None:
+    """Columns without holes share their times; a column with holes gets times of its own."""
+    held = {name: ~pd.isna(values) for name, values in columns.items()}
+    some = np.logical_or.reduce(list(held.values()))
+    if not some.any():
+        return None
+    shared = times[some].tolist()
+    lists, own, latest = {}, {}, {}
+    for name, values in columns.items():
+        kept = values[held[name]]
+        if not len(kept):
+            continue
+        kind = column_kind(known[name].schema)
+        lists[name] = kept.astype(np.float64).tolist() if kind == "float" else kept.tolist()
+        if kind == "float" and not math.isfinite(sum(lists[name])):
+            raise MessageError(f"column of {name!r} holds infinite values", where=str(path))
+        latest |= flatten(name, known[name].schema, lists[name][-1])
+        if len(kept) != len(shared):
+            own[name] = times[held[name]].tolist()
+    return Series(dt_id, shared, lists, latest, own)
+
+
+def _commit(store: Store, batch: list[Series], done: Replayed) -> None:
+    if batch:
+        outcome = append(store, Batch(batch))
+        done.values += outcome.points
+        done.duplicates += outcome.duplicates
+
+
+def _check_columns(rule: Rule, table: pd.DataFrame, path: Path) -> None:
+    wanted = [*PART.findall(rule.match), rule.time, *rule.signals]
+    missing = [column for column in wanted if column not in table.columns]
+    if missing:
+        hint = f"the table has {', '.join(map(str, table.columns))}"
+        raise MappingError(f"no column {missing[0]!r}", where=str(path), hint=hint)
+
+
