@@ -164,7 +164,7 @@ def doors(as_json: Annotated[bool, typer.Option("--json", help="for scripts")] =
 
 
 def print_doors(found: dict[str, Any], console: Console) -> None:
-    rows = {
+    rows: dict[str, Callable[[Any], tuple[str, str]]] = {
         "graphql": lambda d: ("GraphQL explorer", d["explorer"]),
         "neo4j": lambda d: ("Neo4j Browser", f"{d['browser']}  user {d['user']}  password {d['password']}"),
         "mqtt": lambda d: ("MQTT", f"{d['host']}:{d['port']}  user {d['user']}  password {d['password']}"),
@@ -253,9 +253,7 @@ def stack_status() -> None:
 
 
 @models_app.command("check")
-def models_check(
-    paths: Paths, as_json: Annotated[bool, typer.Option("--json", help="problems as JSON")] = False
-) -> None:
+def models_check(paths: Paths, as_json: Annotated[bool, typer.Option("--json", help="problems as JSON")] = False) -> None:
     """Compiles DTDL and prints every problem; exit code 1 when there are some."""
     from dataclasses import asdict
 
@@ -275,7 +273,8 @@ def models_check(
 
 @models_app.command("load")
 def models_load(
-    paths: Paths, plan: Annotated[bool, typer.Option("--plan", help="print what Neo4j would hold; change nothing")] = False
+    paths: Paths,
+    plan: Annotated[bool, typer.Option("--plan", help="print what Neo4j would hold; change nothing")] = False,
 ) -> None:
     """Compiles DTDL and applies it to Neo4j: labels, constraints, indexes, the ontology."""
     from app.dtdl import compile_models, lower
@@ -334,7 +333,9 @@ def replay(
 
 
 @app.command()
-def report(name: Annotated[str | None, typer.Argument(help="one of cypher/report; all names when absent")] = None) -> None:
+def report(
+    name: Annotated[str | None, typer.Argument(help="one of cypher/report; all names when absent")] = None,
+) -> None:
     """Runs a Cypher report and prints it."""
     from app.main import open_store
     from app.report import run_report
@@ -408,7 +409,8 @@ def predict_run() -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def bench(
-    context: typer.Context, name: Annotated[str, typer.Argument(help="replay, mqtt, visible, memory, graphql, all")] = "all"
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="replay, mqtt, visible, memory, graphql, all")] = "all",
 ) -> None:
     """Takes the figures of the README on this machine; needs a checkout."""
     script = ROOT / "bench" / f"{name}.py"

@@ -1,22 +1,33 @@
 """`make demo`: the whole stack on one machine, the fleet's twins and first day in the graph, a trained predictor."""
 
 import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.cli import print_doors
+from app.dtdl import Catalog
+from app.graph.store import Store
 from app.main import open_store
 from app.predict.train import train
 from app.settings import Settings
-from app.simulate.fleet import Fleet
+from app.simulate.fleet import Fleet, Observation
 from app.simulate.history import STEP, as_series, run
 from app.simulate.layout import Layout
+from app.simulate.publish import events
 from app.stack import jars
 from app.stack.doors import running
 from app.stack.supervise import BROKER, NEO4J, Supervisor, python_part
+from app.twins.directory import Directory
 from app.twins.registry import Registry, read_models
 from app.twins.write import Batch, append, ensure
+from ingest.assemble import Assembler
+from ingest.mapping import read_mapping
+from ingest.match import Matcher
+from ingest.message import Message
+from ingest.sources import MAPPINGS
 
 DAY = 86400.0
 LONGEST_LEAD = 365 * DAY
@@ -65,18 +76,28 @@ def _prepare(settings: Settings, layout: Layout, seed: int, speed: float, consol
             return
         lead = min((speed - 1) * DAY, LONGEST_LEAD) if speed > 1 else 0.0
         fleet = Fleet(layout, seed, time.time() - lead - DAY)
-        with _bar(console, "first day of history") as progress:
-            task = progress.add_task("", total=DAY / STEP)
-            seen = []
-            for observation in run(fleet, fleet.at + DAY):
-                seen.append(observation)
-                if len(seen) == STEPS_AT_ONCE:
-                    series = as_series(fleet, seen)
-                    for first in range(0, len(series), TWINS_PER_COMMIT):
-                        append(store, Batch(series[first : first + TWINS_PER_COMMIT]))
-                    progress.advance(task, len(seen))
-                    seen = []
+        _write_first_day(store, registry.catalog, fleet, console)
         fleet.save(saved)
+
+
+def _write_first_day(store: Store, catalog: Catalog, fleet: Fleet, console: Console) -> None:
+    mapping = read_mapping(MAPPINGS / "fleet-mqtt.yaml")
+    assembler = Assembler("first-day", catalog, Matcher(mapping, Directory(store)), 0.0)
+    with _bar(console, "first day of history") as progress:
+        task = progress.add_task("", total=round(DAY / STEP))
+        for seen in batched(run(fleet, fleet.at + DAY), STEPS_AT_ONCE):
+            series = as_series(fleet, seen)
+            for first in range(0, len(series), TWINS_PER_COMMIT):
+                append(store, Batch(series[first : first + TWINS_PER_COMMIT]))
+            said = [Message(*message) for one in seen for message in events(fleet, one)]
+            append(store, assembler.assemble(said).batch)
+            progress.advance(task, len(seen))
+
+
+def batched(observations: Iterable[Observation], size: int) -> Iterator[list[Observation]]:
+    waiting = iter(observations)
+    while some := list(islice(waiting, size)):
+        yield some
 
 
 def _train_once(settings: Settings, console: Console) -> None:

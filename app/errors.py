@@ -1,19 +1,19 @@
 """Every error a user can meet. Each says what, where, and the way out.
 
-    TwingraphError
-    ├── SettingError         a setting does not fit
-    ├── StackError           a local service cannot start or has died
-    ├── ModelError           DTDL does not compile (carries its problems)
-    ├── StoreError           the database refuses or is away
-    │   ├── StoreUnavailable     worth another try
-    │   └── StoreTimeout         the read took longer than allowed
-    ├── TwinError            a twin, property or relationship is not as the model says
-    │   ├── NotFound
-    │   └── Conflict             an etag or an identifier is taken
-    ├── MappingError         a mapping names what does not exist
-    ├── MessageError         a message cannot become readings
-    ├── CommandError         a command is refused, unanswered or failed
-    └── PredictionError      not enough history, no trained model
+TwingraphError
+├── SettingError         a setting does not fit
+├── StackError           a local service cannot start or has died
+├── ModelError           DTDL does not compile (carries its problems)
+├── StoreError           the database refuses or is away
+│   ├── StoreUnavailable     worth another try
+│   └── StoreTimeout         the read took longer than allowed
+├── TwinError            a twin, property or relationship is not as the model says
+│   ├── NotFound
+│   └── Conflict             an etag or an identifier is taken
+├── MappingError         a mapping names what does not exist
+├── MessageError         a message cannot become readings
+├── CommandError         a command is refused, unanswered or failed
+└── PredictionError      not enough history, no trained model
 """
 
 from typing import Any

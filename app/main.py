@@ -110,9 +110,7 @@ async def ingest(settings: Settings, mappings: list[Mapping]) -> None:
         tasks.create_task(housekeep(store))
 
 
-def _pipeline(
-    settings: Settings, mapping: Mapping, store: Store, registry: Registry, directory: Directory
-) -> Pipeline:
+def _pipeline(settings: Settings, mapping: Mapping, store: Store, registry: Registry, directory: Directory) -> Pipeline:
     source: Any = SOURCES[mapping.protocol].source(mapping, settings)
     assembler = Assembler(mapping.source, registry.catalog, Matcher(mapping, directory), settings.max_skew_seconds)
     return Pipeline(source, assembler, store, settings.flush_seconds, settings.batch_messages)

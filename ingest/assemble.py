@@ -1,6 +1,7 @@
 """Messages → one batch, in columns. What does not fit is set aside with the reason; the rest goes on."""
 
 import difflib
+import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -252,4 +253,4 @@ def _stored(signal: Signal, values: list[Any]) -> list[Any]:
 
 
 def _ascending(times: list[int]) -> bool:
-    return all(a < b for a, b in zip(times, times[1:], strict=False))
+    return all(a < b for a, b in itertools.pairwise(times))

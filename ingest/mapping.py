@@ -1,21 +1,21 @@
 """The mapping file: which address means which twin and which signal. Declarative; one file a source.
 
-    source: fleet-mqtt            name of the source, in metrics and positions
-    protocol: mqtt                a row of SOURCES
-    bound: ["wf*"]                dtIds this source may write and command; all, where it is absent
-    options: {}                   what the protocol needs: host, topics, url, …
-    rules:
-      - match: fleet/{farm}/{turbine}/telemetry     {…} matches one part of an address
-        twin: "{farm}-{turbine}"                    the dtId, from the parts
-        kind: telemetry                             telemetry, event or answer
-        time: ts                                    field with the time of measure
-        signals: {Ws_avg: windSpeed}                renames; empty: fields bear the signals' names
-        unknown: deadletter                         or ignore: what to do with fields that are no signal
-        create: Turbine                             model of twins made when they are missing
-    commands:
-      - twin: "{farm}-{turbine}"                    which twins
-        to: fleet/{farm}/{turbine}/command          where their commands go
-        reply: fleet/{farm}/{turbine}/response      where answers come from
+source: fleet-mqtt            name of the source, in metrics and positions
+protocol: mqtt                a row of SOURCES
+bound: ["wf*"]                dtIds this source may write and command; all, where it is absent
+options: {}                   what the protocol needs: host, topics, url, …
+rules:
+  - match: fleet/{farm}/{turbine}/telemetry     {…} matches one part of an address
+    twin: "{farm}-{turbine}"                    the dtId, from the parts
+    kind: telemetry                             telemetry, event or answer
+    time: ts                                    field with the time of measure
+    signals: {Ws_avg: windSpeed}                renames; empty: fields bear the signals' names
+    unknown: deadletter                         or ignore: what to do with fields that are no signal
+    create: Turbine                             model of twins made when they are missing
+commands:
+  - twin: "{farm}-{turbine}"                    which twins
+    to: fleet/{farm}/{turbine}/command          where their commands go
+    reply: fleet/{farm}/{turbine}/response      where answers come from
 """
 
 import difflib

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from app.dtdl import Catalog
 from app.twins.directory import Directory
 from ingest.mapping import Mapping, Rule, fill, pattern
 

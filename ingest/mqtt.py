@@ -81,9 +81,10 @@ class MqttSource:
     async def acknowledge(self, receipts: list[Any]) -> None:
         """A receipt of an earlier connection is void: the broker delivers that message again."""
         for receipt in receipts:
-            if receipt is not None and receipt[0] is self._client:
+            client = self._client
+            if client is not None and receipt is not None and receipt[0] is client:
                 try:
-                    await receipt[0].puback(receipt[1])
+                    await client.puback(receipt[1])
                 except LOST:
                     return
 
@@ -108,9 +109,11 @@ class MqttOutlet:
         rule, parts = next((r, p) for r in self._rules if (p := twin_parts(r.twin, delivery.dt_id)))
         body = {"id": delivery.id, "command": delivery.command, "request": delivery.request}
         try:
-            async with self._lock, asyncio.timeout(delivery.timeout), connect(
-                self._settings, f"twingraph-command-{delivery.id[:8]}", clean_start=True
-            ) as client:
+            async with (
+                self._lock,
+                asyncio.timeout(delivery.timeout),
+                connect(self._settings, f"twingraph-command-{delivery.id[:8]}", clean_start=True) as client,
+            ):
                 await client.publish(
                     fill(rule.to, parts),
                     orjson.dumps(body),

@@ -59,9 +59,7 @@ class OpcUaSource:
             index = await client.get_namespace_index(self._namespace)
             nodes = await self._matching(client, index)
             period = float(self._options.get("publishing_ms", PUBLISHING_MS))
-            subscription = await client.create_subscription(
-                period, queue_maxsize=QUEUE, overflow=OverflowPolicy.DROP_OLDEST
-            )
+            subscription = await client.create_subscription(period, queue_maxsize=QUEUE, overflow=OverflowPolicy.DROP_OLDEST)
             log.info("OPC UA connected", source=self.name, url=self._url, nodes=len(nodes))
             async with subscription:
                 for start in range(0, len(nodes), MONITORED_AT_ONCE):
@@ -100,21 +98,18 @@ class OpcUaSource:
         return Message(identifier, {identifier.rpartition(".")[2]: value.Value.Value}, at)
 
     async def _matching(self, client: Client, index: int) -> list[Node]:
-        found, level = [], [client.nodes.objects]
+        found: list[Node] = []
+        level = [client.nodes.objects]
         while level:
-            children: list[Node] = []
+            objects: list[Node] = []
             for node in level:
-                children += await node.get_children()
-            level = []
-            for child in children:
-                if child.nodeid.NamespaceIndex != index:
-                    continue
-                identifier = str(child.nodeid.Identifier)
-                if any(regex.fullmatch(identifier) for regex, _ in self._rules):
-                    found.append(child)
-                else:
-                    level.append(child)
-        return found
+                objects += await node.get_children(nodeclassmask=ua.NodeClass.Object)
+                found += await node.get_children(nodeclassmask=ua.NodeClass.Variable)
+            level = [node for node in objects if node.nodeid.NamespaceIndex == index]
+        return [node for node in found if node.nodeid.NamespaceIndex == index and self._is_wanted(node)]
+
+    def _is_wanted(self, node: Node) -> bool:
+        return any(regex.fullmatch(str(node.nodeid.Identifier)) for regex, _ in self._rules)
 
 
 class OpcUaOutlet:

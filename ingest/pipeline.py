@@ -12,8 +12,8 @@ from app import metrics
 from app.errors import MessageError, StoreError, StoreUnavailable
 from app.graph.store import Store
 from app.twins.write import Batch, Outcome, append
-from ingest.backoff import pauses
 from ingest.assemble import Assembled, Assembler
+from ingest.backoff import pauses
 from ingest.message import Message
 
 log = structlog.get_logger()

@@ -97,7 +97,9 @@ def _series(dt_id: str, times: Any, columns: dict[str, Any], known: Any, path: P
     if not some.any():
         return None
     shared = times[some].tolist()
-    lists, own, latest = {}, {}, {}
+    lists: dict[str, list[Any]] = {}
+    own: dict[str, list[int]] = {}
+    latest: dict[str, Any] = {}
     for name, values in columns.items():
         kept = values[held[name]]
         if not len(kept):
@@ -125,5 +127,3 @@ def _check_columns(rule: Rule, table: pd.DataFrame, path: Path) -> None:
     if missing:
         hint = f"the table has {', '.join(map(str, table.columns))}"
         raise MappingError(f"no column {missing[0]!r}", where=str(path), hint=hint)
-
-

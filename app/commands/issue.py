@@ -14,6 +14,7 @@ from app.commands.outlet import Answer, Delivery, Outlet
 from app.dtdl import Catalog
 from app.dtdl.values import check_shape
 from app.errors import CommandError, NotFound, TwinError
+from app.graph.records import plain
 from app.graph.statements import statement
 from app.graph.store import Store
 from app.twins.write import model_of
@@ -61,10 +62,8 @@ def look(store: Store, identifier: str) -> CommandRecord:
     if not rows:
         raise NotFound(f"no command {identifier!r}")
     id_, dt_id, command, status, request, response, reason, at, answered = rows[0]
-    decoded = [None if text is None else orjson.loads(text) for text in (request, response)]
-    return CommandRecord(
-        id_, dt_id, command, status, *decoded, reason, at.iso_format(), answered.iso_format() if answered else None
-    )
+    request, response = (None if text is None else orjson.loads(text) for text in (request, response))
+    return CommandRecord(id_, dt_id, command, status, request, response, reason, plain(at), plain(answered))
 
 
 def _check(store: Store, catalog: Catalog, dt_id: str, command: str, request: Any) -> None:

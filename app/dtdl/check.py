@@ -27,7 +27,9 @@ def ancestors(dtmi: str, interfaces: Interfaces) -> list[str]:
 def extends_exist(interface: Interface, interfaces: Interfaces) -> Iterator[Problem]:
     for base in interface.extends:
         if base not in interfaces:
-            yield _problem("extendsExists", interface, f"extends {base}, which is not among the models", _near(base, interfaces))
+            yield _problem(
+                "extendsExists", interface, f"extends {base}, which is not among the models", _near(base, interfaces)
+            )
 
 
 def extends_is_acyclic(interface: Interface, interfaces: Interfaces) -> Iterator[Problem]:
@@ -81,9 +83,9 @@ def names_are_unique(interface: Interface, interfaces: Interfaces) -> Iterator[P
 
 def multiplicity_is_ordered(interface: Interface, interfaces: Interfaces) -> Iterator[Problem]:
     for content in interface.contents:
-        if isinstance(content, Relationship) and content.max_multiplicity is not None:
-            if content.max_multiplicity < max(1, content.min_multiplicity):
-                yield _problem("multiplicityOrdered", interface, f"{content.name!r} has maxMultiplicity below its minimum")
+        most = content.max_multiplicity if isinstance(content, Relationship) else None
+        if isinstance(content, Relationship) and most is not None and most < max(1, content.min_multiplicity):
+            yield _problem("multiplicityOrdered", interface, f"{content.name!r} has maxMultiplicity below its minimum")
 
 
 CHECKS = (

@@ -25,7 +25,7 @@ IDENTIFIER = {
 NAME = re.compile(rf"^{SEGMENT}$")
 LANGUAGE = re.compile(r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*$")
 
-PRIMITIVES = {
+PRIMITIVES: dict[int, tuple[str, ...]] = {
     2: ("boolean", "date", "dateTime", "double", "duration", "float", "integer", "long", "string", "time"),
 }
 PRIMITIVES[3] = PRIMITIVES[2]
@@ -67,8 +67,7 @@ CLASSES: dict[str, dict[str, Rule]] = {
     },
     "Property": MEASURED | {"writable": Rule("boolean")},
     "Telemetry": MEASURED,
-    "Command": NAMED
-    | {"commandType": Rule("any"), "request": Rule("payload"), "response": Rule("payload")},
+    "Command": NAMED | {"commandType": Rule("any"), "request": Rule("payload"), "response": Rule("payload")},
     "Relationship": NAMED
     | {
         "target": Rule("dtmi"),

@@ -4,7 +4,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.dtdl.catalog import Catalog
-from app.dtdl.model import AnyContent, Command, Component, Interface, Primitive, Property, Relationship, Schema, Telemetry
+from app.dtdl.model import (
+    AnyContent,
+    Command,
+    Component,
+    Interface,
+    Primitive,
+    Property,
+    Relationship,
+    Schema,
+    Telemetry,
+)
 
 SYSTEM_CONSTRAINTS = (
     ("_twin_dtid", "Twin", "dtId"),

@@ -100,9 +100,9 @@ class _Reader:
         for index, base in self.listed(element, "extends", path):
             if isinstance(base, str):
                 extends.append(base)
-            elif isinstance(base, dict) and (made := self.interface(base, (*path, "extends", index))):
-                self.inner.append(made)
-                extends.append(made.dtmi)
+            elif isinstance(base, dict) and (inner := self.interface(base, (*path, "extends", index))):
+                self.inner.append(inner)
+                extends.append(inner.dtmi)
         return Interface(
             dtmi,
             self.version,
@@ -122,8 +122,9 @@ class _Reader:
         name = element.get("name")
         if not isinstance(name, str):
             return None
-        shared = (name, self.texts(element, "displayName"), self.texts(element, "description"), owner)
-        return CONTENT[kind](self, element, path, shared)
+        texts = {"display_name": self.texts(element, "displayName"), "description": self.texts(element, "description")}
+        made: AnyContent = CONTENT[kind](self, element, path, {"name": name, "declared_by": owner} | texts)
+        return made
 
     def measured(self, element: Json, path: JsonPath) -> dict[str, Any]:
         types = element["@type"] if isinstance(element["@type"], list) else [element["@type"]]
@@ -132,15 +133,15 @@ class _Reader:
         schema = self.schema(element.get("schema"), (*path, "schema"))
         return {"schema": schema, "unit": str(unit), "semantic_type": semantic[0] if semantic else ""}
 
-    def property(self, element: Json, path: JsonPath, shared: tuple[Any, ...]) -> Property:
-        return Property(*shared, writable=element.get("writable") is True, **self.measured(element, path))
+    def property(self, element: Json, path: JsonPath, shared: dict[str, Any]) -> Property:
+        return Property(**shared, writable=element.get("writable") is True, **self.measured(element, path))
 
-    def telemetry(self, element: Json, path: JsonPath, shared: tuple[Any, ...]) -> Telemetry:
-        return Telemetry(*shared, **self.measured(element, path))
+    def telemetry(self, element: Json, path: JsonPath, shared: dict[str, Any]) -> Telemetry:
+        return Telemetry(**shared, **self.measured(element, path))
 
-    def command(self, element: Json, path: JsonPath, shared: tuple[Any, ...]) -> Command:
-        payloads = {role: self.payload(element.get(role), (*path, role)) for role in ("request", "response")}
-        return Command(*shared, **payloads)
+    def command(self, element: Json, path: JsonPath, shared: dict[str, Any]) -> Command:
+        payloads: dict[str, Any] = {role: self.payload(element.get(role), (*path, role)) for role in ("request", "response")}
+        return Command(**shared, **payloads)
 
     def payload(self, element: Any, path: JsonPath) -> Payload | None:
         if not isinstance(element, dict):
@@ -148,26 +149,26 @@ class _Reader:
         self.properties(element, "CommandPayload", path)
         return Payload(str(element.get("name", "")), self.schema(element.get("schema"), (*path, "schema")))
 
-    def relationship(self, element: Json, path: JsonPath, shared: tuple[Any, ...]) -> Relationship:
+    def relationship(self, element: Json, path: JsonPath, shared: dict[str, Any]) -> Relationship:
         properties = [
             made
             for index, child in self.listed(element, "properties", path)
-            if isinstance(made := self.content(child, (*path, "properties", index), shared[3]), Property)
+            if isinstance(made := self.content(child, (*path, "properties", index), shared["declared_by"]), Property)
         ]
         return Relationship(
-            *shared,
+            **shared,
             target=element.get("target", ""),
             min_multiplicity=element.get("minMultiplicity", 0),
             max_multiplicity=element.get("maxMultiplicity"),
             properties=tuple(properties),
         )
 
-    def component(self, element: Json, path: JsonPath, shared: tuple[Any, ...]) -> Component:
+    def component(self, element: Json, path: JsonPath, shared: dict[str, Any]) -> Component:
         schema = element.get("schema", "")
         if isinstance(schema, dict) and (made := self.interface(schema, (*path, "schema"))):
             self.inner.append(made)
             schema = made.dtmi
-        return Component(*shared, interface=str(schema))
+        return Component(**shared, interface=str(schema))
 
     def schema(self, given: Any, path: JsonPath, depth: int = 0) -> Schema:
         if depth > grammar.DEEPEST_SCHEMA[self.version]:
@@ -181,13 +182,17 @@ class _Reader:
         if kind is None:
             return UNKNOWN
         self.properties(given, kind, path)
-        made = SCHEMA[kind](self, given, path, depth + 1)
+        made: Schema = SCHEMA[kind](self, given, path, depth + 1)
         if isinstance(given.get("@id"), str):
             self.schemas[given["@id"]] = made
         return made
 
     def named_schema(self, name: str, path: JsonPath) -> Schema:
-        known = [*grammar.PRIMITIVES[self.version], *grammar.GEOSPATIAL, *(grammar.IOT_CENTRAL if self.extended else ())]
+        known = [
+            *grammar.PRIMITIVES[self.version],
+            *grammar.GEOSPATIAL,
+            *(grammar.IOT_CENTRAL if self.extended else ()),
+        ]
         if name in known:
             return Primitive(name)
         self.shared_schema(name)
@@ -276,8 +281,6 @@ class _Reader:
     def texts(self, element: Json, key: str) -> dict[str, str]:
         value = element.get(key, {})
         return {"en": value} if isinstance(value, str) else dict(value) if isinstance(value, dict) else {}
-
-
 
 
 def _dtmi(rule: Rule, value: Any, version: int) -> str:

@@ -36,15 +36,19 @@ class Problem:
 
 def read_documents(paths: Iterable[Path]) -> tuple[list[Document], list[Problem]]:
     """Every `*.json` in files and folders; a byte-order mark is skipped."""
-    documents, problems = [], []
+    documents: list[Document] = []
+    problems: list[Problem] = []
     for file in _files(paths):
         try:
             text = file.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             problems.append(Problem("readable", f"cannot read: {error}", str(file), ""))
             continue
-        document = parse(str(file), text)
-        (documents if isinstance(document, Document) else problems).append(document)  # type: ignore[arg-type]
+        parsed = parse(str(file), text)
+        if isinstance(parsed, Document):
+            documents.append(parsed)
+        else:
+            problems.append(parsed)
     return documents, problems
 
 

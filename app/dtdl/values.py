@@ -58,7 +58,7 @@ def _text(value: Json) -> str:
         raise ValueError("must be a string")
     if len(value) > LONGEST_TEXT:
         raise ValueError(f"longer than {LONGEST_TEXT} characters")
-    if "\x00" in value or not value.isascii() and re.search(r"[\ud800-\udfff]", value):
+    if "\x00" in value or (not value.isascii() and re.search(r"[\ud800-\udfff]", value)):
         raise ValueError("holds a NUL or a lone surrogate")
     return value
 

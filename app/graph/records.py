@@ -13,7 +13,11 @@ def one_record(store: Store, cypher: str, parameters: dict[str, Any], timeout: f
 
 def plain(value: Any) -> Any:
     """A temporal value as ISO 8601 text; lists and maps of them too; everything else as it is."""
-    if isinstance(value, DateTime | Date | Time | Duration):
+    if isinstance(value, DateTime):
+        return value.to_native().isoformat(timespec="milliseconds")
+    if isinstance(value, Date | Time):
+        return value.to_native().isoformat()
+    if isinstance(value, Duration):
         return value.iso_format()
     if isinstance(value, list):
         return [plain(item) for item in value]

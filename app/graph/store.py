@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, LiteralString, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 import neo4j
 from neo4j import GraphDatabase
@@ -22,7 +22,7 @@ class Transaction:
         self._inner = inner
 
     def run(self, cypher: str, **parameters: Any) -> list[list[Any]]:
-        return [record.values() for record in self._inner.run(cast(LiteralString, cypher), parameters)]
+        return [record.values() for record in self._inner.run(cypher, parameters)]
 
 
 class Store:
@@ -56,14 +56,14 @@ class Store:
 
     def read(self, cypher: str, parameters: Parameters | None = None, timeout: float | None = None) -> list[list[Any]]:
         """All records as lists of values; an auto-commit read, refused when the statement writes."""
-        query = neo4j.Query(cast(LiteralString, cypher), timeout=timeout)
+        query = neo4j.Query(cypher, timeout=timeout)
         with self._border(), self._session(neo4j.READ_ACCESS) as session:
             return [record.values() for record in session.run(query, dict(parameters or {}))]
 
     def table(self, cypher: str) -> tuple[list[str], list[list[Any]]]:
         """(column names, rows) of a reading statement without parameters."""
         with self._border(), self._session(neo4j.READ_ACCESS) as session:
-            result = session.run(cast(LiteralString, cypher))
+            result = session.run(cypher)
             return list(result.keys()), [record.values() for record in result]
 
     def write(self, work: Callable[[Transaction], T]) -> T:
@@ -78,7 +78,7 @@ class Store:
     def command(self, cypher: str, **parameters: Any) -> list[list[Any]]:
         """A statement that must not be inside a transaction: schema changes, `CALL … IN TRANSACTIONS`."""
         with self._border(), self._session(neo4j.WRITE_ACCESS) as session:
-            return [record.values() for record in session.run(cast(LiteralString, cypher), parameters)]
+            return [record.values() for record in session.run(cypher, parameters)]
 
     def _session(self, access: str) -> neo4j.Session:
         return self._driver.session(database=self.database, default_access_mode=access)

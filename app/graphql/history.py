@@ -57,7 +57,10 @@ def _buckets(times: Any, values: Any, every: int, shown: str) -> list[dict[str, 
         numbers = values.astype(np.float64)
         sums = np.add.reduceat(numbers, first)
         columns |= {"sum": sums.tolist(), "avg": (sums / (last - first + 1)).tolist()}
-        columns |= {"min": np.minimum.reduceat(numbers, first).tolist(), "max": np.maximum.reduceat(numbers, first).tolist()}
+        columns |= {
+            "min": np.minimum.reduceat(numbers, first).tolist(),
+            "max": np.maximum.reduceat(numbers, first).tolist(),
+        }
     columns["value"] = columns.get(shown, columns["last"])
     names = list(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -68,7 +71,7 @@ def _listed(values: Any) -> list[Any]:
 
 
 def _said(row: dict[str, Any], keys: list[tuple[str, str]]) -> dict[str, Any]:
-    said = {}
+    said: dict[str, Any] = {}
     for key, name in keys:
         if name == "__typename":
             said[key] = "HistoryPoint"

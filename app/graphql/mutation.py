@@ -29,12 +29,12 @@ TEXT, IDENTIFIER = GraphQLNonNull(GraphQLString), GraphQLNonNull(GraphQLID)
 def mutation_fields(factory: TypeFactory, result: GraphQLObjectType, read: ReadTwin) -> dict[str, GraphQLField]:
     """`read(info, dtId)` answers the twin as the mutation's selection asks."""
 
-    async def set_properties(_: Any, info: Any, dtId: str, patch: Any, etag: str | None = None) -> Any:  # noqa: N803
+    async def set_properties(_: Any, info: Any, dtId: str, patch: Any, etag: str | None = None) -> Any:
         server = server_of(info)
         await asyncio.to_thread(write.patch, server.store, server.registry.catalog, dtId, patch, etag)
         return await read(info, dtId)
 
-    async def create_twin(_: Any, info: Any, dtId: str, model: str, properties: Any = None) -> Any:  # noqa: N803
+    async def create_twin(_: Any, info: Any, dtId: str, model: str, properties: Any = None) -> Any:
         server = server_of(info)
         twin = NewTwin(dtId, model, properties or {})
         await asyncio.to_thread(write.create, server.store, server.registry.catalog, [twin])
@@ -86,7 +86,7 @@ def _command_field(factory: TypeFactory, result: GraphQLObjectType, name: str, c
         scalar = factory.scalar(graphql_scalar(request.schema))
         arguments[argument] = GraphQLArgument(GraphQLNonNull(scalar))
 
-    async def resolve(_: Any, info: Any, dtId: str, timeout: float | None = None, **given: Any) -> Any:  # noqa: N803
+    async def resolve(_: Any, info: Any, dtId: str, timeout: float | None = None, **given: Any) -> Any:
         return await send(server_of(info), dtId, name, given.get(argument), timeout)
 
     description = command.description.get("en") or command.display_name.get("en")

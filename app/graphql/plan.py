@@ -144,10 +144,7 @@ class Plans:
 
     def _inspect(self, document: DocumentNode, operation: OperationDefinitionNode) -> Entry:
         fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
-        types = {
-            definition.variable.name.value: type_from_ast(self.schema, definition.type)
-            for definition in operation.variable_definitions or ()
-        }
+        types = variable_types(self.schema, operation)
         compiled = operation.operation is OperationType.QUERY and self._all_compile(operation, fragments)
         return Entry(operation, fragments, compiled, types)
 
@@ -156,6 +153,10 @@ class Plans:
         fields = self.schema.query_type.fields
         names = list(_root_names(operation.selection_set, fragments, set()))
         return all(name == "__typename" or (name in fields and _is_compiled(fields[name])) for name in names)
+
+
+def variable_types(schema: GraphQLSchema, operation: OperationDefinitionNode) -> dict[str, Any]:
+    return {d.variable.name.value: type_from_ast(schema, d.type) for d in operation.variable_definitions or ()}
 
 
 def _is_compiled(field_def: Any) -> bool:

@@ -14,7 +14,6 @@ from app.graphql.schema import TwinSchema
 from app.server import Server
 
 
-
 class Router(GraphQL[Any, Any]):
     """`take(catalog)` swaps the schema generation; requests under way keep theirs."""
 

@@ -26,7 +26,7 @@ from app.errors import NotFound
 from app.graphql.execute import Compiled
 from app.graphql.guards import limits
 from app.graphql.mutation import IDENTIFIER, mutation_fields
-from app.graphql.plan import Plans, run_step
+from app.graphql.plan import Plans, run_step, variable_types
 from app.graphql.static import Mutation, Query, server_of
 from app.graphql.types import ORIGIN, Origin, TypeFactory
 from app.settings import Settings
@@ -78,7 +78,7 @@ class TwinSchema(strawberry.Schema):
             description="The twin at once, then after every change; states between two looks may be passed over.",
             extensions={ORIGIN: Origin("one", "Twin")},
         )
-        kept = {**base.to_kwargs()}
+        kept: dict[str, Any] = {**base.to_kwargs()}
         kept |= {
             "query": GraphQLObjectType("Query", {**base.query_type.fields, **query}),
             "mutation": GraphQLObjectType("Mutation", {**base.mutation_type.fields, **mutation}),
@@ -89,20 +89,22 @@ class TwinSchema(strawberry.Schema):
 
     async def _resolve(self, _: Any, info: Any, **arguments: Any) -> Any:
         """A compiled field inside an operation that the executor runs."""
-        return await self._read(info, info.parent_type.fields[info.field_name], list(info.field_nodes), info.variable_values)
+        return await self._read(info, info.parent_type.fields[info.field_name], list(info.field_nodes))
 
     async def _read_twin(self, info: Any, dt_id: str) -> Any:
         """The twin a mutation has changed, as its selection asks."""
         twin = self._schema.query_type.fields["twin"]  # type: ignore[union-attr]
         nodes = [_with_id(node, dt_id) for node in info.field_nodes]
-        return await self._read(info, twin, nodes, info.variable_values)
+        return await self._read(info, twin, nodes)
 
-    async def _read(self, info: Any, field_def: Any, nodes: list[Any], values: VariableValues) -> Any:
-        types = {name: source.signature.type for name, source in values.sources.items()}
-        step = self.plans.field_step(info.path.key, field_def, nodes, info.fragments, values, types)
-        return await asyncio.to_thread(run_step, step, server_of(info).store, values.coerced, self.timeout)
+    async def _read(self, info: Any, field_def: Any, nodes: list[Any]) -> Any:
+        # Strawberry hands its resolvers the coerced values alone, graphql-core's subscribe the whole container.
+        coerced = getattr(info.variable_values, "coerced", info.variable_values)
+        types = variable_types(self._schema, info.operation)
+        step = self.plans.field_step(info.path.key, field_def, nodes, info.fragments, VariableValues({}, coerced), types)
+        return await asyncio.to_thread(run_step, step, server_of(info).store, coerced, self.timeout)
 
-    async def _changes(self, _: Any, info: Any, dtId: str) -> AsyncIterator[str]:  # noqa: N803
+    async def _changes(self, _: Any, info: Any, dtId: str) -> AsyncIterator[str]:
         server = server_of(info)
         rows = await asyncio.to_thread(server.store.read, "MATCH (t:Twin {dtId: $dtId}) RETURN 1", {"dtId": dtId})
         if not rows:
@@ -118,5 +120,9 @@ class TwinSchema(strawberry.Schema):
 def _with_id(node: Any, dt_id: str) -> Any:
     argument = ArgumentNode(name=NameNode(value="dtId"), value=StringValueNode(value=dt_id))
     return FieldNode(
-        name=node.name, alias=node.alias, arguments=(argument,), directives=node.directives, selection_set=node.selection_set
+        name=node.name,
+        alias=node.alias,
+        arguments=(argument,),
+        directives=node.directives,
+        selection_set=node.selection_set,
     )

@@ -16,7 +16,6 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLError,
     GraphQLInputObjectType,
     GraphQLList,
     GraphQLNonNull,
@@ -344,10 +343,11 @@ class Selector:
 
     def _input(self, target: str, suffix: str) -> Mapping[str, Any]:
         label = self.catalog.labels[target]
-        type_ = self.schema.type_map.get(f"{label}{suffix}")
+        type_: Any = self.schema.type_map.get(f"{label}{suffix}")
         if not isinstance(type_, GraphQLInputObjectType):
             type_ = self.schema.type_map[f"{label}_{suffix}"]
-        return type_.fields  # type: ignore[union-attr]
+        fields: Mapping[str, Any] = type_.fields
+        return fields
 
     # Values ----------------------------------------------------------------------------------------------------------
 
@@ -465,7 +465,8 @@ class _PlusOne:
 
 
 def _plus_one(limit: Param | None) -> Param | None:
-    assert limit is not None and limit.convert is not None
+    assert limit is not None
+    assert limit.convert is not None
     return Param(limit.constant, limit.path, _PlusOne(limit.convert), limit.kind)
 
 

@@ -15,7 +15,7 @@ from app.graph.records import plain
 from app.graph.select import Value
 from app.graphql.history import build_history
 from app.graphql.names import field_name
-from app.graphql.select import Emit, Form, Page, Selected, write_cursor
+from app.graphql.select import Emit, Form, Selected, write_cursor
 from app.graphql.types import TYPE_KEY
 
 Variables = Mapping[str, Any]
@@ -53,7 +53,7 @@ class Shaper:
         if len(form.variants) == 1:
             name, _, emits = form.variants[0]
             return self._variant(form, name, emits)
-        table = {}
+        table: dict[str, str] = {}
         for name, models, emits in form.variants:
             function = self._variant(form, name, emits)
             table |= dict.fromkeys(models, function)

@@ -1,7 +1,7 @@
 """What does not grow from models, as Strawberry classes."""
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import strawberry
 from strawberry.scalars import JSON
@@ -84,14 +84,12 @@ class Mutation:
         properties: JSON | None = None,
     ) -> bool:
         server = server_of(info)
-        link = NewRelationship(str(source), relationship, str(target), dict(properties or {}))
+        link = NewRelationship(str(source), relationship, str(target), dict(cast(Any, properties) or {}))
         await asyncio.to_thread(write.relate, server.store, server.registry.catalog, link)
         return True
 
     @strawberry.mutation(description="Ends a relationship.")
-    async def unrelate(
-        self, info: Info, source: strawberry.ID, relationship: str, target: strawberry.ID
-    ) -> bool:
+    async def unrelate(self, info: Info, source: strawberry.ID, relationship: str, target: strawberry.ID) -> bool:
         link = NewRelationship(str(source), relationship, str(target))
         await asyncio.to_thread(write.unrelate, server_of(info).store, link)
         return True

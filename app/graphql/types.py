@@ -120,7 +120,9 @@ class TypeFactory:
             "etag": _field(GraphQLString, Origin("etag"), "Changes with every change of properties"),
             "properties": _field(self.scalars["JSON"], Origin("properties"), "All properties"),
             "signals": _field(
-                GraphQLNonNull(GraphQLList(GraphQLNonNull(self.signal))), Origin("signals"), "Latest telemetry with its time"
+                GraphQLNonNull(GraphQLList(GraphQLNonNull(self.signal))),
+                Origin("signals"),
+                "Latest telemetry with its time",
             ),
             "history": _field(
                 points,
@@ -288,7 +290,10 @@ class TypeFactory:
                 GraphQLNonNull(self._connection(dtmi)), Origin("connection", label, target=dtmi), "By pages", arguments
             )
             fields[f"{many}Aggregate"] = _field(
-                GraphQLNonNull(self._aggregate(dtmi)), Origin("aggregate", label, target=dtmi), "Over all that fit", where
+                GraphQLNonNull(self._aggregate(dtmi)),
+                Origin("aggregate", label, target=dtmi),
+                "Over all that fit",
+                where,
             )
         for made in fields.values():
             made.resolve = resolve
@@ -326,7 +331,8 @@ class TypeFactory:
     @cached_property
     def numbers(self) -> GraphQLObjectType:
         return GraphQLObjectType(
-            "NumberAggregate", {n: _field(GraphQLFloat, Origin("measure", n)) for n in ("min", "max", "avg", "sum", "count")}
+            "NumberAggregate",
+            {n: _field(GraphQLFloat, Origin("measure", n)) for n in ("min", "max", "avg", "sum", "count")},
         )
 
     def _signal_type(self) -> GraphQLObjectType:
@@ -373,9 +379,7 @@ BUILT_IN: dict[str, Any] = {
 def _field(
     type_: Any, origin: Origin, description: str | None = None, arguments: Mapping[str, GraphQLArgument] | None = None
 ) -> GraphQLField:
-    return GraphQLField(
-        type_, dict(arguments or {}), _by_key, description=description or None, extensions={ORIGIN: origin}
-    )
+    return GraphQLField(type_, dict(arguments or {}), _by_key, description=description or None, extensions={ORIGIN: origin})
 
 
 def _by_key(source: Any, info: Any, **arguments: Any) -> Any:

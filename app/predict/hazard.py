@@ -55,7 +55,8 @@ class Hazard:
         """How often the likelier outcome came true on held-out assets, for each P(failure within the horizon)."""
         tenth = np.clip((failing * BINS_OF_RELIABILITY).astype(int), 0, BINS_OF_RELIABILITY - 1)
         share = np.asarray(self.reliability)[tenth]
-        return np.maximum(share, 1 - share)
+        surer: Array = np.maximum(share, 1 - share)
+        return surer
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +94,11 @@ def expand(cases: Cases) -> tuple[Any, Any, Array]:
     case = np.repeat(np.arange(len(cases.rows)), lengths)
     interval = np.arange(len(case)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     label = (interval == entered[case]) & cases.failed[case] & ~survived_all[case]
-    return np.hstack([cases.rows[case], interval[:, None].astype(np.float32)]), label.astype(np.int8), cases.weight[case]
+    return (
+        np.hstack([cases.rows[case], interval[:, None].astype(np.float32)]),
+        label.astype(np.int8),
+        cases.weight[case],
+    )
 
 
 def fit(cases: Cases, version: str, progress: Any = None) -> Hazard:

@@ -28,7 +28,7 @@ def score(hazard: Hazard, windows: Windows) -> list[Prognosis]:
     judged = np.flatnonzero(enough(windows.bins))
     if not len(judged):
         return []
-    kind = np.array([windows.parts[index].kind for index in judged])
+    kind = np.array([windows.parts[index].kind for index in judged.tolist()])
     survival = hazard.survival(features(windows.bins[:, judged], kind))
     health = survival[:, int(np.searchsorted(EDGES, HEALTH_HORIZON))]
     confidence = hazard.confidence(1 - health)
@@ -37,7 +37,7 @@ def score(hazard: Hazard, windows: Windows) -> list[Prognosis]:
     farms: dict[str, set[str]] = {}
     parts: list[Prognosis] = []
     for place, seconds in enumerate(median_time(survival).tolist()):
-        part = windows.parts[judged[place]]
+        part = windows.parts[int(judged[place])]
         at = None if seconds != seconds else round(now + seconds * 1000)
         made = Prognosis(part.dt_id, float(health[place]), at, float(confidence[place]))
         parts.append(made)

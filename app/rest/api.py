@@ -40,7 +40,7 @@ class LoadedModel(BaseModel):
 
 
 class TwinIn(BaseModel):
-    dtId: str  # noqa: N815
+    dtId: str
     model: str
     properties: dict[str, Any] = {}
 
@@ -84,9 +84,7 @@ def create(server: Held, body: TwinIn) -> dict[str, Any]:
 
 
 @router.patch("/twins/{dt_id}", summary="Set writable properties; If-Match guards with an etag")
-def patch(
-    server: Held, dt_id: str, body: dict[str, Any], if_match: Annotated[str | None, Header()] = None
-) -> dict[str, str]:
+def patch(server: Held, dt_id: str, body: dict[str, Any], if_match: Annotated[str | None, Header()] = None) -> dict[str, str]:
     return {"etag": write.patch(server.store, server.registry.catalog, dt_id, body, if_match)}
 
 

@@ -98,5 +98,3 @@ class Controller:
 
 def _argument(name: str, kind: ua.VariantType) -> ua.Argument:
     return ua.Argument(Name=name, DataType=ua.NodeId(kind.value), ValueRank=-1)
-
-

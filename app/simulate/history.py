@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-
 from app.simulate.fleet import Fleet, Observation
 from app.simulate.layout import KINDS
 from app.simulate.messages import component_values, farm_values, turbine_values
@@ -45,5 +44,3 @@ def _series(dt_id: str, points: list[tuple[int, dict[str, Any]]]) -> Series:
     times = max(own.values(), key=len)
     latest = {name: values[-1] for name, values in columns.items()}
     return Series(dt_id, times, columns, latest, {name: t for name, t in own.items() if t != times})
-
-

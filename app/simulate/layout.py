@@ -90,8 +90,8 @@ class Layout:
         for farm in range(self.farms):
             yield NewRelationship(self.farm(farm), "hasComponent", f"{self.farm(farm)}-substation")
         for index in range(self.count):
-            farm, dt_id = self.farm(index // self.turbines), self.turbine_id(index)
-            yield NewRelationship(farm, "contains", dt_id)
-            yield NewRelationship(dt_id, "feeds", f"{farm}-substation")
+            owner, dt_id = self.farm(index // self.turbines), self.turbine_id(index)
+            yield NewRelationship(owner, "contains", dt_id)
+            yield NewRelationship(dt_id, "feeds", f"{owner}-substation")
             for kind in KINDS:
                 yield NewRelationship(dt_id, "hasComponent", f"{dt_id}-{kind.suffix}")

@@ -13,7 +13,11 @@ from app.simulate.layout import KINDS, RATED_POWER
 from app.simulate.messages import component_values, farm_values, turbine_values
 
 IN_FLIGHT = 200
-EVENTS = (("failed", "failure", "FAILED"), ("repaired", "replacement", "REPAIRED"), ("prevented", "replacement", "PREVENTIVE"))
+EVENTS = (
+    ("failed", "failure", "FAILED"),
+    ("repaired", "replacement", "REPAIRED"),
+    ("prevented", "replacement", "PREVENTIVE"),
+)
 
 
 def telemetry(fleet: Fleet, seen: Observation, farms: int, components: bool) -> list[tuple[str, bytes]]:
@@ -34,16 +38,18 @@ def telemetry(fleet: Fleet, seen: Observation, farms: int, components: bool) -> 
 
 
 def events(fleet: Fleet, seen: Observation) -> list[tuple[str, bytes]]:
+    """What the farms on MQTT say of failures, repairs and alarms."""
     stamp = datetime.fromtimestamp(seen.at, UTC).isoformat(timespec="milliseconds")
-    said = []
+    said: list[tuple[int, int, dict[str, Any]]] = []
     for attribute, kind, code in EVENTS:
         for index, k in getattr(seen.happenings, attribute):
             said.append((int(index), int(k), {"ts": stamp, "kind": kind, "code": code}))
     for index, k, active in seen.alarms:
         form = KINDS[k].label
-        body = {"ts": stamp, "kind": "alarm", "code": "VIBRATION", "severity": "warning", "active": active}
+        body: dict[str, Any] = {"ts": stamp, "kind": "alarm", "code": "VIBRATION", "severity": "warning", "active": active}
         said.append((index, k, body | {"message": f"{form} vibrates more than its load explains"}))
-    return [(f"{_root(fleet, index)}/{KINDS[k].suffix}/event", orjson.dumps(body)) for index, k, body in said]
+    spoken = fleet.layout.mqtt_farms * fleet.layout.turbines
+    return [(f"{_root(fleet, index)}/{KINDS[k].suffix}/event", orjson.dumps(body)) for index, k, body in said if index < spoken]
 
 
 async def send(client: aiomqtt.Client, said: list[tuple[str, bytes]]) -> None:

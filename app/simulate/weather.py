@@ -36,9 +36,11 @@ class Weather:
 def power_curve(wind: Array, rated: float) -> Array:
     """Active power [kW]: cubic from cut-in 3 m/s to rated 12.5 m/s, nothing above cut-out 25 m/s."""
     share = np.clip((wind**3 - 27) / (12.5**3 - 27), 0, 1)
-    return np.where(wind < 25, rated * share, 0.0)
+    power: Array = np.where(wind < 25, rated * share, 0.0)
+    return power
 
 
 def _relax(value: Array, share: float, random: np.random.Generator) -> Array:
     keep = np.exp(-share)
-    return value * keep + np.sqrt(1 - keep**2) * random.standard_normal(value.shape)
+    relaxed: Array = value * keep + np.sqrt(1 - keep**2) * random.standard_normal(value.shape)
+    return relaxed

@@ -66,9 +66,7 @@ def wait_until(child: Child, healthy: Callable[[], bool], seconds: float) -> Non
     deadline = time.monotonic() + seconds
     while not healthy():
         if child.exited() is not None:
-            raise StackError(
-                f"{child.name} {ending(child.exited())} while starting\n{child.tail()}", where=str(child.log)
-            )
+            raise StackError(f"{child.name} {ending(child.exited())} while starting\n{child.tail()}", where=str(child.log))
         if time.monotonic() > deadline:
             raise StackError(f"{child.name} is not ready after {seconds:.0f} s\n{child.tail()}", where=str(child.log))
         time.sleep(0.1)

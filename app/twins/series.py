@@ -48,7 +48,10 @@ def segment_properties(series: Series, first: int, last: int) -> dict[str, Any]:
 
 def without(series: Series, stored: dict[str, set[int]]) -> tuple[Series | None, int]:
     """The points of `series` whose instants are not `stored` yet, and how many were."""
-    columns, own_times, latest, duplicates = {}, {}, {}, 0
+    columns: dict[str, list[Any]] = {}
+    own_times: dict[str, list[int]] = {}
+    latest: dict[str, Any] = {}
+    duplicates = 0
     for signal, values in series.columns.items():
         seen = stored.get(signal, set())
         kept = [(t, v) for t, v in zip(series.signal_times(signal), values, strict=True) if t not in seen]

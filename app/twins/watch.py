@@ -43,9 +43,7 @@ class Watcher:
     async def _poll(self) -> None:
         while self._waiting:
             try:
-                ((found,),) = await asyncio.to_thread(
-                    self._store.read, statement("twin/watch"), {"dtIds": list(self._waiting)}
-                )
+                ((found,),) = await asyncio.to_thread(self._store.read, statement("twin/watch"), {"dtIds": list(self._waiting)})
             except StoreError as error:
                 log.warning("cannot look for changes", error=str(error))
                 found = []
