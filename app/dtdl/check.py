@@ -48,6 +48,8 @@ def extends_is_shallow(interface: Interface, interfaces: Interfaces) -> Iterator
     limit, level, depth = grammar.DEEPEST_EXTENDS[interface.version], {interface.dtmi}, 0
     while level and depth <= limit:
         level = {base for name in level if name in interfaces for base in interfaces[name].extends}
+        if interface.dtmi in level:
+            return  # a circle, which is a problem of its own
         depth += bool(level)
     if depth > limit:
         yield _problem("extendsDepth", interface, f"extends more than {limit} levels deep")

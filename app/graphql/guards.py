@@ -17,7 +17,7 @@ def limits(most_depth: int, most_aliases: int) -> tuple[type[ASTValidationRule],
         def enter_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> None:
             document = self.context.document
             fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
-            if any(d.name.value.startswith("__") for d in _top_fields(node)):
+            if any(d.name.value in ("__schema", "__type") for d in _top_fields(node)):
                 return  # introspection nests by itself; the executor and the token limit bound it
             depth, aliases = _measure(node, fragments, frozenset())
             if depth > most_depth:

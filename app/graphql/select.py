@@ -106,12 +106,12 @@ class Selected:
 
 @dataclass(slots=True)
 class Page:
-    """`order` names the cursor's parts; the columns at the end of each row are the cursor's values."""
+    """`order` names the cursor's parts, `cursor_places` where they lie in a row."""
 
     order: tuple[Order, ...]
     limit: Param
     backward: bool
-    cursor_columns: tuple[Column, ...]
+    cursor_places: tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -156,27 +156,44 @@ class Selector:
 
     def _connection(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Any) -> Selected:
         type_ = get_named_type(field_def.type)
-        emits, node_sets = [], []
+        node = get_named_type(type_.fields["nodes"].type)
+        emits, forms = [], []
         for name, nodes in self.collect(type_, sets):
             kind = nodes[0].name.value
             inner = [node.selection_set for node in nodes if node.selection_set]
-            emits.append(Emit(name, kind, form=self._sub_keys(get_named_type(type_.fields[kind].type), inner) if inner else []))
-            node_sets += inner if kind == "nodes" else self._edge_sets(inner) if kind == "edges" else []
-        form = self._form(get_named_type(type_.fields["nodes"].type), node_sets)
+            part: Any = self._form(node, inner) if kind == "nodes" else []
+            if kind == "edges":
+                part = self._edge(get_named_type(type_.fields["edges"].type), node, inner)
+            elif kind == "pageInfo":
+                part = self._sub_keys(get_named_type(type_.fields["pageInfo"].type), inner)
+            emits.append(Emit(name, kind, form=part))
+            forms += [part] if kind == "nodes" else [form for _, _, form in part if form] if kind == "edges" else []
+        form = Form(columns=tuple({column for one in forms for column in one.columns}))
         scope = self._scope(form.columns, origin.target, arguments)
         cursor = tuple(Value(order.key) for order in (*scope.order, Order("dtId", False)))
         columns = tuple(sorted({*form.columns, *cursor}, key=sort_key))
-        form.columns = columns
+        for one in forms:
+            one.columns = columns
         rows = any(emit.kind != "totalCount" for emit in emits)
         total = Aggregate((("count", ""),), scope.where) if any(e.kind == "totalCount" for e in emits) else None
         scope = Scope(columns, scope.where, scope.order, _plus_one(scope.limit), scope.offset, scope.after)
         root = Root(origin.key, scope if rows else None, aggregate=total)
         assert scope.limit is not None
-        page = Page(scope.order, scope.limit, bool(arguments.get("after") or arguments.get("offset")), cursor)
-        return Selected(key, origin, root, form, page, emits)
+        page = Page(
+            scope.order,
+            scope.limit,
+            bool(arguments.get("after") or arguments.get("offset")),
+            tuple(columns.index(column) for column in cursor),
+        )
+        return Selected(key, origin, root, None, page, emits)
 
-    def _edge_sets(self, sets: list[SelectionSetNode]) -> list[SelectionSetNode]:
-        return [s.selection_set for given in sets for s in _plain_fields(given, self.fragments, "node") if s.selection_set]
+    def _edge(self, edge: Any, node: Any, sets: list[SelectionSetNode]) -> list[tuple[str, str, Form | None]]:
+        parts: list[tuple[str, str, Form | None]] = []
+        for name, nodes in self.collect(edge, sets):
+            kind = nodes[0].name.value
+            inner = [one.selection_set for one in nodes if one.selection_set]
+            parts.append((name, kind, self._form(node, inner) if kind == "node" else None))
+        return parts
 
     def _sub_keys(self, type_: Any, sets: list[SelectionSetNode]) -> list[tuple[str, str]]:
         if not isinstance(type_, GraphQLObjectType):
@@ -431,16 +448,6 @@ def _opened(value: Any, type_: Any, path: tuple[str | int, ...]) -> Any:
     if isinstance(type_, GraphQLList) and isinstance(get_named_type(type_), GraphQLInputObjectType):
         return [_opened(item, type_.of_type, (*path, index)) for index, item in enumerate(value)]
     return Hole(path)
-
-
-def _plain_fields(given: SelectionSetNode, fragments: Any, name: str) -> Iterator[FieldNode]:
-    for node in given.selections:
-        if isinstance(node, FieldNode) and node.name.value == name:
-            yield node
-        elif isinstance(node, InlineFragmentNode):
-            yield from _plain_fields(node.selection_set, fragments, name)
-        elif isinstance(node, FragmentSpreadNode):
-            yield from _plain_fields(fragments[node.name.value].selection_set, fragments, name)
 
 
 # Converters of open values; each is a value itself, so that equal params stay equal ------------------------------------

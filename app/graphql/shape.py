@@ -15,7 +15,7 @@ from app.graph.records import plain
 from app.graph.select import Value
 from app.graphql.history import build_history
 from app.graphql.names import field_name
-from app.graphql.select import Emit, Form, Selected, write_cursor
+from app.graphql.select import Emit, Form, Page, Selected, write_cursor
 from app.graphql.types import TYPE_KEY
 
 Variables = Mapping[str, Any]
@@ -35,13 +35,12 @@ class Shaper:
         """record values → what stands under the field's response key."""
         if selected.origin.kind == "aggregate":
             return lambda record, variables: _aggregated(selected.emits, record[0])
-        if selected.form is None:
-            return lambda record, variables: None
+        if selected.page is not None:
+            return self._pages(selected, selected.page)
+        assert selected.form is not None
         twin = self._compile(selected.form)
         if selected.origin.kind == "one":
             return lambda record, variables: twin(record[0][0], variables) if record[0] else None
-        if selected.page is not None:
-            return self._pages(selected, twin)
         return lambda record, variables: [twin(row, variables) for row in record[0]]
 
     def _compile(self, form: Form) -> Any:
@@ -119,47 +118,47 @@ class Shaper:
             said.append({key: facts.get(fact, "Signal") for key, fact in keys})
         return said
 
-    def _pages(self, selected: Selected, twin: Any) -> Build:
-        page, form, emits = selected.page, selected.form, selected.emits
-        assert page is not None
-        assert form is not None
-        places = [form.columns.index(column) for column in page.cursor_columns]
+    def _pages(self, selected: Selected, page: Page) -> Build:
+        makers = [self._page_part(emit, selected.origin.key) for emit in selected.emits]
         has_rows = selected.root.scope is not None
 
         def build(record: list[Any], variables: Variables) -> dict[str, Any]:
             rows = record[0] if has_rows else []
-            most = page.limit.value(variables) if has_rows else 0
-            kept = rows[: most - 1] if most else rows
-            cursors = [write_cursor(page.order, [row[place] for place in places]) for row in kept]
-            nodes = [twin(row, variables) for row in kept]
+            most = page.limit.value(variables) - 1 if has_rows else 0
+            kept = rows[:most]
+            cursors = [write_cursor(page.order, [row[place] for place in page.cursor_places]) for row in kept]
             facts = {
                 "hasNextPage": len(rows) > len(kept),
                 "hasPreviousPage": page.backward,
                 "startCursor": cursors[0] if cursors else None,
                 "endCursor": cursors[-1] if cursors else None,
+                "totalCount": record[-1][0] if len(record) > has_rows else None,
             }
-            total = record[-1][0] if len(record) > has_rows else None
-            return {emit.key: _page_part(emit, selected, nodes, cursors, facts, total) for emit in emits}
+            return {key: make(kept, cursors, facts, variables) for key, make in makers}
 
         return build
 
+    def _page_part(self, emit: Emit, label: str) -> tuple[str, Callable[[list[Any], list[str], Any, Variables], Any]]:
+        match emit.kind:
+            case "nodes":
+                twin = self._compile(emit.form)
+                return emit.key, lambda rows, cursors, facts, v: [twin(row, v) for row in rows]
+            case "edges":
+                parts = [(key, part, self._compile(form) if form else None) for key, part, form in emit.form]
+                return emit.key, lambda rows, cursors, facts, v: [
+                    _edge(parts, label, row, cursor, v) for row, cursor in zip(rows, cursors, strict=True)
+                ]
+            case "pageInfo":
+                return emit.key, lambda rows, cursors, facts, v: {k: facts.get(part, "PageInfo") for k, part in emit.form}
+            case "totalCount":
+                return emit.key, lambda rows, cursors, facts, v: facts["totalCount"]
+            case _:
+                return emit.key, lambda rows, cursors, facts, v: f"{label}Connection"
 
-def _page_part(emit: Emit, selected: Selected, nodes: list[Any], cursors: list[str], facts: Any, total: Any) -> Any:
-    label = selected.origin.key
-    match emit.kind:
-        case "nodes":
-            return nodes
-        case "edges":
-            return [
-                {key: node if part == "node" else cursor if part == "cursor" else f"{label}Edge" for key, part in emit.form}
-                for node, cursor in zip(nodes, cursors, strict=True)
-            ]
-        case "pageInfo":
-            return {key: facts.get(part, "PageInfo") for key, part in emit.form}
-        case "totalCount":
-            return total
-        case _:
-            return f"{label}Connection"
+
+def _edge(parts: list[tuple[str, str, Any]], label: str, row: Any, cursor: str, variables: Variables) -> dict[str, Any]:
+    facts = {"cursor": cursor, "__typename": f"{label}Edge"}
+    return {key: twin(row, variables) if twin else facts[part] for key, part, twin in parts}
 
 
 def _aggregated(emits: list[Emit], totals: list[Any]) -> dict[str, Any]:

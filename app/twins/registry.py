@@ -1,10 +1,10 @@
 """The models of the graph: compiled, applied, published; every process follows the generation kept in Neo4j."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from app.dtdl import Catalog, Document, GraphPlan, Problem, compile_models, lower, read_documents
+from app.dtdl import Catalog, Document, GraphPlan, Interface, Problem, compile_models, lower, read_documents
 from app.dtdl.catalog import give_labels
 from app.dtdl.resolve import resolve
 from app.errors import ModelError
@@ -27,7 +27,8 @@ class Registry:
         self.refresh()
         catalog = compile_models(documents, self.catalog)
         before = self.catalog.interfaces
-        changed = [d for d, i in catalog.interfaces.items() if d not in before or before[d].source != i.source]
+        _refuse_other_contents(before, catalog)
+        changed = [dtmi for dtmi in catalog.interfaces if dtmi not in before]
         plan = lower(catalog)
         if changed:
             ddl.apply(self.store, GraphPlan(plan.definitions, tuple(r for r in plan.interfaces if r["dtmi"] in changed)))
@@ -53,6 +54,17 @@ class Registry:
     def _take(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self.changes.catalog(catalog)
+
+
+def _refuse_other_contents(before: Mapping[str, Interface], catalog: Catalog) -> None:
+    """A loaded interface never changes under its twins; a new version stands beside it."""
+    problems = [
+        Problem("versionNew", f"{dtmi} is loaded with other contents", found.place, dtmi, "give it a higher version")
+        for dtmi, found in catalog.interfaces.items()
+        if dtmi in before and before[dtmi].source != found.source
+    ]
+    if problems:
+        raise ModelError("loaded models cannot be redefined", problems=tuple(problems))
 
 
 def read_models(paths: Iterable[Path]) -> list[Document]:

@@ -1,0 +1,129 @@
+"""Real parts for the tests: one Neo4j and one broker a session, started by the tests, stopped after."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.graph.store import Store
+from app.main import open_store, with_secrets
+from app.settings import Settings
+from app.stack.broker import start_broker
+from app.stack.child import Child, wait_until
+from app.stack.neo4j import start_neo4j
+from app.twins.registry import Registry, read_models
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+needs_shared = pytest.mark.skipif(not SHARED.exists(), reason="../shared is not on this machine")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    ports = {
+        name: free_port() for name in ("server_port", "bolt_port", "browser_port", "mqtt_port", "opcua_port", "ingest_port")
+    }
+    home = tmp_path_factory.mktemp("twingraph")
+    return Settings.read(home=home, neo4j_heap="768m", neo4j_pagecache="256m", flush_seconds=0.05, **ports)
+
+
+@pytest.fixture(scope="session")
+def neo4j(settings: Settings) -> Iterator[Child]:
+    child = start_neo4j(settings)
+    yield child
+    child.stop()
+
+
+@pytest.fixture(scope="session")
+def broker(settings: Settings) -> Iterator[Child]:
+    child = start_broker(settings)
+    yield child
+    child.stop()
+
+
+@pytest.fixture(scope="session")
+def store(settings: Settings, neo4j: Child) -> Iterator[Store]:
+    with open_store(settings) as opened:
+        yield opened
+
+
+def wipe(store: Store) -> None:
+    store.command("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 5000 ROWS")
+
+
+@pytest.fixture(scope="module")
+def registry(store: Store) -> Registry:
+    """An empty graph with our models loaded."""
+    wipe(store)
+    made = Registry(store)
+    made.load(read_models([ROOT / "dtdl_models"]))
+    return made
+
+
+@pytest.fixture(scope="session")
+def secured(settings: Settings) -> Settings:
+    return with_secrets(settings)
+
+
+@contextmanager
+def program(settings: Settings, name: str, *arguments: str, healthy: Callable[[], bool] | None = None) -> Iterator[Child]:
+    """`twingraph …` as a process of its own, healthy inside the block."""
+    ready = settings.home / "ready" / f"{name}-{time.monotonic_ns()}"
+    ready.parent.mkdir(exist_ok=True)
+    log = settings.home / "logs" / f"test-{name}.log"
+    log.parent.mkdir(exist_ok=True)
+    environment = {**os.environ, **settings.environment(), "TWINGRAPH_READY": str(ready)}
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", *arguments], env=environment, stdout=output, stderr=output, cwd=ROOT
+        )
+    child = Child(name, process, log, 15)
+    try:
+        wait_until(child, healthy or ready.exists, 90)
+        yield child
+    finally:
+        child.stop()
+
+
+def twingraph(settings: Settings, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`twingraph …` run to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "app.cli", *arguments],
+        env={**os.environ, **settings.environment(), "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=180,
+        check=False,
+    )
+
+
+def eventually(check: Callable[[], bool], seconds: float = 20.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if check():
+            return True
+        time.sleep(0.1)
+    return check()
+
+
+def apart(settings: Settings, **changes: object) -> Settings:
+    return replace(settings, **changes)  # type: ignore[arg-type]
+
+
+def installed(command: str) -> bool:
+    return shutil.which(command) is not None

@@ -1,0 +1,31 @@
+CALL () {
+  MATCH (n:Twin {dtId: $p0})
+  WHERE n:`Turbine`
+  CALL (n) {
+    MATCH (n)-[:_HISTORY]->(s:_Segment)
+    WHERE s._to >= $p1 AND s._from <= $p2 AND s.`operatingState` IS NOT NULL
+    RETURN collect([s._from, coalesce(s.`_dt_operatingState`, s._dt), s.`operatingState`]) AS n_0_
+  }
+  CALL (n) {
+    MATCH (n)-[:_HISTORY]->(s:_Segment)
+    WHERE s._to >= $p1 AND s._from <= $p3 AND s.`power` IS NOT NULL
+    RETURN collect([s._from, coalesce(s.`_dt_power`, s._dt), s.`power`]) AS n_1_
+  }
+  CALL (n) {
+    MATCH (n)-[:_HISTORY]->(s:_Segment)
+    WHERE s._to >= $p1 AND s._from <= $p2 AND s.`power` IS NOT NULL
+    RETURN collect([s._from, coalesce(s.`_dt_power`, s._dt), s.`power`]) AS n_2_
+  }
+  CALL (n) {
+    MATCH (n)-[:_HISTORY]->(s:_Segment)
+    WHERE s._to >= $p1 AND s._from <= $p4 AND s.`power` IS NOT NULL
+    RETURN collect([s._from, coalesce(s.`_dt_power`, s._dt), s.`power`]) AS n_3_
+  }
+  CALL (n) {
+    MATCH (n)-[:_HISTORY]->(s:_Segment)
+    WHERE s._to >= $p1 AND s._from <= $p2 AND s.`windSpeed` IS NOT NULL
+    RETURN collect([s._from, coalesce(s.`_dt_windSpeed`, s._dt), s.`windSpeed`]) AS n_4_
+  }
+  RETURN collect([n_0_, n_1_, n_2_, n_3_, n_4_]) AS rows
+}
+RETURN rows

@@ -1,0 +1,87 @@
+"""What a front-end developer does wrong, and what the answer says."""
+
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from tests.graphql.conftest import Ask
+
+DEEP = "hasComponent { " * 16 + "dtId" + " }" * 16
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "message"),
+    [
+        ("{ turbines(first: 100000) { dtId } }", "BAD_USER_INPUT", "first: 100000 is outside 0 to 1000"),
+        ("{ turbines(first: -1) { dtId } }", "BAD_USER_INPUT", "first: -1 is outside 0 to 1000"),
+        ("{ turbines(offset: -1) { dtId } }", "BAD_USER_INPUT", "offset: -1 is below 0"),
+        ('{ turbines { history(signal: "pwer") { at } } }', "BAD_USER_INPUT", "Turbine has no signal 'pwer'"),
+        ('{ turbine(dtId: "t1") { history(signal: "power", every: "PT0.1S") { at } } }', "BAD_USER_INPUT", "every: 0.1 s"),
+        (
+            '{ turbine(dtId: "t1") { history(signal: "power", from: "2024-01-02T00:00:00Z", to: "2024-01-01") { at } } }',
+            "BAD_USER_INPUT",
+            "from must lie before to",
+        ),
+        ('{ turbinesConnection(after: "nonsense") { nodes { dtId } } }', "BAD_USER_INPUT", "not a cursor"),
+        ('{ twins(model: "Turbin") { dtId } }', "BAD_USER_INPUT", "no model 'Turbin'"),
+        ("{ turbines { nope } }", "GRAPHQL_VALIDATION_FAILED", "Cannot query field 'nope'"),
+        ("{ turbines { dtId ", "GRAPHQL_PARSE_FAILED", "Syntax Error"),
+        ('{ turbine(dtId: "t1") { history(signal: "power", every: "soon") { at } } }', "GRAPHQL_VALIDATION_FAILED", "soon"),
+        (f"{{ assets {{ {DEEP} }} }}", "QUERY_TOO_LARGE", "levels deep"),
+        ("{ " + " ".join(f"a{i}: __typename" for i in range(101)) + " }", "QUERY_TOO_LARGE", "aliases"),
+        ('mutation { setProperties(dtId: "t1", patch: { name: "x" }) { dtId } }', "TWIN_INVALID", "'name' is read-only"),
+        ('mutation { setProperties(dtId: "t1", patch: { nam: "x" }) { dtId } }', "TWIN_INVALID", "no property 'nam'"),
+        (
+            'mutation { setProperties(dtId: "t1", patch: { maintenanceNote: 5 }) { dtId } }',
+            "TWIN_INVALID",
+            "must be a string",
+        ),
+        (
+            'mutation { setProperties(dtId: "t1", patch: { maintenanceNote: "x" }, etag: "old") { dtId } }',
+            "CONFLICT",
+            "the twin has etag",
+        ),
+        ('mutation { setProperties(dtId: "t9", patch: {}) { dtId } }', "NOT_FOUND", "no twin 't9'"),
+        ('mutation { createTwin(dtId: "t1", model: "Turbine") { dtId } }', "CONFLICT", "the identifier is taken"),
+        ('mutation { createTwin(dtId: "a b", model: "Turbine") { dtId } }', "TWIN_INVALID", "cannot be a dtId"),
+        ('mutation { createTwin(dtId: "x", model: "Turbin") { dtId } }', "NOT_FOUND", "no model 'Turbin'"),
+        ('mutation { relate(source: "t1", relationship: "contains", target: "t2") }', "TWIN_INVALID", "no relationship"),
+        ('mutation { relate(source: "north", relationship: "contains", target: "sub") }', "TWIN_INVALID", "must point at"),
+        ('mutation { deleteTwin(dtId: "t1") }', "CONFLICT", "relationships hold t1"),
+        ('mutation { invoke(dtId: "t1", command: "explode") { id } }', "COMMAND_UNKNOWN", "no command 'explode'"),
+        ('mutation { invoke(dtId: "t1", command: "setPowerLimit", request: "much") { id } }', "COMMAND_REFUSED", "much"),
+        ('mutation { invoke(dtId: "t1", command: "start") { id } }', "COMMAND_FAILED", "no source delivers"),
+        ('{ command(id: "none") { status } }', "NOT_FOUND", "no command 'none'"),
+    ],
+)
+async def test_mistake_is_explained(query: str, code: str, message: str, ask: Ask) -> None:
+    answer = await ask(query)
+    error = answer["errors"][0]
+    assert error["extensions"]["code"] == code
+    assert message in error["message"]
+    assert "MATCH" not in str(answer)
+    assert "Traceback" not in str(answer)
+
+
+async def test_cursor_of_another_order_is_refused(ask: Ask) -> None:
+    page = await ask("{ turbinesConnection(first: 1, orderBy: [{ power: ASC }]) { pageInfo { endCursor } } }")
+    cursor = page["data"]["turbinesConnection"]["pageInfo"]["endCursor"]
+    answer = await ask("query($c: String) { turbinesConnection(after: $c) { nodes { dtId } } }", c=cursor)
+    assert "another orderBy" in answer["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic d3Jvbmc="}])
+@pytest.mark.parametrize("path", ["/graphql", "/metrics", "/api/models"])
+async def test_every_door_needs_the_token(header: dict[str, str], path: str, app: FastAPI) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=header) as client:
+        answer = await (client.post(path, json={"query": "{ __typename }"}) if path == "/graphql" else client.get(path))
+    assert answer.status_code == 401
+
+
+async def test_a_failed_field_leaves_its_siblings(ask: Ask) -> None:
+    query = '{ turbine(dtId: "t1") { history(signal: "power", every: "PT0.1S") { at } } twin(dtId: "t2") { dtId } }'
+    answer: Any = await ask(query)
+    assert answer["data"] == {"turbine": None, "twin": {"dtId": "t2"}}
+    assert answer["errors"][0]["path"] == ["turbine"]
