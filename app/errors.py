@@ -85,6 +85,10 @@ class Conflict(TwinError):
     code = "CONFLICT"
 
 
+class IdentifierTaken(Conflict, StoreError):
+    """A uniqueness constraint has refused it: a Conflict for who asked, a StoreError for who stores."""
+
+
 class MappingError(TwingraphError):
     code = "MAPPING_INVALID"
 

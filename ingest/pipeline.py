@@ -41,6 +41,7 @@ class Pipeline:
         self._room.set()
         self._some = asyncio.Event()
         self._full = asyncio.Event()
+        self._committing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Until the source ends or the task is cancelled; what was collected is committed first."""
@@ -53,6 +54,8 @@ class Pipeline:
             await asyncio.gather(reading, return_exceptions=True)
             committing.cancel()
             await asyncio.gather(committing, return_exceptions=True)
+            if self._committing:
+                await asyncio.gather(self._committing, return_exceptions=True)
             if self._waiting:
                 await self._commit(self._drain())
         for task in (reading, committing):
@@ -77,7 +80,8 @@ class Pipeline:
                 await asyncio.wait_for(self._full.wait(), self._flush)
             except TimeoutError:
                 pass
-            await asyncio.shield(self._commit(self._drain()))
+            self._committing = asyncio.create_task(self._commit(self._drain()))
+            await asyncio.shield(self._committing)
 
     def _drain(self) -> list[Message]:
         messages, self._waiting = self._waiting, []

@@ -6,13 +6,12 @@ from typing import Any, Self, TypeVar
 
 import neo4j
 from neo4j import GraphDatabase
-from neo4j.exceptions import AuthError, ClientError, DriverError, Neo4jError, ServiceUnavailable, TransientError
+from neo4j.exceptions import AuthError, ClientError, DriverError, Neo4jError, ResultFailedError, TransientError
 
-from app.errors import Conflict, StoreError, StoreTimeout, StoreUnavailable
+from app.errors import IdentifierTaken, StoreError, StoreTimeout, StoreUnavailable
 
 T = TypeVar("T")
 Parameters = Mapping[str, Any]
-TRANSIENT = (ServiceUnavailable, TransientError, DriverError)
 
 
 class Transaction:
@@ -87,28 +86,27 @@ class Store:
     def _border(self) -> Iterator[None]:
         try:
             yield
-        except AuthError as error:
-            raise StoreError(
-                "Neo4j refuses the login",
-                where=self.uri,
-                hint="TWINGRAPH_NEO4J_USER and TWINGRAPH_NEO4J_PASSWORD",
-                code="STORE_LOGIN",
-            ) from error
-        except ClientError as error:
-            raise _ours(error) from error
-        except TRANSIENT as error:
-            raise StoreUnavailable(
-                "Neo4j is away or busy", where=self.uri, hint="it is tried again; see twingraph stack status"
-            ) from error
-        except Neo4jError as error:
-            raise StoreError(f"Neo4j failed: {error.code}", where=self.uri) from error
+        except (Neo4jError, DriverError) as error:
+            raise self._ours(error) from error
+
+    def _ours(self, error: Exception) -> StoreError:
+        """The server's messages may quote Cypher or data, so their codes alone are shown."""
+        if isinstance(error, ResultFailedError) and isinstance(error.__cause__, Neo4jError | DriverError):
+            return self._ours(error.__cause__)
+        if isinstance(error, AuthError):
+            hint = "TWINGRAPH_NEO4J_USER and TWINGRAPH_NEO4J_PASSWORD"
+            return StoreError("Neo4j refuses the login", where=self.uri, hint=hint, code="STORE_LOGIN")
+        if isinstance(error, ClientError):
+            return _refusal(error.code or "")
+        if isinstance(error, TransientError | DriverError):
+            hint = "it is tried again; see twingraph stack status"
+            return StoreUnavailable("Neo4j is away or busy", where=self.uri, hint=hint)
+        return StoreError(f"Neo4j failed: {getattr(error, 'code', error)}", where=self.uri)
 
 
-def _ours(error: ClientError) -> StoreError | Conflict:
-    # The server's message may quote Cypher or data, so the code alone is shown.
-    code = error.code or ""
+def _refusal(code: str) -> StoreError:
     if code.endswith("ConstraintValidationFailed"):
-        return Conflict("the identifier is taken", hint="choose another dtId or change the twin that has it")
-    if "TransactionTimedOut" in code or code.endswith("TransactionTimedOutClientConfiguration"):
+        return IdentifierTaken("the identifier is taken", hint="choose another dtId or change the twin that has it")
+    if "TransactionTimedOut" in code:
         return StoreTimeout("the read took longer than allowed", hint="ask for less: a narrower filter or `first`")
     return StoreError(f"Neo4j refuses the statement: {code}")

@@ -1,7 +1,7 @@
 // The small segments of some twins, locked against late points meanwhile. $dtIds, $most a twin
 UNWIND $dtIds AS dtId
 MATCH (t:Twin {dtId: dtId})
-REMOVE t._lock
+SET t._lock = 1
 WITH t
 CALL (t) {
   MATCH (t)-[:_HISTORY]->(s:_Fresh)

@@ -1,8 +1,8 @@
 // Appends one segment a twin where every point is newer than the twin's last; the others are answered by no index.
-// $rows: [{i, id, from, latest, segment}]. REMOVE takes the node's lock before its last time is read.
+// $rows: [{i, id, from, latest, segment}]. SET takes the node's lock before its last time is read.
 UNWIND $rows AS row
 MATCH (t:Twin {dtId: row.id})
-REMOVE t._lock
+SET t._lock = 1
 WITH t, row
 WHERE coalesce(t._last, -9223372036854775807) < row.from
 SET t += row.latest

@@ -1,7 +1,7 @@
 // What the graph holds where late points fall. $rows: [{i, id, from, to}]
 UNWIND $rows AS row
 MATCH (t:Twin {dtId: row.id})
-REMOVE t._lock
+SET t._lock = 1
 WITH t, row
 CALL (t, row) {
   MATCH (t)-[:_HISTORY]->(s:_Segment)

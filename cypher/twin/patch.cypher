@@ -1,6 +1,6 @@
 // Sets properties under an etag. $dtId, $etag (null: any), $next, $properties
 MATCH (t:Twin {dtId: $dtId})
-REMOVE t._lock
+SET t._lock = 1
 WITH t, t._etag AS found
 CALL (t, found) {
   WITH t, found WHERE $etag IS NULL OR found = $etag

@@ -37,7 +37,7 @@ def test_query_becomes_cypher(path: Path, app: FastAPI) -> None:
     expect(path.with_suffix(".cypher"), "\n\n".join(statements) + "\n")
     for step in plan.steps:
         if step.statement:
-            values = {f"p{i}": 1 for i in range(len(step.statement.params))}
+            values = {f"p{i}": p.value(variables_of(query)) for i, p in enumerate(step.statement.params)}
             server.store.read(f"EXPLAIN {step.statement.text}", values)
 
 

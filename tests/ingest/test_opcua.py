@@ -1,0 +1,122 @@
+"""OPC UA against a real asyncua server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from asyncua import Server, ua
+
+from app.commands.outlet import Delivery
+from app.twins.registry import Registry
+from ingest.mapping import CommandRule, Mapping, Rule
+from ingest.opcua import OpcUaOutlet, OpcUaSource
+from tests.conftest import free_port
+from tests.ingest.base import SourceContract, recent
+
+NAMESPACE = "urn:test:plant"
+
+
+class Plant:
+    """One object a unit with variables `<line>.<unit>.<signal>` and a method."""
+
+    def __init__(self) -> None:
+        self.url = f"opc.tcp://127.0.0.1:{free_port()}/plant"
+        self.server = Server()
+        self.limits: list[float] = []
+
+    async def start(self) -> None:
+        await self.server.init()
+        self.server.set_endpoint(self.url)
+        self.server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        index = await self.server.register_namespace(NAMESPACE)
+        self.index = index
+        for unit in ("01", "02", "03"):
+            place = await self.server.nodes.objects.add_object(ua.NodeId(f"c.{unit}", index), f"{index}:{unit}")
+            for signal in ("power", "windSpeed", "mystery"):
+                await place.add_variable(ua.NodeId(f"c.{unit}.{signal}", index), f"{index}:{signal}", float("nan"))
+            outputs = [ua.Argument(Name="accepted", DataType=ua.NodeId(ua.VariantType.Boolean.value))]
+            inputs = [ua.Argument(Name="limit", DataType=ua.NodeId(ua.VariantType.Double.value))]
+            name = ua.NodeId(f"c.{unit}.setPowerLimit()", index)
+            await place.add_method(name, f"{index}:setPowerLimit", self.limit, inputs, outputs)
+        await self.server.start()
+
+    def limit(self, parent: ua.NodeId, value: ua.Variant) -> list[ua.Variant]:
+        self.limits.append(value.Value)
+        return [ua.Variant(value.Value >= 0, ua.VariantType.Boolean)]
+
+    async def write(self, identifier: str, value: Any, at: int, status: Any = None) -> None:
+        stamp = datetime.fromtimestamp(at / 1000, UTC)
+        data = ua.DataValue(ua.Variant(value), SourceTimestamp=stamp, ServerTimestamp=stamp)
+        if status is not None:
+            data = ua.DataValue(ua.Variant(value), StatusCode=ua.StatusCode(status), SourceTimestamp=stamp)
+        await self.server.write_attribute_value(ua.NodeId(identifier, self.index), data)
+
+
+class TestOpcUa(SourceContract):
+    @pytest.fixture(autouse=True)
+    async def plant(self) -> AsyncIterator[None]:
+        self.served = Plant()
+        await self.served.start()
+        yield
+        await self.served.server.stop()
+
+    @pytest.fixture
+    def mapping(self, plant: None) -> Mapping:
+        options = {"url": self.served.url, "namespace": NAMESPACE, "publishing_ms": 50}
+        rules = (Rule(match="{line}.{unit}.{signal}", twin="{line}-{unit}"),)
+        commands = (CommandRule(twin="{line}-{unit}", to="{line}.{unit}"),)
+        return Mapping(source="opc", protocol="opcua", options=options, rules=rules, commands=commands)
+
+    @pytest.fixture
+    def source(self, mapping: Mapping) -> OpcUaSource:
+        return OpcUaSource(mapping)
+
+    async def prepare(self) -> None:
+        await asyncio.sleep(1.0)
+
+    async def send(self, dt_id: str, at: int, values: dict[str, Any]) -> None:
+        line, unit = dt_id.split("-")
+        for signal, value in values.items():
+            await self.served.write(f"{line}.{unit}.{signal}", value, at)
+            await asyncio.sleep(0.12)  # one change a sampling interval, as a sensor would
+
+    async def test_duplicates_are_stored_once(self, running: Any, registry: Registry) -> None:
+        """A server repeats a value only after a reconnect; here the same instant is written again with another value."""
+        start = recent()
+        for value in (1.0, 9.0):
+            await self.send("c-01", start, {"power": value})
+        assert await self.stored(registry.store, 2, seconds=2) == [["c-01", start, 1.0]]
+
+    async def test_not_a_number_and_bad_status_are_no_readings(self, running: Any, registry: Registry) -> None:
+        start = recent()
+        await self.send("c-01", start, {"power": float("nan")})
+        await self.served.write("c.01.power", 1.0, start + 1000, ua.StatusCodes.BadSensorFailure)
+        await asyncio.sleep(0.2)
+        await self.send("c-01", start + 2000, {"power": 2.0})
+        assert await self.stored(registry.store, 1) == [["c-01", start + 2000, 2.0]]
+
+    async def test_the_server_comes_back(self, running: Any, registry: Registry) -> None:
+        """F17: a restarted server is found again and monitored anew."""
+        start = recent()
+        await self.send("c-01", start, {"power": 1.0})
+        await self.stored(registry.store, 1)
+        url = self.served.url
+        await self.served.server.stop()
+        self.served = Plant()
+        self.served.url = url
+        await self.served.start()
+        for attempt in range(60):
+            await self.send("c-01", start + 1000 + attempt, {"power": 2.0 + attempt})
+            if len(await self.stored(registry.store, 2, seconds=0.4)) >= 2:
+                break
+        assert len(await self.stored(registry.store, 2)) >= 2
+
+    @pytest.mark.parametrize(("limit", "status"), [(100.0, "SUCCEEDED"), (-1.0, "REFUSED")])
+    async def test_a_command_is_a_method_call(self, limit: float, status: str, mapping: Mapping) -> None:
+        outlet = OpcUaOutlet(mapping)
+        assert outlet.serves("c-01")
+        answer = await outlet.send(Delivery("1", "c-01", "setPowerLimit", limit, 5.0))
+        assert answer is not None
+        assert (answer.status, answer.response, self.served.limits) == (status, {"accepted": limit >= 0}, [limit])
