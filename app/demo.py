@@ -51,7 +51,7 @@ def run_demo(settings: Settings, speed: float, farms: int, turbines: int, seed: 
         jars.fetch(name, settings.cache, console)
     supervisor = Supervisor(settings, parts, console)
     supervisor.stop_on_signals()
-    supervisor.between["neo4j"] = lambda: _prepare(settings, layout, seed, speed, console)
+    supervisor.between["neo4j"] = lambda: prepare(settings, layout, seed, speed, console)
     supervisor.between["broker"] = lambda: _train_once(settings, console)
     supervisor.up()
     try:
@@ -64,7 +64,7 @@ def run_demo(settings: Settings, speed: float, farms: int, turbines: int, seed: 
         supervisor.down()
 
 
-def _prepare(settings: Settings, layout: Layout, seed: int, speed: float, console: Console) -> None:
+def prepare(settings: Settings, layout: Layout, seed: int, speed: float, console: Console) -> None:
     """Models, twins and, at the first start, one day of history."""
     with open_store(settings) as store:
         registry = Registry(store)

@@ -39,6 +39,7 @@ HELP: dict[str, str] = {
     "page_limit": "most twins one list answers; also the default of `first`",
     "command_timeout": "default time a command waits for its device [s]",
     "score_seconds": "time between two scorings of the whole fleet [s]",
+    "fleet_seconds": "time between two reports of a simulated turbine; a component reports every sixth time [s]",
     "log_level": "DEBUG, INFO, WARNING or ERROR",
 }
 
@@ -75,6 +76,7 @@ class Settings:
     page_limit: int = 1000
     command_timeout: float = 10.0
     score_seconds: float = 60.0
+    fleet_seconds: float = 10.0
     log_level: str = "INFO"
 
     @classmethod

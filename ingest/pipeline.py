@@ -44,20 +44,17 @@ class Pipeline:
         self._committing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Until the source ends or the task is cancelled; what was collected is committed first."""
+        """Until the source ends or the task is cancelled; a batch under way is committed and acknowledged first."""
         committing = asyncio.create_task(self._commit_forever())
         reading = asyncio.create_task(self.source.run(self.take))
         try:
             await asyncio.wait((committing, reading), return_when=asyncio.FIRST_COMPLETED)
         finally:
+            # The source stays open until what is under way is committed and acknowledged; the rest is delivered again.
+            committing.cancel()
+            await asyncio.gather(committing, *([self._committing] if self._committing else []), return_exceptions=True)
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
-            committing.cancel()
-            await asyncio.gather(committing, return_exceptions=True)
-            if self._committing:
-                await asyncio.gather(self._committing, return_exceptions=True)
-            if self._waiting:
-                await self._commit(self._drain())
         for task in (reading, committing):
             if not task.cancelled() and task.exception():
                 raise task.exception()  # type: ignore[misc]

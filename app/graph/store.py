@@ -91,8 +91,10 @@ class Store:
 
     def _ours(self, error: Exception) -> StoreError:
         """The server's messages may quote Cypher or data, so their codes alone are shown."""
-        if isinstance(error, ResultFailedError) and isinstance(error.__cause__, Neo4jError | DriverError):
-            return self._ours(error.__cause__)
+        if isinstance(error, ResultFailedError):
+            reason = error.__cause__ or error.__context__
+            if isinstance(reason, Neo4jError | DriverError):
+                return self._ours(reason)
         if isinstance(error, AuthError):
             hint = "TWINGRAPH_NEO4J_USER and TWINGRAPH_NEO4J_PASSWORD"
             return StoreError("Neo4j refuses the login", where=self.uri, hint=hint, code="STORE_LOGIN")

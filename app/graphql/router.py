@@ -2,20 +2,35 @@
 
 import hmac
 from base64 import b64decode
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 from starlette.responses import Response
-from strawberry.asgi import GraphQL
+from starlette.websockets import WebSocketDisconnect
+from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
 from strawberry.exceptions import ConnectionRejectionError
+from strawberry.http.exceptions import WebSocketDisconnected
 
 from app.dtdl import Catalog
 from app.graphql.schema import TwinSchema
 from app.server import Server
 
 
+class TextSocket(ASGIWebSocketAdapter):
+    """graphql-transport-ws speaks text frames; bytes from `encode_json` would go out as binary ones."""
+
+    async def send_json(self, message: Mapping[str, object]) -> None:
+        try:
+            await self.ws.send_text(orjson.dumps(message).decode())
+        except WebSocketDisconnect as error:
+            raise WebSocketDisconnected from error
+
+
 class Router(GraphQL[Any, Any]):
     """`take(catalog)` swaps the schema generation; requests under way keep theirs."""
+
+    websocket_adapter_class = TextSocket
 
     def __init__(self, server: Server) -> None:
         self.server = server

@@ -22,7 +22,7 @@ from app.simulate.layout import KINDS
 from app.simulate.publish import events, obey, send, telemetry
 
 log = structlog.get_logger()
-PERIOD, SHORTEST, COMPONENTS_EVERY, SAVE_SECONDS = 10.0, 2.0, 6, 30.0
+SHORTEST, COMPONENTS_EVERY, SAVE_SECONDS = 2.0, 6, 30.0
 LONG_STEP = 600.0
 
 
@@ -39,7 +39,6 @@ async def run(fleet: Fleet, plan: Run, settings: Settings, connect: Callable[...
     are several."""
     if plan.speed <= 0:
         raise StackError("speed must be above 0", where=str(plan.speed))
-    farms = fleet.layout.mqtt_farms
     controller = Controller(fleet, fleet.layout.farms - 1, plan.opcua_url) if fleet.layout.farms > 1 else None
     if plan.speed <= 1:
         _pass_over(fleet, plan.state / "truth.csv")
@@ -50,7 +49,7 @@ async def run(fleet: Fleet, plan: Run, settings: Settings, connect: Callable[...
         async with connect(settings, "twingraph-fleet", clean_start=True) as client:
             obeying = asyncio.create_task(obey(client, fleet))
             plan.ready()
-            publishing = asyncio.create_task(_publish(fleet, plan, client, controller, farms))
+            publishing = asyncio.create_task(_publish(fleet, plan, settings.fleet_seconds, client, controller))
             done, pending = await asyncio.wait((obeying, publishing), return_when=asyncio.FIRST_COMPLETED)
             for task in pending:
                 task.cancel()
@@ -62,18 +61,18 @@ async def run(fleet: Fleet, plan: Run, settings: Settings, connect: Callable[...
             await controller.stop()
 
 
-async def _publish(fleet: Fleet, plan: Run, client: Any, controller: Controller | None, farms: int) -> None:
+async def _publish(fleet: Fleet, plan: Run, period: float, client: Any, controller: Controller | None) -> None:
     tick, saved, caught_up = 0, time.monotonic(), False
     while True:
         started = time.monotonic()
         speed = 1.0 if caught_up else plan.speed
-        wait = max(SHORTEST, PERIOD / speed)
+        wait = max(min(SHORTEST, period), period / speed)
         step = min(wait * speed, time.time() - fleet.at)
         if step > 0:
             seen = fleet.step(step)
-            components = tick % COMPONENTS_EVERY == 0 or step > PERIOD
+            components = tick % COMPONENTS_EVERY == 0 or step > period
             _note_truth(fleet, seen, plan.state / "truth.csv")
-            await send(client, events(fleet, seen) + telemetry(fleet, seen, farms, components))
+            await send(client, events(fleet, seen) + telemetry(fleet, seen, fleet.layout.mqtt_farms, components))
             if controller:
                 await controller.show(seen, components)
             tick += 1
