@@ -37,6 +37,7 @@ client.allow_telemetry=false
 db.tx_log.rotation.retention_policy=256M size
 db.checkpoint.interval.time=5m
 server.bolt.telemetry.enabled=false
+db.shutdown_transaction_end_timeout=2s
 internal.dbms.cypher_ip_blocklist=0.0.0.0/0
 """
 
