@@ -44,7 +44,7 @@ def bench_stack(with_broker: bool = False, **changes: Any) -> Iterator[tuple[Set
     """A fresh database with our models, in a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="twingraph-bench-") as home:
         ports = {name: free_port() for name in ("server_port", "bolt_port", "browser_port", "mqtt_port", "opcua_port")}
-        settings = Settings.read(home=Path(home), neo4j_heap="2g", neo4j_pagecache="1g", **ports, **changes)
+        settings = Settings.read(home=Path(home), neo4j_heap="2g", neo4j_pagecache="1g", **{**ports, **changes})
         children = [start_neo4j(settings)]
         try:
             if with_broker:

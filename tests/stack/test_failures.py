@@ -26,7 +26,8 @@ def test_a_busy_port_is_named(settings: Settings, tmp_path: Path) -> None:
         busy.bind(("127.0.0.1", 0))
         busy.listen()
         port = busy.getsockname()[1]
-        said = refusal(twingraph(apart(settings, home=tmp_path, mqtt_port=port, bolt_port=free_port()), "stack", "start"))
+        free = {"bolt_port": free_port(), "browser_port": free_port()}
+        said = refusal(twingraph(apart(settings, home=tmp_path, mqtt_port=port, **free), "stack", "start"))
     assert f"port {port} is in use" in said
     assert "TWINGRAPH_MQTT_PORT" in said
 
