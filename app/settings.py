@@ -26,7 +26,6 @@ HELP: dict[str, str] = {
     "mqtt_user": "MQTT user",
     "mqtt_password": "MQTT password; empty: the one generated in the state folder",
     "opcua_port": "OPC UA server of the simulated farm",
-    "ingest_port": "metrics and health of the ingest process",
     "token": "bearer token of the server; empty: the one generated in the state folder",
     "models": "folder of DTDL models loaded at start",
     "flush_seconds": "longest time a reading waits for its batch [s]",
@@ -63,7 +62,6 @@ class Settings:
     mqtt_user: str = "twingraph"
     mqtt_password: str = ""
     opcua_port: int = 4840
-    ingest_port: int = 8001
     token: str = ""
     models: Path = ROOT / "dtdl_models"
     flush_seconds: float = 0.1

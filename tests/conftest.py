@@ -34,9 +34,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    ports = {
-        name: free_port() for name in ("server_port", "bolt_port", "browser_port", "mqtt_port", "opcua_port", "ingest_port")
-    }
+    ports = {name: free_port() for name in ("server_port", "bolt_port", "browser_port", "mqtt_port", "opcua_port")}
     home = tmp_path_factory.mktemp("twingraph")
     return Settings.read(home=home, neo4j_heap="768m", neo4j_pagecache="256m", flush_seconds=0.05, **ports)
 

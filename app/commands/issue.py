@@ -43,6 +43,8 @@ async def issue(
     """The command's record once the device has answered or `timeout` seconds have passed.
 
     Raises: NotFound; CommandError when the model refuses it or nothing delivers to the twin."""
+    if not 0.1 <= timeout <= 300:
+        raise CommandError(f"timeout: {timeout} is outside 0.1 to 300 s", where=dt_id, code="COMMAND_REFUSED")
     await asyncio.to_thread(_check, store, catalog, dt_id, command, request)
     outlet = next((outlet for outlet in outlets if outlet.serves(dt_id)), None)
     if outlet is None:

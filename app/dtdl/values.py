@@ -67,16 +67,16 @@ def _parsed(parse: Callable[[str], Any], what: str) -> Callable[[Json], Any]:
     def check(value: Json) -> Any:
         try:
             return parse(_text(value))
-        except (ValueError, isodate.ISO8601Error, InvalidOperation) as error:
+        except (ValueError, OverflowError, isodate.ISO8601Error, InvalidOperation) as error:
             raise ValueError(f"must be {what}") from error
 
     return check
 
 
 def parse_instant(text: str) -> datetime:
-    """RFC 3339 with its offset; a text without one is UTC."""
+    """RFC 3339, in UTC so that equal instants are equal values in Neo4j; a text without an offset is UTC."""
     parsed = datetime.fromisoformat(text)
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def _geojson(value: Json) -> str:

@@ -1,5 +1,6 @@
 """Cypher → the one record, and the values Neo4j has of its own → what JSON has."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from neo4j.time import Date, DateTime, Duration, Time
@@ -26,6 +27,19 @@ def plain(value: Any) -> Any:
     return value
 
 
-def temporal(text: str) -> Any:
-    """The counterpart of `plain` for one date-time."""
-    return DateTime.from_iso_format(text)
+TEMPORAL = {kind.__name__: kind for kind in (Date, Time, Duration)}
+
+
+def tagged(value: Any) -> list[str]:
+    """A temporal value with its kind, for where it must come back as it was."""
+    if isinstance(value, DateTime):
+        return ["DateTime", value.to_native().astimezone(UTC).isoformat()]
+    return [type(value).__name__, value.iso_format()]
+
+
+def untagged(tag: list[str]) -> Any:
+    """Raises: KeyError, ValueError for what `tagged` has not made."""
+    kind, text = tag
+    if kind == "DateTime":  # as an offset: a named zone is another value to Neo4j, even for the same instant
+        return datetime.fromisoformat(text)
+    return TEMPORAL[kind].from_iso_format(text)

@@ -3,6 +3,7 @@
 import hmac
 from base64 import b64decode
 from collections.abc import Mapping
+from json import JSONDecodeError
 from typing import Any
 
 import orjson
@@ -60,7 +61,10 @@ class Router(GraphQL[Any, Any]):
         return orjson.dumps(data)
 
     def decode_json(self, data: str | bytes) -> Any:
-        return orjson.loads(data)
+        decoded = orjson.loads(data)
+        if not isinstance(decoded, dict | list):
+            raise JSONDecodeError("a request must be a JSON object", str(decoded)[:40], 0)
+        return decoded
 
 
 def authorised(token: str, header: bytes) -> bool:

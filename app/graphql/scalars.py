@@ -19,7 +19,7 @@ def _text(parse: Callable[[str], Any], what: str) -> Callable[[Any], Any]:
             raise GraphQLError(f"{what} must be a string, not {given!r:.40}")
         try:
             return parse(given)
-        except (ValueError, isodate.ISO8601Error) as error:
+        except (ValueError, OverflowError, isodate.ISO8601Error) as error:
             raise GraphQLError(f"{given!r:.60} is not {what}") from error
 
     return value

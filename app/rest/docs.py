@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, HTTPException, Response
 from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, RedirectResponse
 
 from app.graphql.explorer import ASSETS, asset, page
 
@@ -23,6 +23,10 @@ def pages(folder: Path) -> APIRouter:
             swagger_css_url="explorer/assets/swagger-ui.css",
             swagger_favicon_url="data:,",
         )
+
+    @router.get("/")
+    def home() -> RedirectResponse:
+        return RedirectResponse("explorer")
 
     @router.get("/explorer")
     def explorer() -> HTMLResponse:

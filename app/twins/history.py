@@ -10,7 +10,8 @@ from app import metrics
 from app.graph.statements import statement
 from app.graph.store import Store, Transaction
 
-LEAST, MOST, TWINS = 30, 600, 50
+LEAST, MOST, TWINS = 30, 600, 500
+TWINS_LOCKED = 5  # a batch that holds one of them waits for the rest
 POINTS = 8640
 
 
@@ -19,9 +20,16 @@ def compact(store: Store, least: int = LEAST, most: int = MOST, twins: int = TWI
     rows = store.read(statement("history/fresh"), {"least": least, "twins": twins})
     if not rows:
         return 0
-    joined = store.write(lambda transaction: _join(transaction, [dt_id for (dt_id,) in rows], most))
+    joined = 0
+    for first in range(0, len(rows), TWINS_LOCKED):
+        some = [dt_id for (dt_id,) in rows[first : first + TWINS_LOCKED]]
+        joined += _compact_some(store, some, most)
     metrics.COMPACTED.inc(joined)
     return joined
+
+
+def _compact_some(store: Store, dt_ids: list[str], most: int) -> int:
+    return store.write(lambda transaction: _join(transaction, dt_ids, most))
 
 
 def _join(transaction: Transaction, dt_ids: list[str], most: int) -> int:

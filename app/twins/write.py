@@ -178,6 +178,7 @@ def relate(store: Store, catalog: Catalog, link: NewRelationship) -> None:
     if wanted in catalog.interfaces and not catalog.is_a(target, wanted):
         what = f"{link.name!r} must point at a {catalog.labels[wanted]}, {link.target} is a {catalog.labels[target]}"
         raise TwinError(what, where=link.source)
+    _require_object(link.properties, link.source)
     checked = {p.name: p for p in known[link.name].properties}
     properties: dict[str, Any] = {}
     for name, value in link.properties.items():
@@ -200,13 +201,14 @@ def delete(store: Store, dt_id: str) -> None:
     if not rows:
         raise NotFound(f"no twin {dt_id!r}")
     if rows[0][0]:
-        raise Conflict(f"{rows[0][0]} relationships hold {dt_id}", where=dt_id, hint="end them first with unrelate")
+        raise Conflict(f"{rows[0][0]} relationship(s) hold {dt_id}", where=dt_id, hint="end them first with unrelate")
 
 
 def patch(store: Store, catalog: Catalog, dt_id: str, changes: Mapping[str, Any], etag: str | None = None) -> str:
     """Sets writable properties (null removes) and returns the new etag.
 
     Raises: NotFound; TwinError naming the property; Conflict when `etag` is not the twin's."""
+    _require_object(changes, dt_id)
     known = catalog.properties(model_of(store, catalog, dt_id))
     properties: dict[str, Any] = {}
     for name, value in changes.items():
@@ -241,6 +243,7 @@ def new_etag() -> str:
 def _twin_row(catalog: Catalog, twin: NewTwin) -> dict[str, Any]:
     dtmi = catalog.interface(twin.model).dtmi
     check_dt_id(twin.dt_id)
+    _require_object(twin.properties, twin.dt_id)
     known = catalog.properties(dtmi)
     properties: dict[str, Any] = {"_model": dtmi, "_etag": new_etag()}
     for name, value in twin.properties.items():
@@ -248,6 +251,11 @@ def _twin_row(catalog: Catalog, twin: NewTwin) -> dict[str, Any]:
             raise TwinError(f"no property {name!r}", where=twin.dt_id, hint=f"properties are {', '.join(known)}")
         properties |= _located(twin.dt_id, name, known[name].schema, value)
     return {"dtId": twin.dt_id, "labels": list(catalog.node_labels(dtmi)), "properties": properties}
+
+
+def _require_object(given: object, where: str) -> None:
+    if not isinstance(given, Mapping):
+        raise TwinError(f"properties must be an object, not {given!r:.60}", where=where, hint="{name: value}")
 
 
 def check_dt_id(dt_id: str) -> None:

@@ -1,6 +1,7 @@
 """A small plant with known values, and the server's own app around it, in this process."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -26,7 +27,9 @@ def plant(registry: Registry) -> Registry:
         NewTwin("north", "WindFarm", {"name": "North", "region": "Coast"}),
         NewTwin("south", "WindFarm", {"name": "South", "region": "Hills"}),
         NewTwin("sub", "Substation", {"name": "Sub"}),
-        *(NewTwin(f"t{i}", "Turbine", {"name": f"Turbine {i}", "ratedPower": 3000.0}) for i in (1, 2, 3)),
+        NewTwin("t1", "Turbine", {"name": "Turbine 1", "ratedPower": 3000.0, "commissioned": "2022-01-01"}),
+        NewTwin("t2", "Turbine", {"name": "Turbine 2", "ratedPower": 3000.0, "commissioned": "2021-01-01"}),
+        NewTwin("t3", "Turbine", {"name": "Turbine 3", "ratedPower": 3000.0}),
         NewTwin("t1-gearbox", "Gearbox", {"name": "Gearbox 1"}),
         NewTwin("t1-generator", "Generator", {"name": "Generator 1"}),
     ]
@@ -52,6 +55,10 @@ def plant(registry: Registry) -> Registry:
         Series("t1-generator", [START], {"healthScore": [0.9]}, {"healthScore": 0.9}),
         Series("t1", [START + 1], {"operatingState": ["running"]}, {"operatingState": "running"}),
     ]
+    for day, name in ((20, "t1"), (10, "t2")):
+        moment = datetime(2026, 12, day, tzinfo=UTC)
+        columns = {"expectedFailureTime": [moment.isoformat()]}
+        series.append(Series(name, [START + 2], columns, {"expectedFailureTime": moment}))
     append(store, Batch(series))
     return registry
 

@@ -18,6 +18,8 @@ PAGE = """query Page($after: String) {
         ("power", "DESC", ["t3", "t1", "t2"]),
         ("ratedPower", "ASC", ["t1", "t2", "t3"]),  # all equal: by dtId
         ("dtId", "DESC", ["t3", "t2", "t1"]),
+        ("commissioned", "ASC", ["t2", "t1", "t3"]),
+        ("expectedFailureTime", "DESC", ["t3", "t1", "t2"]),
     ],
 )
 async def test_pages_pass_each_twin_once(key: str, direction: str, expected: list[str], ask: Ask) -> None:
@@ -28,6 +30,15 @@ async def test_pages_pass_each_twin_once(key: str, direction: str, expected: lis
         seen += [node["dtId"] for node in page["nodes"]]
         after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
     assert seen == expected
+
+
+async def test_null_is_compared_as_null(ask: Ask) -> None:
+    query = (
+        "{ a: turbines(where: { windSpeed: { eq: null } }) { dtId } b: turbines(where: { windSpeed: { ne: null } }) { dtId } }"
+    )
+    answer = (await ask(query))["data"]
+    assert [twin["dtId"] for twin in answer["a"]] == ["t1", "t3"]
+    assert [twin["dtId"] for twin in answer["b"]] == ["t2"]
 
 
 async def test_introspection_describes_a_valid_schema(ask: Ask) -> None:

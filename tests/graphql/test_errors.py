@@ -49,10 +49,28 @@ DEEP = "hasComponent { " * 16 + "dtId" + " }" * 16
         ('mutation { createTwin(dtId: "x", model: "Turbin") { dtId } }', "NOT_FOUND", "no model 'Turbin'"),
         ('mutation { relate(source: "t1", relationship: "contains", target: "t2") }', "TWIN_INVALID", "no relationship"),
         ('mutation { relate(source: "north", relationship: "contains", target: "sub") }', "TWIN_INVALID", "must point at"),
-        ('mutation { deleteTwin(dtId: "t1") }', "CONFLICT", "relationships hold t1"),
+        ('mutation { deleteTwin(dtId: "t1") }', "CONFLICT", "hold t1"),
         ('mutation { invoke(dtId: "t1", command: "explode") { id } }', "COMMAND_UNKNOWN", "no command 'explode'"),
         ('mutation { invoke(dtId: "t1", command: "setPowerLimit", request: "much") { id } }', "COMMAND_REFUSED", "much"),
         ('mutation { invoke(dtId: "t1", command: "start") { id } }', "COMMAND_FAILED", "no source delivers"),
+        ('mutation { invoke(dtId: "t1", command: "start", timeout: -1) { id } }', "COMMAND_REFUSED", "timeout: -1"),
+        ('mutation { createTwin(dtId: "x", model: "Turbine", properties: [1]) { dtId } }', "TWIN_INVALID", "an object"),
+        ('mutation { setProperties(dtId: "t1", patch: "x") { dtId } }', "TWIN_INVALID", "an object"),
+        (
+            'mutation { relate(source: "north", relationship: "contains", target: "t3", properties: "x") }',
+            "TWIN_INVALID",
+            "an object",
+        ),
+        (
+            '{ turbine(dtId: "t1") { history(signal: "power", every: "P99999999999D") { at } } }',
+            "GRAPHQL_VALIDATION_FAILED",
+            "P99999999999D",
+        ),
+        (
+            '{ turbines(where: { expectedFailureTime: { gt: "0001-01-01T00:00:00+14:00" } }) { dtId } }',
+            "GRAPHQL_VALIDATION_FAILED",
+            "is not an RFC 3339 date-time",
+        ),
         ('{ command(id: "none") { status } }', "NOT_FOUND", "no command 'none'"),
     ],
 )
@@ -78,6 +96,12 @@ async def test_every_door_needs_the_token(header: dict[str, str], path: str, app
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=header) as client:
         answer = await (client.post(path, json={"query": "{ __typename }"}) if path == "/graphql" else client.get(path))
     assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("body", [b"null", b"5", b"{", b'"text"', b""])
+async def test_a_body_that_is_no_request_is_refused(body: bytes, http: httpx.AsyncClient) -> None:
+    answer = await http.post("/graphql", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
 
 
 async def test_a_failed_field_leaves_its_siblings(ask: Ask) -> None:
