@@ -2,7 +2,7 @@
 
 Node identifiers are kept with their namespace's URI, never its index: indexes change when a server is configured anew.
 An address is `<namespace uri>;<string identifier>`. The server acknowledges a notification before the commit, by the
-protocol's own rules; what the source's bounded queue must drop is counted."""
+protocol's own rules."""
 
 import asyncio
 from collections.abc import Callable
