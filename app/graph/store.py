@@ -35,6 +35,7 @@ class Store:
             max_connection_pool_size=pool,
             connection_timeout=5,
             max_transaction_retry_time=3,
+            initial_retry_delay=0.05,
             notifications_min_severity="OFF",
             user_agent="twingraph",
         )

@@ -23,7 +23,7 @@ def compact(store: Store, least: int = LEAST, most: int = MOST, twins: int = TWI
     joined = 0
     for first in range(0, len(rows), TWINS_LOCKED):
         some = [dt_id for (dt_id,) in rows[first : first + TWINS_LOCKED]]
-        joined += _compact_some(store, some, most)
+        joined += _compact_some(store, sorted(some), most)
     metrics.COMPACTED.inc(joined)
     return joined
 

@@ -75,6 +75,7 @@ def _append(transaction: Transaction, batch: Batch) -> Outcome:
 
 
 def _append_series(transaction: Transaction, series: Sequence[Series], outcome: Outcome) -> None:
+    series = sorted(series, key=lambda one: one.dt_id)  # one order of locks for all writers: no deadlocks
     rows = []
     for index, one in enumerate(series):
         first, last = one.span()
