@@ -1,4 +1,4 @@
-"""Delay from publish to seen in GraphQL at 500 messages/s over the demo's broker, after 20 s of warming up; one probe turbine is asked over and over."""
+"""Delay from publish to seen in GraphQL at 500 messages/s over the demo's broker; one probe turbine is asked over and over."""
 
 import asyncio
 import statistics

@@ -2,7 +2,7 @@
 
 Node identifiers are kept with their namespace's URI, never its index: indexes change when a server is configured anew.
 An address is `<namespace uri>;<string identifier>`. The server acknowledges a notification before the commit, by the
-protocol's own rules."""
+protocol's own rules; while the graph is away its newest QUEUE changes are kept, and each older one lost is counted."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 from asyncua import Client, Node, ua
 from asyncua.common.subscription import DataChangeEvent, OverflowPolicy
+from asyncua.observer import Observer
 
 from app import metrics
 from app.commands.outlet import Answer, Delivery
@@ -27,6 +28,23 @@ PUBLISHING_MS = 500
 QUEUE = 100_000
 MONITORED_AT_ONCE = 500
 EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class Overflow(Observer):  # type: ignore[misc]
+    """Counts what a subscription's bounded queue has dropped: all that came beyond its room and was not yet read."""
+
+    def __init__(self, source: str, room: int) -> None:
+        self._dropped = metrics.DROPPED.labels(source)
+        self._room, self._unread = room, 0
+
+    def on_notification(self, subscription_id: int | None, event_count: int) -> None:
+        self._unread += event_count
+        if self._unread > self._room:
+            self._dropped.inc(self._unread - self._room)
+            self._unread = self._room
+
+    def read(self) -> None:
+        self._unread -= 1
 
 
 class OpcUaSource:
@@ -46,8 +64,8 @@ class OpcUaSource:
             for pause in pauses():
                 try:
                     await self._connected(take)
-                except LOST as error:
-                    log.warning("OPC UA server lost", source=self.name, url=self._url, error=repr(error))
+                except* LOST as lost:
+                    log.warning("OPC UA server lost", source=self.name, url=self._url, error=repr(lost.exceptions[0]))
                 metrics.RECONNECTS.labels(self.name).inc()
                 await asyncio.sleep(pause)
 
@@ -59,25 +77,24 @@ class OpcUaSource:
             index = await client.get_namespace_index(self._namespace)
             nodes = await self._matching(client, index)
             period = float(self._options.get("publishing_ms", PUBLISHING_MS))
-            subscription = await client.create_subscription(period, queue_maxsize=QUEUE, overflow=OverflowPolicy.DROP_OLDEST)
+            room = int(self._options.get("queue", QUEUE))
+            client.uaclient.observer = overflow = Overflow(self.name, room)
+            subscription = await client.create_subscription(period, queue_maxsize=room, overflow=OverflowPolicy.DROP_OLDEST)
             log.info("OPC UA connected", source=self.name, url=self._url, nodes=len(nodes))
-            async with subscription:
+            async with subscription, asyncio.TaskGroup() as tasks:
                 for start in range(0, len(nodes), MONITORED_AT_ONCE):
                     await subscription.subscribe_data_change(nodes[start : start + MONITORED_AT_ONCE])
-                watchdog = asyncio.create_task(self._watch(client))
-                reading = asyncio.create_task(self._read(subscription, take))
-                done, pending = await asyncio.wait((watchdog, reading), return_when=asyncio.FIRST_COMPLETED)
-                for task in pending:
-                    task.cancel()
-                for task in done:
-                    task.result()
+                tasks.create_task(self._watch(client))
+                tasks.create_task(self._read(subscription, overflow, take))
 
-    async def _read(self, subscription: Any, take: Callable[[Message], Any]) -> None:
+    async def _read(self, subscription: Any, overflow: Overflow, take: Callable[[Message], Any]) -> None:
         async for event in subscription:
+            overflow.read()
             if isinstance(event, DataChangeEvent):
                 message = self._message(event)
                 if message is not None:
                     await take(message)
+        raise ConnectionError("the server has ended the subscription")
 
     async def _watch(self, client: Client) -> None:
         """A server that goes away silently is noticed by asking for its state."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from asyncua import Server, ua
+from prometheus_client import REGISTRY
 
 from app.commands.outlet import Delivery
 from app.twins.registry import Registry
@@ -25,6 +26,7 @@ class Plant:
         self.url = f"opc.tcp://127.0.0.1:{free_port()}/plant"
         self.server = Server()
         self.limits: list[float] = []
+        self.variables = 0
 
     async def start(self) -> None:
         await self.server.init()
@@ -36,6 +38,7 @@ class Plant:
             place = await self.server.nodes.objects.add_object(ua.NodeId(f"c.{unit}", index), f"{index}:{unit}")
             for signal in ("power", "windSpeed", "mystery"):
                 await place.add_variable(ua.NodeId(f"c.{unit}.{signal}", index), f"{index}:{signal}", float("nan"))
+                self.variables += 1
             outputs = [ua.Argument(Name="accepted", DataType=ua.NodeId(ua.VariantType.Boolean.value))]
             inputs = [ua.Argument(Name="limit", DataType=ua.NodeId(ua.VariantType.Double.value))]
             name = ua.NodeId(f"c.{unit}.setPowerLimit()", index)
@@ -112,6 +115,29 @@ class TestOpcUa(SourceContract):
             if len(await self.stored(registry.store, 2, seconds=0.4)) >= 2:
                 break
         assert len(await self.stored(registry.store, 2)) >= 2
+
+    async def test_what_a_full_queue_drops_is_counted(self, mapping: Mapping) -> None:
+        """Nobody reads while thirty changes come: the newest that fit are kept, the others are counted."""
+        few = mapping.model_copy(update={"source": "few", "options": {**mapping.options, "queue": 10}})
+        taken: list[Any] = []
+        go = asyncio.Event()
+
+        async def take(message: Any) -> None:
+            await go.wait()
+            taken.append(message.payload)
+
+        reading = asyncio.create_task(OpcUaSource(few).run(take))
+        await self.prepare()
+        start = recent()
+        for number in range(30):
+            await self.send("c-01", start + number, {"power": float(number)})
+        go.set()
+        await asyncio.sleep(0.5)
+        reading.cancel()
+        dropped = REGISTRY.get_sample_value("twingraph_ingest_dropped_total", {"source": "few"})
+        assert taken[-10:] == [{"power": float(number)} for number in range(20, 30)]
+        assert len(taken) == 11
+        assert dropped == self.served.variables + 30 - len(taken)
 
     @pytest.mark.parametrize(("limit", "status"), [(100.0, "SUCCEEDED"), (-1.0, "REFUSED")])
     async def test_a_command_is_a_method_call(self, limit: float, status: str, mapping: Mapping) -> None:
