@@ -2,14 +2,16 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
-from app.dtdl.check import ancestors, check
+from app.dtdl.analysis import Resolver, analyse
+from app.dtdl.context import Options
 from app.dtdl.model import AnyContent, Command, Component, Interface, Property, Relationship, Telemetry
-from app.dtdl.resolve import resolve
-from app.dtdl.syntax import Document, Problem
+from app.dtdl.resolve import interfaces as resolved
+from app.dtdl.syntax import Document, parse
 from app.errors import ModelError, NotFound
 
 RESERVED_LABELS = {"Twin", "Component", "Query", "Mutation", "Subscription"}
@@ -76,24 +78,55 @@ class Catalog:
         return dtmi == base or base in self.ancestors[dtmi]
 
 
-def compile_models(documents: Iterable[Document], base: Catalog | None = None) -> Catalog:
+def compile_models(
+    documents: Iterable[Document],
+    base: Catalog | None = None,
+    options: Options | None = None,
+    resolver: Resolver | None = None,
+) -> Catalog:
     """Adds the interfaces of `documents` to those of `base`; labels already given stay.
 
     Raises: ModelError with every problem; nothing is taken over then."""
     base = base or Catalog()
-    found, problems = resolve(documents)
-    interfaces = dict(base.interfaces)
-    places: dict[str, str] = {}
-    for interface in found:
-        if interface.dtmi in places:
-            what = f"{interface.dtmi} is defined twice, also at {places[interface.dtmi]}"
-            problems.append(Problem("idUnique", what, interface.place, interface.dtmi))
-        places[interface.dtmi] = interface.place
-        interfaces[interface.dtmi] = interface
-    problems += check(interfaces)
+    given = list(documents)
+    analysis = analyse([*given, *_documents(base, given)], options, resolver)
+    problems = [*analysis.problems, *analysis.unresolved()]
     if problems:
         raise ModelError(f"{len(problems)} problem{'s' * (len(problems) > 1)} in the models", problems=tuple(problems))
+    interfaces = {**base.interfaces, **{one.dtmi: one for one in resolved(analysis)}}
     return Catalog(interfaces, give_labels(interfaces, base.labels), base.generation + 1)
+
+
+def _documents(base: Catalog, given: Iterable[Document]) -> list[Document]:
+    """The sources of interfaces that `given` does not define anew."""
+    anew = {name for document in given for name in _defined(document.json)}
+    documents = []
+    for dtmi, interface in base.interfaces.items():
+        parsed = parse(interface.place.rsplit(":", 2)[0] or dtmi, interface.source) if dtmi not in anew else None
+        if isinstance(parsed, Document):
+            documents.append(parsed)
+    return documents
+
+
+def _defined(given: Any) -> Iterator[str]:
+    if isinstance(given, dict):
+        if isinstance(given.get("@id"), str):
+            yield given["@id"]
+        for value in given.values():
+            yield from _defined(value)
+    elif isinstance(given, list):
+        for item in given:
+            yield from _defined(item)
+
+
+def ancestors(dtmi: str, interfaces: Mapping[str, Interface]) -> list[str]:
+    """Every interface above `dtmi`, nearest first, each once."""
+    seen: dict[str, None] = {}
+    level = [dtmi]
+    while level:
+        level = [base for name in level if name in interfaces for base in interfaces[name].extends if base not in seen]
+        seen.update(dict.fromkeys(level))
+    return [name for name in seen if name != dtmi]
 
 
 def give_labels(interfaces: Mapping[str, Interface], given: Mapping[str, str]) -> dict[str, str]:

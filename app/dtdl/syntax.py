@@ -1,8 +1,11 @@
 """JSON texts and where things lie in them."""
 
 import json
+import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ class Document:
     json: Any
 
     def place(self, path: JsonPath) -> str:
-        return f"{self.file}:{line_of(self.text, path)}"
+        return f"{self.file}:{place_of(self.text, path)}" if self.text else self.file
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,50 +56,81 @@ def read_documents(paths: Iterable[Path]) -> tuple[list[Document], list[Problem]
 
 
 def parse(file: str, text: str) -> Document | Problem:
+    doubled: list[str] = []
+
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(found)
+        if len(made) < len(found):
+            keys = [key for key, _ in found]
+            doubled.append(next(key for key in keys if keys.count(key) > 1))
+        return made
+
     try:
-        return Document(file, text, json.loads(text))
+        document = Document(file, text, json.loads(text, object_pairs_hook=pairs))
     except json.JSONDecodeError as error:
-        return Problem("jsonSyntax", f"not JSON: {error.msg}", f"{file}:{error.lineno}", f"column {error.colno}")
+        return Problem("jsonSyntax", f"not JSON: {error.msg}", f"{file}:{error.lineno}:{error.colno}", "")
     except RecursionError:
         return Problem("jsonDepth", "nested too deeply", file, "")
+    except ValueError:
+        return Problem("jsonSyntax", "a number has more digits than anyone can mean", file, "")
+    if doubled:
+        return Problem("duplicatePropertyName", f"the key {doubled[0]!r} stands twice in one object", file, "", "keep one")
+    return document
 
 
 def show(path: JsonPath) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).lstrip(".")
 
 
-def line_of(text: str, path: JsonPath) -> int:
-    """The line on which the value at `path` begins; only asked when there is a problem to show."""
-    decoder = json.JSONDecoder()
-    position = _skip(text, 0)
+def place_of(text: str, path: JsonPath) -> str:
+    """`line:column` where the value at `path` begins; only asked when there is something to show."""
+    node, lines = _index(text)
     for step in path:
-        for key, start in _members(text, position, decoder):
-            if key == step:
-                position = start
-                break
-    return text.count("\n", 0, position) + 1
+        if step not in node.inside:
+            break
+        node = node.inside[step]
+    line = bisect_right(lines, node.start)
+    return f"{line}:{node.start - lines[line - 1] + 1}"
 
 
-def _members(text: str, position: int, decoder: json.JSONDecoder) -> Iterator[tuple[str | int, int]]:
-    opening, position = text[position], _skip(text, position + 1)
-    index = 0
-    while position < len(text) and text[position] not in "}]":
-        key: str | int = index
-        if opening == "{":
-            key, position = decoder.raw_decode(text, position)
-            position = _skip(text, _skip(text, position) + 1)
-        yield key, position
-        _, position = decoder.raw_decode(text, position)
-        position = _skip(text, position)
-        if position < len(text) and text[position] == ",":
-            position = _skip(text, position + 1)
-        index += 1
+@dataclass(slots=True)
+class _Node:
+    start: int
+    inside: dict[str | int, "_Node"] = field(default_factory=dict)
 
 
-def _skip(text: str, position: int) -> int:
-    while position < len(text) and text[position] in " \t\r\n\ufeff":
-        position += 1
-    return position
+TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"\ufeff]+')
+
+
+@lru_cache(maxsize=8)
+def _index(text: str) -> tuple[_Node, list[int]]:
+    """Where every value of a JSON text begins, and every line; one pass."""
+    root = _Node(0)
+    stack: list[tuple[_Node, bool]] = []  # the object or list we are in, and whether it is an object
+    key: str | int = 0
+    named = False
+    for match in TOKEN.finditer(text):
+        word = match[0]
+        if word in ("}", "]"):
+            _, _ = stack.pop() if stack else (root, False)
+        elif word == ",":
+            named = False
+        elif word == ":":
+            named = True
+        else:
+            inside = stack[-1] if stack else None
+            if inside is not None and inside[1] and not named:
+                key = json.loads(word)
+                continue
+            node = root if inside is None else _Node(match.start())
+            if inside is None:
+                root.start = match.start()
+            else:
+                inside[0].inside[key if inside[1] else len(inside[0].inside)] = node
+            if word in ("{", "["):
+                stack.append((node, word == "{"))
+                named = False
+    return root, [0, *(m.end() for m in re.finditer("\n", text))]
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:

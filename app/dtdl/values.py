@@ -120,6 +120,7 @@ ROWS: dict[str, Row] = {
     "dateTime": Row("DateTime", "str", _parsed(parse_instant, "an RFC 3339 date-time")),
     "time": Row("Time", "str", _parsed(time.fromisoformat, "an ISO 8601 time")),
     "duration": Row("Duration", "str", _parsed(_duration, "an ISO 8601 duration")),
+    "json": Row("JSON", "str", _json),
     "vector": Row("JSON", "str", _json),
     "geopoint": Row("JSON", "str", _json),
     **{name: Row("JSON", "str", _geojson) for name in ("point", "lineString", "polygon")},

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from app.dtdl import Catalog, Document, GraphPlan, Interface, Problem, compile_models, lower, read_documents
-from app.dtdl.catalog import give_labels
-from app.dtdl.resolve import resolve
+from app.dtdl.context import Options
 from app.errors import ModelError
 from app.graph import ddl
 from app.graph.statements import statement
@@ -42,13 +41,10 @@ class Registry:
         if generation == self.catalog.generation:
             return False
         ((generation, models),) = self.store.read(statement("model/sources"))
-        documents = [Document(place.rpartition(":")[0] or dtmi, text, json.loads(text)) for dtmi, _, text, place in models]
-        found, problems = resolve(documents)
-        if problems:
-            raise ModelError("the graph holds a model that does not compile", problems=tuple(problems))
-        interfaces = {interface.dtmi: interface for interface in found}
-        labels = give_labels(interfaces, {dtmi: label for dtmi, label, _, _ in models})
-        self._take(Catalog(interfaces, labels, generation))
+        documents = [Document(place.rsplit(":", 2)[0] or dtmi, text, json.loads(text)) for dtmi, _, text, place in models]
+        labelled = Catalog(labels={dtmi: label for dtmi, label, _, _ in models})
+        catalog = compile_models(documents, labelled, Options(undefined=True, tolerant=True))
+        self._take(Catalog(catalog.interfaces, catalog.labels, generation))
         return True
 
     def _take(self, catalog: Catalog) -> None:

@@ -1,0 +1,56 @@
+"""Documents → a checked graph of elements: read, ask for what is missing, check across."""
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from app.dtdl.check import Graph, check, references, unresolved
+from app.dtdl.context import Options
+from app.dtdl.elements import HINTS, Element, Reader
+from app.dtdl.standard import standard
+from app.dtdl.syntax import Document, Problem, show
+
+Resolver = Callable[[set[str]], Sequence[Document]]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """`missing` are identifiers that nothing defines; with problems or missing ones the graph is not whole."""
+
+    graph: Graph
+    roots: tuple[Element, ...]
+    problems: tuple[Problem, ...] = ()
+    missing: frozenset[str] = frozenset()
+    elements: tuple[Element, ...] = field(default=(), repr=False)
+
+    def unresolved(self) -> Iterator[Problem]:
+        """A problem for each place that refers to something missing."""
+        found = (row for row in references(self.elements) if row[2].id in self.missing)
+        for number, (element, name, reference) in enumerate(found):
+            close = difflib.get_close_matches(reference.id, self.graph.elements, 1, 0.8) if number < HINTS else []
+            hint = f"did you mean {close[0]}?" if close else "load its file as well"
+            place = element.document.place(reference.path) if element.document else ""
+            what = f"{name!r} refers to {reference.id}, which is not among the models"
+            yield Problem("unresolved", what, place, show(reference.path), hint)
+
+
+def analyse(documents: Iterable[Document], options: Options | None = None, resolver: Resolver | None = None) -> Analysis:
+    """Raises nothing: what is wrong with the documents is in `problems` and `missing`."""
+    options = options or Options()
+    reader = Reader(options, standard())
+    for document in documents:
+        reader.read(document)
+    graph = Graph(reader.elements, standard(), options.tolerant, reader.inner)
+    missing, problems = unresolved(reader.found, graph)
+    asked: set[str] = set()
+    while resolver is not None and not reader.problems and missing - asked:
+        asked |= missing
+        reader.resolving = True
+        for document in resolver(missing):
+            reader.read(document)
+        missing, problems = unresolved(reader.found, graph)
+    problems = [*reader.problems, *problems]
+    elements = tuple(reader.found)
+    if not problems and not missing:
+        problems = check(elements, graph)
+    return Analysis(graph, tuple(reader.roots), tuple(problems), frozenset(missing), elements)

@@ -1,0 +1,202 @@
+"""Is this JSON value of that schema? A schema is compiled once into a function `value → what is wrong, or ''`."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from app.dtdl.check import Graph
+    from app.dtdl.elements import Element
+
+Check = Callable[[Any], str]
+DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+TIME = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+PATTERNS = {
+    "Date": (DATE, "a date as 2024-12-31"),
+    "DateTime": (f"{DATE}T{TIME}", "an instant as 2024-12-31T23:59:59Z"),
+    "Time": (TIME, "a time as 23:59:59Z"),
+    "Duration": (
+        r"P(?!$)(?:(?:(?:\d+Y|\d+\.\d+Y$)?(?:\d+M|\d+\.\d+M$)?)|(?:\d+W|\d+\.\d+W$)?)(?:\d+D|\d+\.\d+D$)?"
+        r"(?:T(?!$)(?:\d+H|\d+\.\d+H$)?(?:\d+M|\d+\.\d+M$)?(?:\d+(?:\.\d+)?S)?)?",
+        "an ISO 8601 duration",
+    ),
+    "Decimal": (r"(?:\+|-)?(?:[1-9][0-9]*|0)(?:\.[0-9]*)?", "a decimal number in a string"),
+    "Bytes": (r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", "Base64"),
+    "Uuid": (r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}", "a UUID"),
+}
+LARGEST_FLOAT = 3.4028235e38
+WHOLE = {
+    "Byte": (-(2**7), 2**7 - 1),
+    "Short": (-(2**15), 2**15 - 1),
+    "Integer": (-(2**31), 2**31 - 1),
+    "Long": (-(2**63), 2**63 - 1),
+    "UnsignedByte": (0, 2**8 - 1),
+    "UnsignedShort": (0, 2**16 - 1),
+    "UnsignedInteger": (0, 2**32 - 1),
+    "UnsignedLong": (0, 2**64 - 1),
+}
+
+
+def conforms(schema: "Element", value: Any, graph: "Graph") -> str:
+    """What is wrong with `value` as an instance of `schema`, or ''. Raises: TypeError when it is no schema."""
+    return compiled(schema, graph, {})(value)
+
+
+def compiled(schema: "Element", graph: "Graph", known: dict[int, Check]) -> Check:
+    """The check of a schema; `known` holds those of schemas that may refer to themselves."""
+    if schema.kind in WHOLE:
+        return _whole(schema.kind)
+    if schema.kind in PATTERNS:
+        return _pattern(schema.kind)
+    if schema.kind in SIMPLE:
+        return SIMPLE[schema.kind]
+    if schema.kind not in COMPLEX:
+        raise TypeError(f"{schema.id} is a {schema.kind}, which has no values")
+    if id(schema) in known:
+        return known[id(schema)]
+    made: list[Check] = []
+    known[id(schema)] = lambda value: made[0](value)
+    made.append(COMPLEX[schema.kind](schema, graph, known))
+    known[id(schema)] = made[0]
+    return made[0]
+
+
+class NegativeZero(int):
+    """`-0` as JSON text has it: a signed integer, but no unsigned one."""
+
+
+def read(text: str) -> Any:
+    """JSON text → value, as the checks want it. Raises: ValueError (JSONDecodeError) when it is not JSON."""
+    return json.loads(text, parse_int=lambda digits: NegativeZero(0) if digits == "-0" else int(digits))
+
+
+def _whole(kind: str) -> Check:
+    low, high = WHOLE[kind]
+    types: tuple[type, ...] = (int,) if low == 0 else (int, NegativeZero)
+
+    def check(value: Any) -> str:
+        if type(value) not in types:
+            return "must be a whole number"
+        return "" if low <= value <= high else f"must be between {low} and {high}"
+
+    return check
+
+
+def _pattern(kind: str) -> Check:
+    regex, what = re.compile(PATTERNS[kind][0]), PATTERNS[kind][1]
+    calendar = CALENDAR.get(kind)
+
+    def check(value: Any) -> str:
+        if type(value) is not str or not regex.fullmatch(value):
+            return f"must be {what}"
+        return "" if calendar is None or calendar(value) else f"must be {what} that exists"
+
+    return check
+
+
+def _exists(date: str) -> bool:
+    year, month, day = int(date[:4]), int(date[5:7]), int(date[8:10])
+    lengths = (31, 29 if year % 4 == 0 and (year % 100 or year % 400 == 0) else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+    return year >= 1 and 1 <= month <= 12 and 1 <= day <= lengths[month - 1]
+
+
+def _clock(time: str) -> bool:
+    hour, minute, second = int(time[:2]), int(time[3:5]), int(time[6:8])
+    zone = time[-6:] if time[-1] != "Z" else "+00:00"
+    return hour <= 23 and minute <= 59 and second <= 59 and int(zone[1:3]) <= 23 and int(zone[4:6]) <= 59
+
+
+CALENDAR: Mapping[str, Callable[[str], bool]] = {
+    "Date": _exists,
+    "Time": _clock,
+    "DateTime": lambda value: _exists(value[:10]) and _clock(value[11:]),
+}
+
+
+def _double(value: Any) -> str:
+    if type(value) not in (int, float, NegativeZero):
+        return "must be a number"
+    try:
+        return "" if math.isfinite(float(value)) else "must be a finite number"
+    except OverflowError:
+        return "must be a finite number"
+
+
+def _float(value: Any) -> str:
+    return _double(value) or ("" if abs(value) <= LARGEST_FLOAT else "must fit into single precision")
+
+
+SIMPLE: Mapping[str, Check] = {
+    "Boolean": lambda value: "" if type(value) is bool else "must be true or false",
+    "String": lambda value: "" if type(value) is str else "must be a string",
+    "Double": _double,
+    "Float": _float,
+}
+
+
+def _array(schema: "Element", graph: "Graph", known: dict[int, Check]) -> Check:
+    element = _part(schema, "elementSchema", graph, known)
+
+    def check(value: Any) -> str:
+        if type(value) is not list:
+            return "must be an array"
+        for index, item in enumerate(value):
+            wrong = element(item)
+            if wrong:
+                return f"[{index}] {wrong}"
+        return ""
+
+    return check
+
+
+def _map(schema: "Element", graph: "Graph", known: dict[int, Check]) -> Check:
+    value_schema = _part(next(graph.children(schema, "mapValue")), "schema", graph, known)
+
+    def check(value: Any) -> str:
+        if type(value) is not dict:
+            return "must be an object"
+        for key, item in value.items():
+            wrong = value_schema(item)
+            if wrong:
+                return f".{key} {wrong}"
+        return ""
+
+    return check
+
+
+def _object(schema: "Element", graph: "Graph", known: dict[int, Check]) -> Check:
+    fields = {str(field.first("name")): _part(field, "schema", graph, known) for field in graph.children(schema, "fields")}
+
+    def check(value: Any) -> str:
+        if type(value) is not dict:
+            return "must be an object"
+        for key, item in value.items():
+            field = fields.get(key)
+            if field is None:
+                return f"has no field {key!r}"
+            wrong = field(item)
+            if wrong:
+                return f".{key} {wrong}"
+        return ""
+
+    return check
+
+
+def _enum(schema: "Element", graph: "Graph", known: dict[int, Check]) -> Check:
+    values = {(type(v), v) for child in graph.children(schema, "enumValues") if (v := child.first("enumValue")) is not None}
+    shown = ", ".join(repr(value) for _, value in list(values)[:20])
+    return lambda value: "" if value.__hash__ and (type(value), value) in values else f"must be one of {shown}"
+
+
+def _part(schema: "Element", name: str, graph: "Graph", known: dict[int, Check]) -> Check:
+    return compiled(next(graph.children(schema, name)), graph, known)
+
+
+COMPLEX: Mapping[str, Callable[["Element", "Graph", dict[int, Check]], Check]] = {
+    "Array": _array,
+    "Enum": _enum,
+    "Map": _map,
+    "Object": _object,
+}
