@@ -20,11 +20,11 @@ from rich.table import Table
 
 from app.errors import MappingError, StackError, TwingraphError
 from app.logs import configure
+from app.models_cli import models_app
 from app.settings import ROOT, Settings
 
 app = typer.Typer(name="twingraph", help="Digital twins on Neo4j.", no_args_is_help=True, pretty_exceptions_enable=False)
 stack_app = typer.Typer(help="The local Neo4j and MQTT broker.", no_args_is_help=True)
-models_app = typer.Typer(help="DTDL models.", no_args_is_help=True)
 predict_app = typer.Typer(help="Prognosis of failures.", no_args_is_help=True)
 app.add_typer(stack_app, name="stack")
 app.add_typer(models_app, name="models")
@@ -247,64 +247,6 @@ def stack_status() -> None:
 
     pid, found = running(Settings.read().home)
     out.print(f"running, process {pid}: {', '.join(found)}")
-
-
-# Models ---------------------------------------------------------------------------------------------------------------
-
-
-@models_app.command("check")
-def models_check(paths: Paths, as_json: Annotated[bool, typer.Option("--json", help="problems as JSON")] = False) -> None:
-    """Compiles DTDL and prints every problem; exit code 1 when there are some."""
-    from dataclasses import asdict
-
-    from app.dtdl import compile_models
-    from app.errors import ModelError
-    from app.twins.registry import read_models
-
-    try:
-        catalog = compile_models(read_models(paths))
-    except ModelError as error:
-        if as_json:
-            print(json.dumps([asdict(problem) for problem in error.problems]))  # noqa: T201
-            sys.exit(1)
-        raise
-    print(json.dumps([])) if as_json else out.print(f"{len(catalog.interfaces)} interfaces, no problem")  # noqa: T201
-
-
-@models_app.command("load")
-def models_load(
-    paths: Paths,
-    plan: Annotated[bool, typer.Option("--plan", help="print what Neo4j would hold; change nothing")] = False,
-) -> None:
-    """Compiles DTDL and applies it to Neo4j: labels, constraints, indexes, the ontology."""
-    from app.dtdl import compile_models, lower
-    from app.main import open_store
-    from app.twins.registry import Registry, read_models
-
-    documents = read_models(paths)
-    if plan:
-        out.print(str(lower(compile_models(documents))), markup=False, highlight=False)
-        return
-    with open_store(Settings.read()) as store:
-        registry = Registry(store)
-        before = len(registry.catalog.interfaces)
-        with err.status("applying …"):
-            registry.load(documents)
-        out.print(f"{len(registry.catalog.interfaces)} models loaded, {len(registry.catalog.interfaces) - before} new")
-
-
-@models_app.command("list")
-def models_list() -> None:
-    """The models in the graph."""
-    from app.main import open_store
-    from app.twins.registry import Registry
-
-    with open_store(Settings.read()) as store:
-        catalog = Registry(store).catalog
-        table = Table("label", "DTMI", "extends")
-        for dtmi, label in sorted(catalog.labels.items(), key=lambda row: row[1]):
-            table.add_row(label, dtmi, ", ".join(catalog.interfaces[dtmi].extends))
-        out.print(table)
 
 
 # Data -----------------------------------------------------------------------------------------------------------------

@@ -19,11 +19,12 @@ RESERVED_LABELS = {"Twin", "Component", "Query", "Mutation", "Subscription"}
 
 @dataclass(frozen=True)
 class Catalog:
-    """`labels` maps each DTMI to its label; `generation` grows with every change."""
+    """`labels` maps each DTMI to its label; `generation` grows with every change; `decommissioned` take no new twins."""
 
     interfaces: Mapping[str, Interface] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     generation: int = 0
+    decommissioned: frozenset[str] = frozenset()
 
     @cached_property
     def by_label(self) -> dict[str, str]:
@@ -94,7 +95,7 @@ def compile_models(
     if problems:
         raise ModelError(f"{len(problems)} problem{'s' * (len(problems) > 1)} in the models", problems=tuple(problems))
     interfaces = {**base.interfaces, **{one.dtmi: one for one in resolved(analysis)}}
-    return Catalog(interfaces, give_labels(interfaces, base.labels), base.generation + 1)
+    return Catalog(interfaces, give_labels(interfaces, base.labels), base.generation + 1, base.decommissioned)
 
 
 def _documents(base: Catalog, given: Iterable[Document]) -> list[Document]:

@@ -193,6 +193,28 @@ def _enum(schema: Enum, value: Json) -> str | int:
     return value  # type: ignore[no-any-return]
 
 
+TEMPORAL = ("date", "dateTime", "time", "duration")
+
+
+def fits(schema: Schema, stored: Any) -> bool:
+    """Whether a value as Neo4j holds it is one of `schema`; composite values are JSON text there."""
+    match schema:
+        case Enum():
+            return any(type(entry.value) is type(stored) and entry.value == stored for entry in schema.values)
+        case Array(element=Primitive() | Enum() as element):
+            return isinstance(stored, list) and all(fits(element, item) for item in stored)
+        case Primitive(name=name) if name in TEMPORAL:
+            return not isinstance(stored, str | int | float)
+        case Primitive(name=name):
+            try:
+                ROWS[name].check(stored)
+            except ValueError:
+                return ROWS[name].graphql == "JSON" and isinstance(stored, str)
+            return True
+        case _:
+            return isinstance(stored, str)
+
+
 def column_kind(schema: Schema) -> str:
     """Kind of a history column of this schema; composite values are kept as JSON text."""
     if isinstance(schema, Enum):

@@ -6,10 +6,11 @@ from app.graph.statements import statement
 from app.graph.store import Store
 
 REFRESH_SECONDS = 2.0
+STALE_SECONDS = 60.0  # a twin may be moved to another version of its model
 
 
 class Directory:
-    """`get` answers from memory; an unknown id asks the graph again, at most every two seconds."""
+    """`get` answers from memory; an unknown id asks the graph again, at most every two seconds, and a known one each minute."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -25,7 +26,7 @@ class Directory:
 
     def get(self, dt_id: str) -> str | None:
         found = self._models.get(dt_id)
-        if found is None and time.monotonic() - self._read_at > REFRESH_SECONDS:
+        if time.monotonic() - self._read_at > (REFRESH_SECONDS if found is None else STALE_SECONDS):
             self.refresh()
             found = self._models.get(dt_id)
         return found

@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from app.dtdl import Catalog, Document, GraphPlan, Interface, Problem, compile_models, lower, read_documents
+from app.dtdl.analysis import Resolver
 from app.dtdl.context import Options
-from app.errors import ModelError
+from app.errors import Conflict, ModelError
 from app.graph import ddl
 from app.graph.statements import statement
 from app.graph.store import Store
@@ -19,12 +22,14 @@ class Registry:
         self.catalog = Catalog()
         self.refresh()
 
-    def load(self, documents: Iterable[Document]) -> GraphPlan:
+    def load(
+        self, documents: Iterable[Document], options: Options | None = None, resolver: Resolver | None = None
+    ) -> GraphPlan:
         """Adds models to those of the graph; what is not new changes nothing.
 
         Raises: ModelError with every problem; the graph is as before then."""
         self.refresh()
-        catalog = compile_models(documents, self.catalog)
+        catalog = compile_models(documents, self.catalog, options, resolver)
         before = self.catalog.interfaces
         _refuse_other_contents(before, catalog)
         changed = [dtmi for dtmi in catalog.interfaces if dtmi not in before]
@@ -32,7 +37,7 @@ class Registry:
         if changed:
             ddl.apply(self.store, GraphPlan(plan.definitions, tuple(r for r in plan.interfaces if r["dtmi"] in changed)))
             ((generation,),) = self.store.run(statement("model/publish"))
-            self._take(Catalog(catalog.interfaces, catalog.labels, generation))
+            self._take(replace(catalog, generation=generation))
         return plan
 
     def refresh(self) -> bool:
@@ -41,11 +46,35 @@ class Registry:
         if generation == self.catalog.generation:
             return False
         ((generation, models),) = self.store.read(statement("model/sources"))
-        documents = [Document(place.rsplit(":", 2)[0] or dtmi, text, json.loads(text)) for dtmi, _, text, place in models]
-        labelled = Catalog(labels={dtmi: label for dtmi, label, _, _ in models})
+        documents = [Document(place.rsplit(":", 2)[0] or dtmi, text, json.loads(text)) for dtmi, _, text, place, _ in models]
+        labelled = Catalog(labels={dtmi: label for dtmi, label, *_ in models})
         catalog = compile_models(documents, labelled, Options(undefined=True, tolerant=True))
-        self._take(Catalog(catalog.interfaces, catalog.labels, generation))
+        gone = frozenset(dtmi for dtmi, *_, away in models if away)
+        self._take(Catalog(catalog.interfaces, catalog.labels, generation, gone))
         return True
+
+    def delete(self, model: str) -> None:
+        """Raises: NotFound; Conflict while twins are of the model or other models need it."""
+        self.refresh()
+        dtmi = self.catalog.interface(model).dtmi
+        ((twins, models),) = self.store.read(statement("model/dependents"), {"dtmi": dtmi})
+        if twins or models:
+            held = [f"{twins} twins"] * bool(twins) + [f"the models {', '.join(sorted(models))}"] * bool(models)
+            raise Conflict(f"{dtmi} is needed by {' and '.join(held)}", hint="models migrate moves twins to another version")
+        self.store.run(statement("model/delete"), dtmi=dtmi)
+        self.changed()
+
+    def decommission(self, model: str, away: bool = True) -> None:
+        """A decommissioned model keeps its twins and takes no new ones. Raises: NotFound."""
+        self.refresh()
+        since = datetime.now(UTC) if away else None
+        self.store.run(statement("model/decommission"), dtmi=self.catalog.interface(model).dtmi, since=since)
+        self.changed()
+
+    def changed(self) -> None:
+        """Tells every process that models, or the models of twins, are not what they were."""
+        self.store.run(statement("model/publish"))
+        self.refresh()
 
     def _take(self, catalog: Catalog) -> None:
         self.catalog = catalog

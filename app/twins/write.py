@@ -244,6 +244,8 @@ def new_etag() -> str:
 def _twin_row(catalog: Catalog, twin: NewTwin) -> dict[str, Any]:
     dtmi = catalog.interface(twin.model).dtmi
     check_dt_id(twin.dt_id)
+    if dtmi in catalog.decommissioned:
+        raise TwinError(f"{dtmi} is decommissioned", where=twin.dt_id, hint="use a newer version of the model")
     _require_object(twin.properties, twin.dt_id)
     known = catalog.properties(dtmi)
     properties: dict[str, Any] = {"_model": dtmi, "_etag": new_etag()}
