@@ -22,12 +22,14 @@ from app.errors import MappingError, StackError, TwingraphError
 from app.logs import configure
 from app.models_cli import models_app
 from app.settings import ROOT, Settings
+from app.twins_cli import twins_app
 
 app = typer.Typer(name="twingraph", help="Digital twins on Neo4j.", no_args_is_help=True, pretty_exceptions_enable=False)
 stack_app = typer.Typer(help="The local Neo4j and MQTT broker.", no_args_is_help=True)
 predict_app = typer.Typer(help="Prognosis of failures.", no_args_is_help=True)
 app.add_typer(stack_app, name="stack")
 app.add_typer(models_app, name="models")
+app.add_typer(twins_app, name="twin")
 app.add_typer(predict_app, name="predict")
 out, err = Console(), Console(stderr=True)
 Paths = Annotated[list[Path], typer.Argument(help="files and folders")]

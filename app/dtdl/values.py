@@ -7,7 +7,7 @@ import base64
 import math
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
@@ -191,6 +191,28 @@ def _enum(schema: Enum, value: Json) -> str | int:
     if type(value) is bool or value not in allowed:
         raise ValueError(f"is not one of {', '.join(map(str, allowed))}")
     return value  # type: ignore[no-any-return]
+
+
+def gather(name: str, schema: Schema, stored: Mapping[str, Any]) -> Json:
+    """The DTDL value that `flatten` has made Neo4j properties of; None where there is none."""
+    match schema:
+        case Object():
+            parts = {field.name: gather(f"{name}.{field.name}", field.schema, stored) for field in schema.fields}
+            return {key: value for key, value in parts.items() if value is not None} or None
+        case Array(element=Primitive() | Enum() as element):
+            values = stored.get(name)
+            return None if values is None else [_plain(element, value) for value in values]
+        case _:
+            value = stored.get(name)
+            return None if value is None else _plain(schema, value)
+
+
+def _plain(schema: Schema, value: Any) -> Json:
+    if isinstance(schema, Map | Array | Object) or (isinstance(schema, Primitive) and ROWS[schema.name].graphql == "JSON"):
+        return orjson.loads(value)
+    if isinstance(value, str | int | float | bool):
+        return value
+    return value.iso_format()
 
 
 TEMPORAL = ("date", "dateTime", "time", "duration")

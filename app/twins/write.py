@@ -247,13 +247,30 @@ def _twin_row(catalog: Catalog, twin: NewTwin) -> dict[str, Any]:
     if dtmi in catalog.decommissioned:
         raise TwinError(f"{dtmi} is decommissioned", where=twin.dt_id, hint="use a newer version of the model")
     _require_object(twin.properties, twin.dt_id)
-    known = catalog.properties(dtmi)
-    properties: dict[str, Any] = {"_model": dtmi, "_etag": new_etag()}
-    for name, value in twin.properties.items():
+    parts = catalog.components(dtmi)
+    own = {name: value for name, value in twin.properties.items() if name not in parts}
+    components = [
+        {
+            "name": name,
+            "labels": list(catalog.node_labels(part.interface)),
+            "properties": {"_model": part.interface}
+            | _fitting(catalog, part.interface, f"{twin.dt_id}.{name}", twin.properties.get(name, {})),
+        }
+        for name, part in parts.items()
+    ]
+    properties = {"_model": dtmi, "_etag": new_etag()} | _fitting(catalog, dtmi, twin.dt_id, own)
+    return {"dtId": twin.dt_id, "labels": list(catalog.node_labels(dtmi)), "properties": properties, "components": components}
+
+
+def _fitting(catalog: Catalog, model: str, where: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    _require_object(given, where)
+    known = catalog.properties(model)
+    properties: dict[str, Any] = {}
+    for name, value in given.items():
         if name not in known:
-            raise TwinError(f"no property {name!r}", where=twin.dt_id, hint=f"properties are {', '.join(known)}")
-        properties |= _located(twin.dt_id, name, known[name].schema, value)
-    return {"dtId": twin.dt_id, "labels": list(catalog.node_labels(dtmi)), "properties": properties}
+            raise TwinError(f"no property {name!r}", where=where, hint=f"properties are {', '.join(known)}")
+        properties |= _located(where, name, known[name].schema, value)
+    return properties
 
 
 def _require_object(given: object, where: str) -> None:

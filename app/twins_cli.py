@@ -1,0 +1,116 @@
+"""`twingraph twin …`: create, show, export and bring twins, as JSON in the form of Azure Digital Twins."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from app.errors import TwinError
+from app.settings import Settings
+
+twins_app = typer.Typer(help="Twins in the graph.", no_args_is_help=True)
+out, err = Console(), Console(stderr=True)
+
+
+@twins_app.command("create")
+def create(
+    dt_id: Annotated[str | None, typer.Argument(help="its dtId; may be left out when the file says $dtId")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="label or DTMI; may be left out when the file says $metadata.$model")
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help="JSON with its properties and components; - for standard input")] = None,
+) -> None:
+    """Creates one twin with its components."""
+    from app.main import open_store
+    from app.twins.exchange import new_twin, twin
+    from app.twins.registry import Registry
+    from app.twins.write import create as create_twins
+
+    document = _object(_text(file), str(file)) if file else {}
+    metadata = document.get("$metadata") if isinstance(document.get("$metadata"), dict) else {}
+    document["$metadata"] = {**(metadata or {}), **({"$model": model} if model else {})}
+    made = new_twin(document | ({"$dtId": dt_id} if dt_id else {}))
+    with open_store(Settings.read()) as store:
+        catalog = Registry(store).catalog
+        create_twins(store, catalog, [made])
+        print(json.dumps(twin(store, catalog, made.dt_id), indent=2))  # noqa: T201
+
+
+@twins_app.command("show")
+def show(dt_id: str) -> None:
+    """Prints one twin."""
+    from app.main import open_store
+    from app.twins.exchange import twin
+    from app.twins.registry import Registry
+
+    with open_store(Settings.read()) as store:
+        print(json.dumps(twin(store, Registry(store).catalog, dt_id), indent=2))  # noqa: T201
+
+
+@twins_app.command("export")
+def export_all(file: Annotated[Path | None, typer.Argument(help="JSON lines (default: standard output)")] = None) -> None:
+    """Writes every twin and relationship, one JSON object a line."""
+    from app.main import open_store
+    from app.twins.exchange import export
+    from app.twins.registry import Registry
+
+    with open_store(Settings.read()) as store:
+        documents = export(store, Registry(store).catalog)
+        if file is None:
+            for document in documents:
+                print(json.dumps(document))  # noqa: T201
+            return
+        with file.open("w") as target:
+            count = sum(1 for document in documents if target.write(json.dumps(document) + "\n"))
+    out.print(f"{count} twins and relationships in {file}")
+
+
+@twins_app.command("bring")
+def bring_all(file: Annotated[Path, typer.Argument(help="JSON lines, or a list; - for standard input")]) -> None:
+    """Creates the twins and relationships of a file that are missing in the graph."""
+    from app.main import open_store
+    from app.twins.exchange import bring
+    from app.twins.registry import Registry
+
+    with open_store(Settings.read()) as store:
+        done = bring(store, Registry(store).catalog, _documents(_text(file), str(file)))
+    out.print(f"{done.twins} twins and {done.relationships} relationships brought")
+
+
+def _text(file: Path) -> str:
+    if str(file) == "-":
+        return sys.stdin.read()
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TwinError(f"cannot read: {error}", where=str(file)) from error
+
+
+def _documents(text: str, where: str) -> Iterator[dict[str, Any]]:
+    if text.lstrip().startswith("["):
+        try:
+            listed = json.loads(text)
+        except ValueError as error:
+            raise TwinError(f"not JSON: {error}", where=where) from error
+        yield from (_checked(item, where) for item in listed)
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            yield _object(line, f"{where}:{number}")
+
+
+def _object(text: str, where: str) -> dict[str, Any]:
+    try:
+        return _checked(json.loads(text), where)
+    except ValueError as error:
+        raise TwinError(f"not JSON: {error}", where=where) from error
+
+
+def _checked(given: Any, where: str) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        raise TwinError("must be a JSON object", where=where)
+    return given
