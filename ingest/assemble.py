@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from app.dtdl import Catalog, Enum, Primitive, Schema
-from app.dtdl.values import check_shape, column_kind, flatten
+from app.dtdl.values import checker, column_kind, flatten
 from app.errors import MessageError, TwinError
 from app.twins.series import Series
 from app.twins.write import Batch, Event, Position
@@ -228,7 +228,7 @@ def _signal(name: str, schema: Schema, kind: type) -> Signal:
     column = column_kind(schema)
     if column in ("float", "bool") and isinstance(schema, Primitive):
         return Signal(name, schema, column, None)
-    return Signal(name, schema, column, lambda value: check_shape(name, schema, value))
+    return Signal(name, schema, column, checker(name, schema))
 
 
 def _type_problem(schema: Schema, kind: type) -> str:

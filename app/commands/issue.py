@@ -12,7 +12,7 @@ import orjson
 from app import metrics
 from app.commands.outlet import Answer, Delivery, Outlet
 from app.dtdl import Catalog
-from app.dtdl.values import check_shape
+from app.dtdl.values import checker
 from app.errors import CommandError, NotFound, TwinError
 from app.graph.records import plain
 from app.graph.statements import statement
@@ -81,7 +81,7 @@ def _check(store: Store, catalog: Catalog, dt_id: str, command: str, request: An
             raise CommandError(f"{command} takes no request", where=dt_id, code="COMMAND_REFUSED")
         return
     try:
-        check_shape(payload.name, payload.schema, request)
+        checker(payload.name, payload.schema)(request)
     except TwinError as error:
         raise CommandError(error.what, where=f"{dt_id}.{command}.{error.where}", code="COMMAND_REFUSED") from error
 

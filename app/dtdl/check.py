@@ -8,7 +8,7 @@ from typing import Any
 from app.dtdl.elements import Element, Reference
 from app.dtdl.extensions import Constraint, Supplement
 from app.dtdl.metamodel import CLASSES, DESCENTS, Descent, Property, concrete, is_a, limit, properties
-from app.dtdl.payload import conforms
+from app.dtdl.payload import PRIMITIVES
 from app.dtdl.syntax import JsonPath, Problem, show
 
 
@@ -355,11 +355,10 @@ def _names(element: Element) -> set[str]:
 def extra_values_conform(element: Element, graph: Graph) -> Iterator[Problem]:
     for name, extra in element.used.items():
         schema = next(graph.children(element, extra.conforms), None) if extra.conforms else None
+        check = PRIMITIVES.get(schema.kind[0].lower() + schema.kind[1:]) if schema is not None else None
         value = element.first(name)
-        if schema is not None and value is not None:
-            wrong = conforms(schema, value, graph)
-            if wrong:
-                yield _problem("nonConformantPropertyValue", element, f"{name!r}: {wrong}", (*element.path, name))
+        if check is not None and value is not None and (wrong := check(value)):
+            yield _problem("nonConformantPropertyValue", element, f"{name!r} {wrong}", (*element.path, name))
 
 
 RULES = (

@@ -12,8 +12,16 @@ class Primitive:
 
 
 @dataclass(frozen=True, slots=True)
+class Recursive(Primitive):
+    """Stands where a schema holds itself: the one around it whose `dtmi` it names. Its values are JSON."""
+
+    dtmi: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Array:
     element: "Schema"
+    dtmi: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +33,13 @@ class Field:
 @dataclass(frozen=True, slots=True)
 class Object:
     fields: tuple[Field, ...]
+    dtmi: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Map:
     value: "Schema"
+    dtmi: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,9 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from app.dtdl.check import Graph
-    from app.dtdl.elements import Element
+from app.dtdl.model import Array, Enum, EnumValue, Field, Map, Object, Primitive, Recursive, Schema
 
 Check = Callable[[Any], str]
 DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -26,6 +24,10 @@ PATTERNS = {
     "Bytes": (r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", "Base64"),
     "Uuid": (r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}", "a UUID"),
 }
+# geometry → how deeply its coordinates nest above a position
+GEOMETRIES = {"point": 0, "multiPoint": 1, "lineString": 1, "multiLineString": 2, "polygon": 2, "multiPolygon": 3}
+LONGEST_TEXT = 1_000_000
+SURROGATE = re.compile(r"[\ud800-\udfff]")
 LARGEST_FLOAT = 3.4028235e38
 WHOLE = {
     "Byte": (-(2**7), 2**7 - 1),
@@ -39,28 +41,21 @@ WHOLE = {
 }
 
 
-def conforms(schema: "Element", value: Any, graph: "Graph") -> str:
-    """What is wrong with `value` as an instance of `schema`, or ''. Raises: TypeError when it is no schema."""
-    return compiled(schema, graph, {})(value)
-
-
-def compiled(schema: "Element", graph: "Graph", known: dict[int, Check]) -> Check:
-    """The check of a schema; `known` holds those of schemas that may refer to themselves."""
-    if schema.kind in WHOLE:
-        return _whole(schema.kind)
-    if schema.kind in PATTERNS:
-        return _pattern(schema.kind)
-    if schema.kind in SIMPLE:
-        return SIMPLE[schema.kind]
-    if schema.kind not in COMPLEX:
-        raise TypeError(f"{schema.id} is a {schema.kind}, which has no values")
-    if id(schema) in known:
-        return known[id(schema)]
-    made: list[Check] = []
-    known[id(schema)] = lambda value: made[0](value)
-    made.append(COMPLEX[schema.kind](schema, graph, known))
-    known[id(schema)] = made[0]
-    return made[0]
+def compiled(schema: Schema, around: Mapping[str, Check] | None = None) -> Check:
+    """The check of a schema; `around` holds those of the schemas it lies in, by id."""
+    above = around or {}
+    match schema:
+        case Recursive(dtmi=dtmi):
+            return above[dtmi]
+        case Primitive(name=name):
+            return PRIMITIVES[name]
+        case Enum():
+            return _enum(schema)
+        case Array(dtmi=dtmi) | Map(dtmi=dtmi) | Object(dtmi=dtmi):
+            made: list[Check] = []
+            inside = {**above, dtmi: lambda value: made[0](value)}
+            made.append(COMPLEX[type(schema)](schema, inside))
+            return made[0]
 
 
 class NegativeZero(int):
@@ -128,16 +123,31 @@ def _float(value: Any) -> str:
     return _double(value) or ("" if abs(value) <= LARGEST_FLOAT else "must fit into single precision")
 
 
+def _string(value: Any) -> str:
+    if type(value) is not str:
+        return "must be a string"
+    if len(value) > LONGEST_TEXT:
+        return f"longer than {LONGEST_TEXT} characters"
+    if "\x00" in value or (not value.isascii() and SURROGATE.search(value)):
+        return "holds a NUL or a lone surrogate"
+    return ""
+
+
 SIMPLE: Mapping[str, Check] = {
     "Boolean": lambda value: "" if type(value) is bool else "must be true or false",
-    "String": lambda value: "" if type(value) is str else "must be a string",
+    "String": _string,
     "Double": _double,
     "Float": _float,
 }
 
 
-def _array(schema: "Element", graph: "Graph", known: dict[int, Check]) -> Check:
-    element = _part(schema, "elementSchema", graph, known)
+def _below(step: str, wrong: str) -> str:
+    """`.a` and `[0] must be …` → `.a[0] must be …`."""
+    return f"{step}{wrong}" if wrong[0] in ".[" else f"{step} {wrong}"
+
+
+def _array(schema: Array, around: Mapping[str, Check]) -> Check:
+    element = compiled(schema.element, around)
 
     def check(value: Any) -> str:
         if type(value) is not list:
@@ -145,29 +155,29 @@ def _array(schema: "Element", graph: "Graph", known: dict[int, Check]) -> Check:
         for index, item in enumerate(value):
             wrong = element(item)
             if wrong:
-                return f"[{index}] {wrong}"
+                return _below(f"[{index}]", wrong)
         return ""
 
     return check
 
 
-def _map(schema: "Element", graph: "Graph", known: dict[int, Check]) -> Check:
-    value_schema = _part(next(graph.children(schema, "mapValue")), "schema", graph, known)
+def _map(schema: Map, around: Mapping[str, Check]) -> Check:
+    inner = compiled(schema.value, around)
 
     def check(value: Any) -> str:
         if type(value) is not dict:
             return "must be an object"
         for key, item in value.items():
-            wrong = value_schema(item)
+            wrong = inner(item)
             if wrong:
-                return f".{key} {wrong}"
+                return _below(f".{key}", wrong)
         return ""
 
     return check
 
 
-def _object(schema: "Element", graph: "Graph", known: dict[int, Check]) -> Check:
-    fields = {str(field.first("name")): _part(field, "schema", graph, known) for field in graph.children(schema, "fields")}
+def _object(schema: Object, around: Mapping[str, Check]) -> Check:
+    fields = {field.name: compiled(field.schema, around) for field in schema.fields}
 
     def check(value: Any) -> str:
         if type(value) is not dict:
@@ -175,28 +185,45 @@ def _object(schema: "Element", graph: "Graph", known: dict[int, Check]) -> Check
         for key, item in value.items():
             field = fields.get(key)
             if field is None:
-                return f"has no field {key!r}"
+                return f"has no field {key!r}; fields are {', '.join(fields)}"
             wrong = field(item)
             if wrong:
-                return f".{key} {wrong}"
+                return _below(f".{key}", wrong)
         return ""
 
     return check
 
 
-def _enum(schema: "Element", graph: "Graph", known: dict[int, Check]) -> Check:
-    values = {(type(v), v) for child in graph.children(schema, "enumValues") if (v := child.first("enumValue")) is not None}
-    shown = ", ".join(repr(value) for _, value in list(values)[:20])
+def _enum(schema: Enum) -> Check:
+    values = {(type(entry.value), entry.value) for entry in schema.values}
+    shown = ", ".join(repr(entry.value) for entry in schema.values[:20])
     return lambda value: "" if value.__hash__ and (type(value), value) in values else f"must be one of {shown}"
 
 
-def _part(schema: "Element", name: str, graph: "Graph", known: dict[int, Check]) -> Check:
-    return compiled(next(graph.children(schema, name)), graph, known)
+COMPLEX: Mapping[type, Callable[[Any, Mapping[str, Check]], Check]] = {Array: _array, Map: _map, Object: _object}
 
 
-COMPLEX: Mapping[str, Callable[["Element", "Graph", dict[int, Check]], Check]] = {
-    "Array": _array,
-    "Enum": _enum,
-    "Map": _map,
-    "Object": _object,
+def _fields(**fields: str) -> Check:
+    return _object(Object(tuple(Field(name, Primitive(kind)) for name, kind in fields.items())), {})
+
+
+def _geometry(name: str, depth: int) -> Check:
+    coordinates: Schema = Array(Primitive("double"))
+    for _ in range(depth):
+        coordinates = Array(coordinates)
+    kind = Enum("string", (EnumValue(name, name[0].upper() + name[1:]),))
+    return _object(Object((Field("type", kind), Field("coordinates", coordinates))), {})
+
+
+PRIMITIVES: dict[str, Check] = {
+    **{kind[0].lower() + kind[1:]: check for kind, check in SIMPLE.items()},
+    **{kind[0].lower() + kind[1:]: _whole(kind) for kind in WHOLE},
+    **{kind[0].lower() + kind[1:]: _pattern(kind) for kind in PATTERNS},
+    "json": lambda value: "",
+}
+PRIMITIVES |= {name: _geometry(name, depth) for name, depth in GEOMETRIES.items()}
+PRIMITIVES |= {
+    "vector": _fields(x="double", y="double", z="double"),
+    "geopoint": _fields(lon="double", lat="double", alt="double"),
+    "scaledDecimal": _fields(value="decimal", scale="short"),
 }

@@ -7,6 +7,7 @@ from typing import Any
 from app.dtdl.analysis import Analysis
 from app.dtdl.check import Graph
 from app.dtdl.elements import Element, Reference
+from app.dtdl.metamodel import is_a
 from app.dtdl.model import (
     AnyContent,
     Array,
@@ -21,23 +22,22 @@ from app.dtdl.model import (
     Payload,
     Primitive,
     Property,
+    Recursive,
     Relationship,
     Schema,
     Telemetry,
     Texts,
 )
 
-JSON = Primitive("json")  # stands for a schema where it holds itself
-
 
 def interfaces(analysis: Analysis) -> list[Interface]:
     """Every interface of an analysis without problems, nested ones as well."""
-    schemas = _Schemas(analysis.graph)
+    schemas = Schemas(analysis.graph)
     return [_interface(element, schemas) for element in analysis.elements if element.kind == "Interface"]
 
 
-class _Schemas:
-    """Schemas by element; each is made once."""
+class Schemas:
+    """Schemas by element; each is made once. Raises: TypeError for an element that is no schema."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -49,7 +49,7 @@ class _Schemas:
 
     def made(self, schema: Element) -> Schema:
         if id(schema) in self._open:
-            return JSON
+            return Recursive("json", schema.id)
         found = self._made.get(id(schema))
         if found is None:
             self._open.add(id(schema))
@@ -60,23 +60,25 @@ class _Schemas:
 
     def _make(self, schema: Element) -> Schema:
         name = _last(schema.id)
-        if schema.id in self.graph.standard:
+        if schema.id in self.graph.standard and is_a(schema.kind, "Schema"):
             return Primitive(name)
         match schema.kind:
             case "Array":
-                return Array(self.of(schema, "elementSchema"))
+                return Array(self.of(schema, "elementSchema"), schema.id)
             case "Map":
-                return Map(self.of(next(self.graph.children(schema, "mapValue")), "schema"))
+                return Map(self.of(next(self.graph.children(schema, "mapValue")), "schema"), schema.id)
             case "Object":
                 fields = self.graph.children(schema, "fields")
-                return Object(tuple(Field(str(f.first("name")), self.of(f, "schema")) for f in fields))
-            case _:
+                return Object(tuple(Field(str(f.first("name")), self.of(f, "schema")) for f in fields), schema.id)
+            case "Enum":
                 base = _last(next(self.graph.children(schema, "valueSchema")).id)
                 values = self.graph.children(schema, "enumValues")
                 return Enum(base, tuple(EnumValue(str(v.first("name")), v.first("enumValue")) for v in values))
+            case _:
+                raise TypeError(f"{schema.id} is a {schema.kind}, not a schema")
 
 
-def _interface(element: Element, schemas: _Schemas) -> Interface:
+def _interface(element: Element, schemas: Schemas) -> Interface:
     return Interface(
         element.id,
         element.version,
@@ -89,7 +91,7 @@ def _interface(element: Element, schemas: _Schemas) -> Interface:
     )
 
 
-def _content(element: Element, owner: str, schemas: _Schemas) -> AnyContent:
+def _content(element: Element, owner: str, schemas: Schemas) -> AnyContent:
     shared = {
         "name": str(element.first("name")),
         "display_name": _texts(element, "displayName"),
@@ -99,19 +101,19 @@ def _content(element: Element, owner: str, schemas: _Schemas) -> AnyContent:
     return CONTENT[element.kind](element, shared, schemas)
 
 
-def _measured(element: Element, schemas: _Schemas) -> dict[str, Any]:
+def _measured(element: Element, schemas: Schemas) -> dict[str, Any]:
     return {"schema": schemas.of(element, "schema"), "unit": _unit(element), "semantic_type": _semantic(element)}
 
 
-def _property(element: Element, shared: dict[str, Any], schemas: _Schemas) -> Property:
+def _property(element: Element, shared: dict[str, Any], schemas: Schemas) -> Property:
     return Property(**shared, writable=element.first("writable") is True, **_measured(element, schemas))
 
 
-def _telemetry(element: Element, shared: dict[str, Any], schemas: _Schemas) -> Telemetry:
+def _telemetry(element: Element, shared: dict[str, Any], schemas: Schemas) -> Telemetry:
     return Telemetry(**shared, **_measured(element, schemas))
 
 
-def _command(element: Element, shared: dict[str, Any], schemas: _Schemas) -> Command:
+def _command(element: Element, shared: dict[str, Any], schemas: Schemas) -> Command:
     payloads: dict[str, Any] = {}
     for role in ("request", "response"):
         for payload in schemas.graph.children(element, role):
@@ -119,7 +121,7 @@ def _command(element: Element, shared: dict[str, Any], schemas: _Schemas) -> Com
     return Command(**shared, **payloads)
 
 
-def _relationship(element: Element, shared: dict[str, Any], schemas: _Schemas) -> Relationship:
+def _relationship(element: Element, shared: dict[str, Any], schemas: Schemas) -> Relationship:
     properties = [_content(child, shared["declared_by"], schemas) for child in schemas.graph.children(element, "properties")]
     return Relationship(
         **shared,
@@ -130,11 +132,11 @@ def _relationship(element: Element, shared: dict[str, Any], schemas: _Schemas) -
     )
 
 
-def _component(element: Element, shared: dict[str, Any], schemas: _Schemas) -> Component:
+def _component(element: Element, shared: dict[str, Any], schemas: Schemas) -> Component:
     return Component(**shared, interface=next(schemas.graph.children(element, "schema")).id)
 
 
-CONTENT: Mapping[str, Callable[[Element, dict[str, Any], _Schemas], AnyContent]] = {
+CONTENT: Mapping[str, Callable[[Element, dict[str, Any], Schemas], AnyContent]] = {
     "Property": _property,
     "Telemetry": _telemetry,
     "Command": _command,

@@ -6,11 +6,10 @@ from app.dtdl.context import CORE, GEOSPATIAL, Context, Options, core_terms, ext
 from app.dtdl.elements import Element, Reader, Reference
 from app.dtdl.extensions import BINARY, CENTRAL, DECIMAL, EXTENSION, SUPPLEMENTS, families
 from app.dtdl.metamodel import CLASSES, VERSIONS
+from app.dtdl.payload import GEOMETRIES
 from app.dtdl.syntax import Document
 
 GEO = "dtmi:standard:schema:geospatial"
-# name → how deeply its coordinates nest above a position
-DEPTHS = {"point": 0, "multiPoint": 1, "lineString": 1, "multiLineString": 2, "polygon": 2, "multiPolygon": 3}
 
 
 @cache
@@ -54,7 +53,7 @@ def _geospatial(name: str, version: int) -> list[dict[str, object]]:
     value = {"@id": f"{GEO}:enumValue:{name};{version}", "name": name, "enumValue": upper}
     kind = f"dtmi:standard:schema:geospatial{upper}Type;{version}"
     coordinates: object = f"{GEO}:position;{version}"
-    for level in range(DEPTHS[name]):
+    for level in range(GEOMETRIES[name]):
         identifier = f"{GEO}:{name}Coordinates{level};{version}"
         coordinates = {"@id": identifier, "@type": "Array", "elementSchema": coordinates}
     fields = [

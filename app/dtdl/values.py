@@ -17,6 +17,7 @@ import isodate
 import orjson
 
 from app.dtdl.model import Array, Enum, Map, Object, Primitive, Schema
+from app.dtdl.payload import compiled
 from app.errors import TwinError
 
 Json = Any
@@ -139,7 +140,7 @@ def flatten(name: str, schema: Schema, value: Json) -> dict[str, Any]:
                 raise TwinError("must be a list", where=name)
             return {name: [_checked(f"{name}[{i}]", element, item) for i, item in enumerate(value)]}
         case Array() | Map():
-            check_shape(name, schema, value)
+            checker(name, schema)(value)
             return {name: orjson.dumps(value).decode()}
         case _:
             return {name: _checked(name, schema, value)}
@@ -158,23 +159,17 @@ def _flatten_object(name: str, schema: Object, value: Json) -> dict[str, Any]:
     return flat
 
 
-def check_shape(name: str, schema: Schema, value: Json) -> None:
-    """Raises TwinError with the path of the first part of `value` that is not of `schema`."""
-    match schema:
-        case Object():
-            _flatten_object(name, schema, value)
-        case Array(element=element):
-            if not isinstance(value, list):
-                raise TwinError("must be a list", where=name)
-            for index, item in enumerate(value):
-                check_shape(f"{name}[{index}]", element, item)
-        case Map(value=inner):
-            if not isinstance(value, dict):
-                raise TwinError("must be an object", where=name)
-            for key, item in value.items():
-                check_shape(f"{name}.{key}", inner, item)
-        case _:
-            _checked(name, schema, value)
+def checker(name: str, schema: Schema) -> Callable[[Json], None]:
+    """A check, compiled once, that raises TwinError where a value is not of `schema`."""
+    check = compiled(schema)
+
+    def refuse(value: Json) -> None:
+        wrong = check(value)
+        if wrong:
+            path, _, what = wrong.partition(" ") if wrong[0] in ".[" else ("", "", wrong)
+            raise TwinError(what, where=f"{name}{path}")
+
+    return refuse
 
 
 def _checked(name: str, schema: Schema, value: Json) -> Any:

@@ -14,7 +14,8 @@ from typing import Any
 
 from app.dtdl.analysis import Analysis, analyse
 from app.dtdl.context import Options
-from app.dtdl.payload import conforms, read
+from app.dtdl.payload import compiled, read
+from app.dtdl.resolve import Schemas
 from app.dtdl.syntax import Document, Problem, parse
 
 PREFIX = "dtmi:dtdl:parsingError:"
@@ -73,12 +74,12 @@ def instances(case: Any) -> list[tuple[dict[str, Any], bool]]:
 
 
 def _instance(found: Analysis, given: dict[str, Any]) -> bool:
-    schema = found.graph.elements.get(given["subject"]) or found.graph.standard.get(given["subject"])
-    if schema is None:
+    element = found.graph.elements.get(given["subject"]) or found.graph.standard.get(given["subject"])
+    if element is None:
         return False
     try:
-        value = read(given["submit"])
-        wrong = conforms(schema, value, found.graph)
+        check = compiled(Schemas(found.graph).made(element))
+        wrong = check(read(given["submit"]))
     except TypeError:
         return bool(given.get("throws"))
     except ValueError:
