@@ -91,6 +91,7 @@ def _counted(count: int, word: str) -> str:
 def load(
     paths: Paths,
     plan: Annotated[bool, typer.Option("--plan", help="print what Neo4j would hold; change nothing")] = False,
+    enterprise: Annotated[bool, typer.Option("--enterprise", help="with --plan: as Neo4j Enterprise would have it")] = False,
     allow_undefined: Undefined = None,
     repository: Repository = None,
 ) -> None:
@@ -104,7 +105,7 @@ def load(
     documents = read_models(paths)
     options, resolver = Options(undefined=allow_undefined), in_folders(repository) if repository else None
     if plan:
-        out.print(str(lower(compile_models(documents, None, options, resolver))), markup=False, highlight=False)
+        out.print(str(lower(compile_models(documents, None, options, resolver), enterprise)), markup=False, highlight=False)
         return
     with open_store(Settings.read()) as store:
         registry = Registry(store)

@@ -6,8 +6,10 @@ from typing import Any
 from app.dtdl.catalog import Catalog
 from app.dtdl.model import (
     AnyContent,
+    Array,
     Command,
     Component,
+    Enum,
     Interface,
     Primitive,
     Property,
@@ -15,6 +17,7 @@ from app.dtdl.model import (
     Schema,
     Telemetry,
 )
+from app.dtdl.values import column_kind
 
 SYSTEM_CONSTRAINTS = (
     ("_twin_dtid", "Twin", "dtId"),
@@ -27,12 +30,15 @@ SYSTEM_INDEXES = (("_event_at", "_Event", "at"), ("_event_kind", "_Event", "kind
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A constraint (`unique`) or a range index on one property of one label; `name` is stable."""
+    """A constraint or range index on one property of one label; `name` is stable.
+
+    `kind`: unique, index, and on Enterprise exists and typed (`of` is then the Cypher type)."""
 
     name: str
     label: str
     key: str
-    unique: bool
+    kind: str
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +47,56 @@ class GraphPlan:
     interfaces: tuple[dict[str, Any], ...]
 
     def __str__(self) -> str:
-        lines = [f"{'unique' if d.unique else 'index '} (:{d.label} {{{d.key}}})  {d.name}" for d in self.definitions]
+        lines = [f"{d.kind:6} (:{d.label} {{{d.key}}}){' ' + d.of if d.of else ''}  {d.name}" for d in self.definitions]
         lines += [f"model   {row['dtmi']} → :{':'.join(row['labels'])}" for row in self.interfaces]
         return "\n".join(lines)
 
 
-def lower(catalog: Catalog) -> GraphPlan:
-    definitions = [Definition(name, label, key, True) for name, label, key in SYSTEM_CONSTRAINTS]
-    definitions += [Definition(name, label, key, False) for name, label, key in SYSTEM_INDEXES]
+REQUIRED = (("Twin", "dtId"), ("Twin", "_model"), ("_Interface", "dtmi"))
+TYPES = {"bool": "BOOLEAN", "int": "INTEGER", "float": "INTEGER | FLOAT", "str": "STRING"}
+TEMPORAL = {
+    "date": "DATE",
+    "dateTime": "ZONED DATETIME",
+    "time": "ZONED TIME | LOCAL TIME",
+    "duration": "DURATION",
+}
+
+
+def lower(catalog: Catalog, enterprise: bool = False) -> GraphPlan:
+    """`enterprise` adds constraints that Community does not know: what must be there, and of which type."""
+    definitions = [Definition(name, label, key, "unique") for name, label, key in SYSTEM_CONSTRAINTS]
+    definitions += [Definition(name, label, key, "index") for name, label, key in SYSTEM_INDEXES]
+    if enterprise:
+        definitions += [Definition(f"{label}_{key}_exists".lower(), label, key, "exists") for label, key in REQUIRED]
     for dtmi, interface in sorted(catalog.interfaces.items()):
         label = catalog.labels[dtmi]
         definitions += [
-            Definition(f"{label}_{c.name}".lower(), label, c.name, False) for c in interface.contents if _is_indexed(c)
+            Definition(f"{label}_{c.name}".lower(), label, c.name, "index") for c in interface.contents if _is_indexed(c)
         ]
+        if enterprise:
+            definitions += _typed(label, interface)
     rows = tuple(_row(catalog, interface) for _, interface in sorted(catalog.interfaces.items()))
     return GraphPlan(tuple(definitions), rows)
+
+
+def _typed(label: str, interface: Interface) -> list[Definition]:
+    return [
+        Definition(f"{label}_{c.name}_type".lower(), label, c.name, "typed", of)
+        for c in interface.contents
+        if isinstance(c, Property | Telemetry) and (of := _cypher_type(c.schema))
+    ]
+
+
+def _cypher_type(schema: Schema) -> str:
+    match schema:
+        case Primitive(name=name):
+            return TEMPORAL.get(name) or TYPES[column_kind(schema)]
+        case Enum():
+            return TYPES[column_kind(schema)]
+        case Array(element=Primitive(name=name) as element) if name not in TEMPORAL:
+            return f"LIST<{'FLOAT' if column_kind(element) == 'float' else TYPES[column_kind(element)]} NOT NULL>"
+        case _:
+            return ""  # an object's fields are properties of their own, the rest is JSON text
 
 
 def _is_indexed(content: AnyContent) -> bool:

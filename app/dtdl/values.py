@@ -167,7 +167,7 @@ def checker(name: str, schema: Schema) -> Callable[[Json], None]:
         wrong = check(value)
         if wrong:
             path, _, what = wrong.partition(" ") if wrong[0] in ".[" else ("", "", wrong)
-            raise TwinError(what, where=f"{name}{path}")
+            raise TwinError(what if path else f"{value!r:.80} {what}", where=f"{name}{path}")
 
     return refuse
 

@@ -8,9 +8,20 @@ from app.graph.store import Store
 
 def render(definition: Definition) -> str:
     name, label, key = quote(definition.name), quote(definition.label), quote(definition.key)
-    if definition.unique:
-        return f"CREATE CONSTRAINT {name} IF NOT EXISTS FOR (n:{label}) REQUIRE n.{key} IS UNIQUE"
+    constraint = f"CREATE CONSTRAINT {name} IF NOT EXISTS FOR (n:{label}) REQUIRE n.{key} IS"
+    match definition.kind:
+        case "unique":
+            return f"{constraint} UNIQUE"
+        case "exists":
+            return f"{constraint} NOT NULL"
+        case "typed":
+            return f"{constraint} :: {definition.of}"
     return f"CREATE INDEX {name} IF NOT EXISTS FOR (n:{label}) ON (n.{key})"
+
+
+def is_enterprise(store: Store) -> bool:
+    ((edition,),) = store.read("CALL dbms.components() YIELD edition RETURN edition LIMIT 1")
+    return bool(edition == "enterprise")
 
 
 def apply(store: Store, plan: GraphPlan) -> int:

@@ -33,7 +33,7 @@ class Registry:
         before = self.catalog.interfaces
         _refuse_other_contents(before, catalog)
         changed = [dtmi for dtmi in catalog.interfaces if dtmi not in before]
-        plan = lower(catalog)
+        plan = lower(catalog, ddl.is_enterprise(self.store))
         if changed:
             ddl.apply(self.store, GraphPlan(plan.definitions, tuple(r for r in plan.interfaces if r["dtmi"] in changed)))
             ((generation,),) = self.store.run(statement("model/publish"))

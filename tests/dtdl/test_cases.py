@@ -28,6 +28,14 @@ def test_model_becomes_plan(path: Path) -> None:
     expect(path.with_suffix(".plan"), str(lower(compile_models(documents))) + "\n")
 
 
+def test_enterprise_adds_existence_and_types() -> None:
+    catalog = compile_models(read_documents([CASES / "pump.json"])[0])
+    plain, rich = lower(catalog), lower(catalog, enterprise=True)
+    added = [str(d.kind) for d in rich.definitions if d not in plain.definitions]
+    assert set(added) == {"exists", "typed"}
+    assert any(render(d).endswith(":: INTEGER | FLOAT") for d in rich.definitions)
+
+
 @pytest.mark.parametrize("path", BROKEN, ids=lambda path: path.stem)
 def test_model_has_problems(path: Path) -> None:
     documents, problems = read_documents([path.with_suffix(".json")])
@@ -41,6 +49,6 @@ def test_model_has_problems(path: Path) -> None:
 
 @pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
 def test_plan_is_cypher(path: Path, store: Store) -> None:
-    plan = lower(compile_models(read_documents([path])[0]))
+    plan = lower(compile_models(read_documents([path])[0]), enterprise=True)
     for definition in plan.definitions:
         store.read(f"EXPLAIN {render(definition)}")
