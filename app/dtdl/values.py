@@ -86,6 +86,18 @@ def _geojson(value: Json) -> str:
     return orjson.dumps(value).decode()
 
 
+def _point(value: Json) -> Any:
+    """A Neo4j point, which Cypher measures distances with; what lies nowhere on Earth stays GeoJSON text."""
+    from neo4j.spatial import WGS84Point
+
+    text = _geojson(value)
+    place = value["coordinates"]
+    if not isinstance(place, list) or not all(type(part) in (int, float) for part in place):
+        raise ValueError("must have numbers as coordinates")
+    on_earth = len(place) in (2, 3) and abs(place[0]) <= 180 and abs(place[1]) <= 90
+    return WGS84Point(tuple(map(float, place))) if on_earth else text
+
+
 def _json(value: Json) -> str:
     return orjson.dumps(value).decode()
 
@@ -124,7 +136,8 @@ ROWS: dict[str, Row] = {
     "json": Row("JSON", "str", _json),
     "vector": Row("JSON", "str", _json),
     "geopoint": Row("JSON", "str", _json),
-    **{name: Row("JSON", "str", _geojson) for name in ("point", "lineString", "polygon")},
+    "point": Row("JSON", "str", _point),
+    **{name: Row("JSON", "str", _geojson) for name in ("lineString", "polygon")},
     **{name: Row("JSON", "str", _geojson) for name in ("multiPoint", "multiLineString", "multiPolygon")},
 }
 
@@ -204,7 +217,7 @@ def gather(name: str, schema: Schema, stored: Mapping[str, Any]) -> Json:
 
 def _plain(schema: Schema, value: Any) -> Json:
     if isinstance(schema, Map | Array | Object) or (isinstance(schema, Primitive) and ROWS[schema.name].graphql == "JSON"):
-        return orjson.loads(value)
+        return orjson.loads(value) if isinstance(value, str) else {"type": "Point", "coordinates": list(value)}
     if isinstance(value, str | int | float | bool):
         return value
     return value.iso_format()

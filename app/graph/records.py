@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from neo4j.spatial import Point
 from neo4j.time import Date, DateTime, Duration, Time
 
 from app.graph.store import Store
@@ -13,13 +14,15 @@ def one_record(store: Store, cypher: str, parameters: dict[str, Any], timeout: f
 
 
 def plain(value: Any) -> Any:
-    """A temporal value as ISO 8601 text; lists and maps of them too; everything else as it is."""
+    """A temporal value as ISO 8601 text, a point as GeoJSON; lists and maps of them too; everything else as it is."""
     if isinstance(value, DateTime):
         return value.to_native().isoformat(timespec="milliseconds")
     if isinstance(value, Date | Time):
         return value.to_native().isoformat()
     if isinstance(value, Duration):
         return value.iso_format()
+    if isinstance(value, Point):
+        return {"type": "Point", "coordinates": list(value)}
     if isinstance(value, list):
         return [plain(item) for item in value]
     if isinstance(value, dict):

@@ -57,6 +57,10 @@ def test_what_was_brought_comes_out(loaded: Registry) -> None:
     assert twin(loaded.store, loaded.catalog, "ex-2")["motor"] == {"$metadata": {}}
     rows = loaded.store.read("MATCH (:Twin {dtId: 'ex-1'})-[:motor]->(c) RETURN labels(c), c.speed")
     assert rows == [[["Component", "Motor"], 3]]
+    ((metres,),) = loaded.store.read(
+        "MATCH (t:Twin {dtId: 'ex-1'}) RETURN point.distance(t.place, point({longitude: 8.8, latitude: 53.2}))"
+    )
+    assert 11_000 < metres < 11_200
 
 
 def test_an_export_can_be_brought_again(loaded: Registry) -> None:
