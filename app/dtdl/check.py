@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from app.dtdl.elements import Element, Reference
@@ -20,6 +19,7 @@ class Graph:
     standard: Mapping[str, Element]
     tolerant: bool = False
     inner: Mapping[tuple[str, str], Element] = field(default_factory=dict)  # by interface and id, before `elements`
+    _contents: dict[int, list[Element]] = field(default_factory=dict, repr=False)
 
     def find(self, value: Element | Reference, owner: Element) -> Element | None:
         """The element that `value` of `owner` is or refers to."""
@@ -40,10 +40,6 @@ class Graph:
             for child in self.children(element, name):
                 yield name, child
 
-    @cached_property
-    def imported(self) -> dict[int, list[Element]]:
-        return {}
-
     def ancestors(self, interface: Element) -> list[Element]:
         """All interfaces above, nearest first, each once."""
         seen: dict[int, Element] = {}
@@ -55,10 +51,10 @@ class Graph:
 
     def contents(self, interface: Element) -> list[Element]:
         """Own and inherited contents."""
-        known = self.imported.get(id(interface))
+        known = self._contents.get(id(interface))
         if known is None:
             known = [c for one in (interface, *self.ancestors(interface)) for c in self.children(one, "contents")]
-            self.imported[id(interface)] = known
+            self._contents[id(interface)] = known
         return known
 
 

@@ -1,7 +1,7 @@
 """Documents → elements: the metamodel interpreted. What needs other elements than itself is left to `check`."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -175,7 +175,7 @@ class Reader:
         element.partition = identifier if kind == "Interface" else parent.partition if parent else ""
         self._register(element, "@id" in given)
         if kind == "Interface":
-            self._size(given, element)
+            self._size(element)
         self._depth += 1
         self._properties(given, element)
         self._depth -= 1
@@ -207,15 +207,10 @@ class Reader:
     def _named(element: Element) -> bool:
         return isinstance(element.source, dict) and "@id" in element.source
 
-    def _size(self, given: dict[str, Any], element: Element) -> None:
+    def _size(self, element: Element) -> None:
         largest = limit(LARGEST_INTERFACE, element.version, element.context.limits)
-        document = self._document
-        if largest and len(document.text) > largest:
-            import json
-
-            size = len(json.dumps(given, ensure_ascii=False).encode())
-            if size > largest:
-                self.problem("partitionTooLarge", f"{element.id} is {size} bytes long, {largest} are allowed", element.path)
+        if largest and len(self._document.text) > largest // 4 and (size := self._document.size(element.path)) > largest:
+            self.problem("partitionTooLarge", f"{element.id} is {size} bytes long, {largest} are allowed", element.path)
 
     def _kind(
         self, given: dict[str, Any], context: Context, path: JsonPath, allowed: tuple[str, ...], by: Property | Extra | None
@@ -328,7 +323,7 @@ class Reader:
                 continue
             identifier = element.context.terms.get(key, key)
             name = _property_of(identifier, element.version)
-            extra = next((e for row in element.supplements for e in _extras(row) if e.id == identifier), None)
+            extra = next((e for row in element.supplements for e in row.extras if e.id == identifier), None)
             if name in known and name != "languageMajorVersion":
                 self._known(element, known[name], value, path)
             elif extra is not None:
@@ -520,10 +515,6 @@ class Reader:
                 if owners.setdefault(extra.id, row.name) != row.name:
                     what = f"{owners[extra.id]!r} and {row.name!r} both add {extra.name!r}"
                     self.problem("conflictingSupplementalTypes", what, place)
-
-
-def _extras(row: Supplement) -> Iterator[Extra]:
-    yield from row.extras
 
 
 def _way(name: str, context: Context) -> str:

@@ -23,6 +23,11 @@ class Document:
     def place(self, path: JsonPath) -> str:
         return f"{self.file}:{place_of(self.text, path)}" if self.text else self.file
 
+    def size(self, path: JsonPath) -> int:
+        """Bytes of the JSON text at `path`, as it stands there."""
+        start = _node(self.text, path).start
+        return len(self.text[start : json.JSONDecoder().raw_decode(self.text, start)[1]].encode())
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -84,13 +89,18 @@ def show(path: JsonPath) -> str:
 
 def place_of(text: str, path: JsonPath) -> str:
     """`line:column` where the value at `path` begins; only asked when there is something to show."""
-    node, lines = _index(text)
+    start, lines = _node(text, path).start, _index(text)[1]
+    line = bisect_right(lines, start)
+    return f"{line}:{start - lines[line - 1] + 1}"
+
+
+def _node(text: str, path: JsonPath) -> "_Node":
+    node = _index(text)[0]
     for step in path:
         if step not in node.inside:
             break
         node = node.inside[step]
-    line = bisect_right(lines, node.start)
-    return f"{line}:{node.start - lines[line - 1] + 1}"
+    return node
 
 
 @dataclass(slots=True)
