@@ -3,22 +3,25 @@
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from app.dtdl import Document
 from app.errors import NotFound, TwinError
+from app.main import make_app
 from app.settings import Settings
+from app.stack.child import Child
 from app.twins.exchange import bring, export, twin
 from app.twins.registry import Registry
 from app.twins.write import delete
 from tests.conftest import twingraph
 
-MOTOR = {"@id": "dtmi:exchange:Motor;1", "contents": [{"@type": "Property", "name": "speed", "schema": "integer"}]}
+DRIVE = {"@id": "dtmi:exchange:Drive;1", "contents": [{"@type": "Property", "name": "speed", "schema": "integer"}]}
 ADDRESS = {"@type": "Object", "fields": [{"name": "city", "schema": "string"}, {"name": "number", "schema": "integer"}]}
-PUMP = {
-    "@id": "dtmi:exchange:Pump;1",
+BOOSTER = {
+    "@id": "dtmi:exchange:Booster;1",
     "contents": [
-        {"@type": "Component", "name": "motor", "schema": "dtmi:exchange:Motor;1"},
+        {"@type": "Component", "name": "drive", "schema": "dtmi:exchange:Drive;1"},
         {"@type": "Property", "name": "address", "schema": ADDRESS},
         {"@type": "Property", "name": "tags", "schema": {"@type": "Array", "elementSchema": "string"}},
         {"@type": "Property", "name": "built", "schema": "date"},
@@ -27,7 +30,7 @@ PUMP = {
     ],
 }
 VALUES: dict[str, Any] = {
-    "motor": {"$metadata": {}, "speed": 3},
+    "drive": {"$metadata": {}, "speed": 3},
     "address": {"city": "Bremen", "number": 4},
     "tags": ["a", "b"],
     "built": "2020-02-29",
@@ -36,7 +39,7 @@ VALUES: dict[str, Any] = {
 
 
 def given(number: int, **values: Any) -> dict[str, Any]:
-    return {"$dtId": f"ex-{number}", "$metadata": {"$model": "dtmi:exchange:Pump;1"}, **values}
+    return {"$dtId": f"ex-{number}", "$metadata": {"$model": "dtmi:exchange:Booster;1"}, **values}
 
 
 LINK = {"$sourceId": "ex-1", "$relationshipName": "feeds", "$targetId": "ex-2"}
@@ -44,7 +47,7 @@ LINK = {"$sourceId": "ex-1", "$relationshipName": "feeds", "$targetId": "ex-2"}
 
 @pytest.fixture(scope="module")
 def loaded(registry: Registry) -> Registry:
-    models = [{"@context": "dtmi:dtdl:context;3", "@type": "Interface", **model} for model in (MOTOR, PUMP)]
+    models = [{"@context": "dtmi:dtdl:context;3", "@type": "Interface", **model} for model in (DRIVE, BOOSTER)]
     registry.load([Document(str(model["@id"]), json.dumps(model), model) for model in models])
     bring(registry.store, registry.catalog, [given(1, **VALUES), given(2), LINK])
     return registry
@@ -53,14 +56,36 @@ def loaded(registry: Registry) -> Registry:
 def test_what_was_brought_comes_out(loaded: Registry) -> None:
     found = twin(loaded.store, loaded.catalog, "ex-1")
     assert {key: found[key] for key in VALUES} == VALUES
-    assert found["$metadata"]["$model"] == "dtmi:exchange:Pump;1"
-    assert twin(loaded.store, loaded.catalog, "ex-2")["motor"] == {"$metadata": {}}
-    rows = loaded.store.read("MATCH (:Twin {dtId: 'ex-1'})-[:motor]->(c) RETURN labels(c), c.speed")
-    assert rows == [[["Component", "Motor"], 3]]
+    assert found["$metadata"]["$model"] == "dtmi:exchange:Booster;1"
+    assert twin(loaded.store, loaded.catalog, "ex-2")["drive"] == {"$metadata": {}}
+    rows = loaded.store.read("MATCH (:Twin {dtId: 'ex-1'})-[:drive]->(c) RETURN labels(c), c.speed")
+    assert rows == [[["Component", "Drive"], 3]]
     ((metres,),) = loaded.store.read(
         "MATCH (t:Twin {dtId: 'ex-1'}) RETURN point.distance(t.place, point({longitude: 8.8, latitude: 53.2}))"
     )
     assert 11_000 < metres < 11_200
+
+
+async def test_graphql_creates_and_shows_components(
+    loaded: Registry, settings: Settings, secured: Settings, broker: Child
+) -> None:
+    headers = {"Authorization": f"Bearer {secured.token}"}
+    create = (
+        """mutation { createTwin(dtId: "ex-8", model: "Booster", properties: {tags: ["x"], drive: {speed: 5}}) { dtId } }"""
+    )
+    transport = httpx.ASGITransport(make_app(settings))
+    async with httpx.AsyncClient(transport=transport, base_url="http://t", headers=headers) as client:
+        made = (await client.post("/graphql", json={"query": create})).json()
+        query = (
+            '{ booster(dtId: "ex-8") { tags place drive { speed } } first: booster(dtId: "ex-1") { place drive { speed } } }'
+        )
+        found = (await client.post("/graphql", json={"query": query})).json()
+    assert made == {"data": {"createTwin": {"dtId": "ex-8"}}}
+    assert found["data"] == {
+        "booster": {"tags": ["x"], "place": None, "drive": {"speed": 5}},
+        "first": {"place": VALUES["place"], "drive": {"speed": 3}},
+    }
+    delete(loaded.store, "ex-8")
 
 
 def test_an_export_can_be_brought_again(loaded: Registry) -> None:
@@ -75,7 +100,7 @@ def test_an_export_can_be_brought_again(loaded: Registry) -> None:
     ("document", "said"),
     [
         (given(3, colour="red"), "no property 'colour'"),
-        (given(3, motor={"$metadata": {}, "speed": "fast"}), "ex-3.motor.speed"),
+        (given(3, drive={"$metadata": {}, "speed": "fast"}), "ex-3.drive.speed"),
         ({"$dtId": "ex-3"}, r"needs \$dtId and \$metadata"),
         ({"other": 1}, "neither a twin nor a relationship"),
     ],
@@ -89,12 +114,12 @@ def test_what_does_not_fit_is_named(loaded: Registry, document: dict[str, Any], 
 
 def test_the_command_creates_and_shows(loaded: Registry, settings: Settings, tmp_path: Any) -> None:
     file = tmp_path / "pump.json"
-    file.write_text(json.dumps({"address": {"city": "Kiel"}, "motor": {"speed": 9}}))
-    made = twingraph(settings, "twin", "create", "ex-9", "--model", "dtmi:exchange:Pump;1", "--file", str(file))
+    file.write_text(json.dumps({"address": {"city": "Kiel"}, "drive": {"speed": 9}}))
+    made = twingraph(settings, "twin", "create", "ex-9", "--model", "dtmi:exchange:Booster;1", "--file", str(file))
     assert made.returncode == 0, made.stderr
     shown = json.loads(twingraph(settings, "twin", "show", "ex-9").stdout)
-    assert (shown["address"], shown["motor"]["speed"]) == ({"city": "Kiel"}, 9)
-    taken = twingraph(settings, "twin", "create", "ex-9", "--model", "dtmi:exchange:Pump;1")
+    assert (shown["address"], shown["drive"]["speed"]) == ({"city": "Kiel"}, 9)
+    taken = twingraph(settings, "twin", "create", "ex-9", "--model", "dtmi:exchange:Booster;1")
     assert (taken.returncode, "taken" in taken.stderr) == (1, True)
     delete(loaded.store, "ex-9")
     left = loaded.store.read("MATCH (c:Component) WHERE NOT (:Twin)-->(c) RETURN count(c)")
