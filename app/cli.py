@@ -31,7 +31,7 @@ app.add_typer(stack_app, name="stack")
 app.add_typer(models_app, name="models")
 app.add_typer(twins_app, name="twin")
 app.add_typer(predict_app, name="predict")
-out, err = Console(), Console(stderr=True)
+out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 Paths = Annotated[list[Path], typer.Argument(help="files and folders")]
 
 
@@ -41,6 +41,12 @@ def main() -> None:
     except TwingraphError as error:
         err.print("[red bold]error[/] ", end="")
         err.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        err.print("[red bold]error[/] ", end="")
+        err.print(f"{error.strerror}: {error.filename}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

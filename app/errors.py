@@ -47,6 +47,9 @@ class StackError(TwingraphError):
     code = "STACK_FAILED"
 
 
+MOST_SHOWN = 100
+
+
 class ModelError(TwingraphError):
     code = "MODEL_INVALID"
 
@@ -55,10 +58,12 @@ class ModelError(TwingraphError):
         self.problems = problems
 
     def __str__(self) -> str:
-        return "\n".join([super().__str__(), *(f"  {problem}" for problem in self.problems)])
+        more = len(self.problems) - MOST_SHOWN
+        rest = [f"  … and {more} more"] if more > 0 else []
+        return "\n".join([super().__str__(), *(f"  {problem}" for problem in self.problems[:MOST_SHOWN]), *rest])
 
     def extensions(self) -> dict[str, Any]:
-        return {**super().extensions(), "problems": [str(problem) for problem in self.problems]}
+        return {**super().extensions(), "problems": [str(problem) for problem in self.problems[:MOST_SHOWN]]}
 
 
 class StoreError(TwingraphError):

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,11 +11,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
+from app.errors import MOST_SHOWN
 from app.settings import Settings
 
 models_app = typer.Typer(help="DTDL models.", no_args_is_help=True)
-out, err = Console(), Console(stderr=True)
+out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 Paths = Annotated[list[Path], typer.Argument(help="files and folders")]
 Repository = Annotated[
     list[Path] | None,
@@ -71,16 +73,16 @@ def check(
     sys.exit(1 if problems else 0)
 
 
-def _print(problems: Iterable[object], colour: str, word: str) -> None:
-    for problem in problems:
-        place = getattr(problem, "place", "")
-        err.print(f"[bold]{place}[/]: [{colour} bold]{word}[/]: ", end="", highlight=False, soft_wrap=True)
-        rule, path = getattr(problem, "rule", ""), getattr(problem, "path", "")
-        err.print(f"{getattr(problem, 'what', problem)} [{rule}]", markup=False, highlight=False, soft_wrap=True)
-        hint = getattr(problem, "hint", "")
-        for label, text in (("at", path), ("hint", hint)):
+def _print(problems: Sequence[object], colour: str, word: str) -> None:
+    for problem in problems[:MOST_SHOWN]:
+        line = Text(f"{getattr(problem, 'place', '')}: ", "bold") + Text(f"{word}: ", f"{colour} bold")
+        line += Text(f"{getattr(problem, 'what', problem)} [{getattr(problem, 'rule', '')}]", "")
+        err.print(line, soft_wrap=True, highlight=False)
+        for label, text in (("at", getattr(problem, "path", "")), ("hint", getattr(problem, "hint", ""))):
             if text:
-                err.print(f"    {label}: {text}", style="dim", markup=False, highlight=False, soft_wrap=True)
+                err.print(Text(f"    {label}: {text}", "dim"), soft_wrap=True, highlight=False)
+    if len(problems) > MOST_SHOWN:
+        err.print(f"… and {len(problems) - MOST_SHOWN} more; --json has them all")
 
 
 def _counted(count: int, word: str) -> str:
@@ -109,10 +111,11 @@ def load(
         return
     with open_store(Settings.read()) as store:
         registry = Registry(store)
-        before = len(registry.catalog.interfaces)
+        before = set(registry.catalog.interfaces)
         with err.status("applying …"):
             registry.load(documents, options, resolver)
-        out.print(f"{len(registry.catalog.interfaces)} models loaded, {len(registry.catalog.interfaces) - before} new")
+        known = registry.catalog.interfaces
+        out.print(f"{len(known.keys() - before)} new models loaded, {len(known)} in the graph")
 
 
 @models_app.command("list")
@@ -123,6 +126,10 @@ def list_models() -> None:
 
     with open_store(Settings.read()) as store:
         catalog = Registry(store).catalog
+        if not out.is_terminal:
+            for dtmi, label in sorted(catalog.labels.items(), key=lambda row: row[1]):
+                print(label, dtmi, "decommissioned" if dtmi in catalog.decommissioned else "", sep="\t")  # noqa: T201
+            return
         table = Table("label", "DTMI", "extends", "")
         for dtmi, label in sorted(catalog.labels.items(), key=lambda row: row[1]):
             away = "decommissioned" if dtmi in catalog.decommissioned else ""
@@ -154,6 +161,7 @@ def migrate_twins(
     before: str,
     after: str,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would happen; change nothing")] = False,
+    other_units: Annotated[bool, typer.Option("--other-units", help="values are in the new version's units already")] = False,
 ) -> None:
     """Moves twins from one version of an interface to another (DTMI or label); exit code 1 when some could not move."""
     from app.main import open_store
@@ -165,14 +173,14 @@ def migrate_twins(
         columns = (TextColumn("[progress.description]{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, console=err, transient=True) as progress:
             task = progress.add_task("twins", total=None)
-            done = migrate(store, registry.catalog, before, after, dry_run, lambda n: progress.advance(task, n))
+            done = migrate(store, registry.catalog, before, after, dry_run, other_units, lambda n: progress.advance(task, n))
         if not dry_run:
             registry.changed()
     for change in done.changes:
         out.print(str(change), markup=False, highlight=False, soft_wrap=True)
     out.print(f"{_counted(done.moved, 'twin')} {'would move' if dry_run else 'moved'}")
     for name, count in done.kept.items():
-        out.print(f"{name!r} has no place in the new version; it stays on {_counted(count, 'node')}", markup=False)
+        out.print(f"{name} has no place in the new version; it stays on {_counted(count, 'twin')}, unseen", markup=False)
     for dt_id, why in done.refused.items():
         err.print(f"{dt_id} stays: {why}", markup=False, highlight=False, soft_wrap=True)
     sys.exit(1 if done.refused else 0)
@@ -235,6 +243,7 @@ def new(
     path = file or Path(f"{name}.json")
     if path.exists():
         raise ModelError("the file is there already", where=str(path), hint="choose another with --file")
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(starter(dtmi, name, extends), indent=2) + "\n")
     out.print(f"{path} written; twingraph models check {path} --repository dtdl_models")
 

@@ -13,7 +13,7 @@ from app.errors import TwinError
 from app.settings import Settings
 
 twins_app = typer.Typer(help="Twins in the graph.", no_args_is_help=True)
-out, err = Console(), Console(stderr=True)
+out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 
 
 @twins_app.command("create")
@@ -31,6 +31,8 @@ def create(
     from app.twins.write import create as create_twins
 
     document = _object(_text(file), str(file)) if file else {}
+    if dt_id and document.get("$dtId", dt_id) != dt_id:
+        raise TwinError(f"the file is about {document['$dtId']!r}, not {dt_id!r}", where=str(file))
     metadata = document.get("$metadata") if isinstance(document.get("$metadata"), dict) else {}
     document["$metadata"] = {**(metadata or {}), **({"$model": model} if model else {})}
     made = new_twin(document | ({"$dtId": dt_id} if dt_id else {}))
@@ -78,7 +80,12 @@ def bring_all(file: Annotated[Path, typer.Argument(help="JSON lines, or a list; 
 
     with open_store(Settings.read()) as store:
         done = bring(store, Registry(store).catalog, _documents(_text(file), str(file)))
-    out.print(f"{done.twins} twins and {done.relationships} relationships brought")
+    out.print(f"{done.twins} new twins and {done.relationships} new relationships brought")
+    if done.models:
+        out.print(f"{done.models} models passed over; models load takes them")
+    if done.other_models:
+        err.print(f"there with another model, left as they are: {', '.join(done.other_models[:20])}", markup=False)
+        sys.exit(1)
 
 
 def _text(file: Path) -> str:
@@ -90,22 +97,28 @@ def _text(file: Path) -> str:
         raise TwinError(f"cannot read: {error}", where=str(file)) from error
 
 
-def _documents(text: str, where: str) -> Iterator[dict[str, Any]]:
-    if text.lstrip().startswith("["):
-        try:
-            listed = json.loads(text)
-        except ValueError as error:
-            raise TwinError(f"not JSON: {error}", where=where) from error
-        yield from (_checked(item, where) for item in listed)
+def _documents(text: str, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """One JSON document, a list, Azure's `digitalTwinsGraph`, or JSON lines; each with its place."""
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        for number, line in enumerate(text.splitlines(), 1):
+            if line.strip():
+                yield f"{where}:{number}", _object(line, f"{where}:{number}")
         return
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            yield _object(line, f"{where}:{number}")
+    if isinstance(whole, dict) and isinstance(whole.get("digitalTwinsGraph"), dict):
+        graph = whole["digitalTwinsGraph"]
+        whole = [*graph.get("digitalTwins", []), *graph.get("relationships", [])]
+    listed = whole if isinstance(whole, list) else [whole]
+    for number, item in enumerate(listed):
+        yield f"{where}[{number}]", _checked(item, f"{where}[{number}]")
 
 
 def _object(text: str, where: str) -> dict[str, Any]:
     try:
         return _checked(json.loads(text), where)
+    except RecursionError as error:
+        raise TwinError("nested too deeply", where=where) from error
     except ValueError as error:
         raise TwinError(f"not JSON: {error}", where=where) from error
 
@@ -113,4 +126,8 @@ def _object(text: str, where: str) -> dict[str, Any]:
 def _checked(given: Any, where: str) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise TwinError("must be a JSON object", where=where)
+    try:
+        json.dumps(given, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise TwinError("a string holds half of a surrogate pair", where=where) from error
     return given

@@ -28,7 +28,11 @@ class Analysis:
         found = (row for row in references(self.elements) if row[2].id in self.missing)
         for number, (element, name, reference) in enumerate(found):
             close = difflib.get_close_matches(reference.id, self.graph.elements, 1, 0.8) if number < HINTS else []
-            hint = f"did you mean {close[0]}?" if close else "load its file as well"
+            hint = (
+                f"did you mean {close[0]}?"
+                if close
+                else "load its file as well, or name a folder that has it with --repository"
+            )
             place = element.document.place(reference.path) if element.document else ""
             what = f"{name!r} refers to {reference.id}, which is not among the models"
             yield Problem("unresolved", what, place, show(reference.path), hint)

@@ -125,16 +125,22 @@ def ancestors(dtmi: str, interfaces: Mapping[str, Interface]) -> list[str]:
     seen: dict[str, None] = {}
     level = [dtmi]
     while level:
-        level = [base for name in level if name in interfaces for base in interfaces[name].extends if base not in seen]
+        above = (base for name in level if name in interfaces for base in interfaces[name].extends if base not in seen)
+        level = list(dict.fromkeys(above))
         seen.update(dict.fromkeys(level))
     return [name for name in seen if name != dtmi]
 
 
 def give_labels(interfaces: Mapping[str, Interface], given: Mapping[str, str]) -> dict[str, str]:
-    """Label = last segment of the DTMI's path; a clash takes more of the path, then the version. Given labels stay."""
+    """Label = last segment of the DTMI's path; a clash takes more of the path. A further version of an interface has the
+    first one's label and its version. Given labels stay."""
     labels = {dtmi: label for dtmi, label in given.items() if dtmi in interfaces}
     taken = {label.lower() for label in labels.values()} | {name.lower() for name in RESERVED_LABELS}
-    waiting = sorted(dtmi for dtmi in interfaces if dtmi not in labels)
+    first = {_stem(dtmi): dtmi for dtmi in sorted(labels, key=lambda dtmi: len(labels[dtmi]), reverse=True)}
+    waiting = []
+    for dtmi in sorted(dtmi for dtmi in interfaces if dtmi not in labels):
+        if first.setdefault(_stem(dtmi), dtmi) == dtmi:
+            waiting.append(dtmi)
     length = 1
     while waiting:
         wanted = {dtmi: _label(dtmi, length) for dtmi in waiting}
@@ -145,7 +151,18 @@ def give_labels(interfaces: Mapping[str, Interface], given: Mapping[str, str]) -
                 taken.add(label.lower())
         waiting = [dtmi for dtmi in waiting if dtmi not in labels]
         length += 1
+    for dtmi in sorted(interfaces):
+        if dtmi not in labels:
+            label = f"{labels[first[_stem(dtmi)]]}_v{dtmi.partition(';')[2].replace('.', '_') or 0}"
+            while label.lower() in taken:
+                label += "_"
+            labels[dtmi] = label
+            taken.add(label.lower())
     return labels
+
+
+def _stem(dtmi: str) -> str:
+    return dtmi.partition(";")[0]
 
 
 def _label(dtmi: str, length: int) -> str:

@@ -45,8 +45,9 @@ class Graph:
         seen: dict[int, Element] = {}
         level = [interface]
         while level:
-            level = [base for one in level for base in self.children(one, "extends") if id(base) not in seen]
-            seen.update({id(base): base for base in level})
+            found = {id(base): base for one in level for base in self.children(one, "extends") if id(base) not in seen}
+            seen.update(found)
+            level = list(found.values())
         return [one for one in seen.values() if one is not interface]
 
     def contents(self, interface: Element) -> list[Element]:

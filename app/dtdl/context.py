@@ -1,5 +1,6 @@
 """`@context`: which DTDL version an element is written in, which terms it may use, which limits bind it."""
 
+import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -91,6 +92,15 @@ def extension_terms(context: str) -> dict[str, str]:
 
 
 KNOWN = {row.context for row in SUPPLEMENTS.values()} | set(LIMIT_CONTEXTS)
+
+
+@cache
+def defined_by(term: str, version: int) -> str:
+    """The newest context that defines a term for elements of a version, or ''."""
+    fitting = sorted(
+        row.context for row in SUPPLEMENTS.values() if version in row.versions and not row.context.startswith(CORE)
+    )
+    return next((name for name in reversed(dict.fromkeys(fitting)) if term in extension_terms(name)), "")
 
 
 def enter(given: Any, outer: Context, top: bool, options: Options, report: Report) -> Context | None:
@@ -202,7 +212,9 @@ def _affiliate(
         stem = name.partition(";")[0]
         versions = sorted(known for known in KNOWN if known.partition(";")[0] == stem)
         rule = "unresolvableContextVersion" if versions else "unresolvableContextSpecifier"
-        report(rule, f"context {item!r} is not known", ", ".join(versions) or "--allow-undefined takes unknown extensions")
+        close = difflib.get_close_matches(name, KNOWN, 1, 0.9)
+        hint = f"did you mean {close[0]!r}?" if close else "--allow-undefined takes unknown extensions"
+        report(rule, f"context {item!r} is not known", ", ".join(versions) or hint)
         return None
     terms = {**context.terms, **extension_terms(name)}
     return replace(context, names=(*context.names, name), terms=terms)

@@ -87,7 +87,10 @@ def _content(was: AnyContent, now: AnyContent) -> Iterator[Change]:
             yield from _payload(was.name, "request", was.request, now.request)
             yield from _payload(was.name, "response", was.response, now.response)
         case Relationship(), Relationship():
-            if was.target != now.target:
+            if was.target.partition(";")[0] == now.target.partition(";")[0] != "":
+                if was.target != now.target and was.target != was.declared_by:
+                    yield Change(was.name, f"points at {now.target} instead of {was.target}", False)
+            elif was.target != now.target:
                 yield Change(
                     was.name, f"points at {now.target or 'anything'} instead of {was.target or 'anything'}", bool(now.target)
                 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.dtdl import literals
-from app.dtdl.context import Context, Options, enter
+from app.dtdl.context import Context, Options, defined_by, enter
 from app.dtdl.extensions import SUPPLEMENTS, Extra, Supplement
 from app.dtdl.metamodel import (
     CLASSES,
@@ -266,7 +266,8 @@ class Reader:
         verdict = UNDEFINED[role, how][context.version]
         if verdict == "taken" or (verdict == "asked" and self.options.allows_undefined(context.version)):
             return True
-        hint = self._near(name, context.terms, "add the context that defines it")
+        known = defined_by(name, context.version)
+        hint = f"add {known!r} to @context" if known else self._near(name, context.terms, "no context of DTDL defines it")
         self.problem(f"{role}{how}", f"{shown!r} is not a {role} that DTDL v{context.version} defines here", path, hint)
         return False
 

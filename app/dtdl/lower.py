@@ -11,8 +11,11 @@ from app.dtdl.model import (
     Component,
     Enum,
     Interface,
+    Map,
+    Object,
     Primitive,
     Property,
+    Recursive,
     Relationship,
     Schema,
     Telemetry,
@@ -143,4 +146,17 @@ def _content(content: AnyContent) -> dict[str, Any]:
 
 
 def schema_text(schema: Schema) -> str:
-    return schema.name if isinstance(schema, Primitive) else type(schema).__name__
+    """A schema in one line: `double`, `[double]`, `{city: string}`, `{*: integer}`, `on | off`."""
+    match schema:
+        case Recursive(dtmi=dtmi):
+            return dtmi
+        case Primitive(name=name):
+            return name
+        case Array(element=element):
+            return f"[{schema_text(element)}]"
+        case Map(value=value):
+            return f"{{*: {schema_text(value)}}}"
+        case Object(fields=fields):
+            return f"{{{', '.join(f'{field.name}: {schema_text(field.schema)}' for field in fields)}}}"
+        case Enum(values=values):
+            return " | ".join(str(entry.value) for entry in values)

@@ -1,11 +1,12 @@
 """A browsable reference of a model set: Markdown with Mermaid class diagrams, one page an interface and an index."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from app.dtdl.catalog import Catalog
 from app.dtdl.lower import schema_text
-from app.dtdl.model import AnyContent, Command, Component, Property, Relationship, Telemetry, Texts
+from app.dtdl.model import AnyContent, Command, Component, Primitive, Property, Relationship, Telemetry, Texts
 
 
 def pages(catalog: Catalog) -> dict[str, str]:
@@ -28,15 +29,15 @@ def _index(catalog: Catalog) -> Iterator[str]:
     yield "|---|---|---|---|"
     for label, dtmi in sorted(catalog.by_label.items()):
         bases = ", ".join(_link(catalog, base) for base in catalog.interfaces[dtmi].extends)
-        yield f"| [{label}]({label}.md) | `{dtmi}` | {bases} | {_cell(_words(catalog.interfaces[dtmi].description))} |"
+        yield f"| [{label}]({label}.md) | `{dtmi}` | {bases} | {_line(_words(catalog.interfaces[dtmi].description))} |"
 
 
 def _page(catalog: Catalog, dtmi: str) -> Iterator[str]:
     interface, label = catalog.interfaces[dtmi], catalog.labels[dtmi]
-    yield f"# {_words(interface.display_name) or label}\n"
+    yield f"# {_line(_words(interface.display_name)) or label}\n"
     yield f"`{dtmi}` · DTDL v{interface.version} · label `:{label}` · [all models](index.md)\n"
     for tag, text in interface.description.items():
-        yield f"{text}{'' if tag == 'en' else f' *({tag})*'}\n"
+        yield f"{_line(text)}{'' if tag == 'en' else f' *({tag})*'}\n"
     yield from _diagram(catalog, dtmi)
     for kind, columns in TABLES.items():
         rows = [content for content in catalog.contents[dtmi].values() if type(content).__name__ == kind]
@@ -47,7 +48,7 @@ def _page(catalog: Catalog, dtmi: str) -> Iterator[str]:
             for content in rows:
                 cells = " | ".join(_cell(text) for text in _cells(catalog, content))
                 origin = "" if content.declared_by == dtmi else _link(catalog, content.declared_by)
-                yield f"| `{content.name}` | {cells} | {origin} | {_cell(_words(content.description))} |"
+                yield f"| `{content.name}` | {cells} | {origin} | {_line(_words(content.description))} |"
     below = [name for name in catalog.descendants[dtmi] if dtmi in catalog.interfaces[name].extends]
     if below:
         yield f"\nExtended by {', '.join(_link(catalog, name) for name in below)}."
@@ -57,7 +58,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "Property": ("schema", "unit", "writable"),
     "Telemetry": ("schema", "unit"),
     "Command": ("request", "response"),
-    "Relationship": ("target", "at most"),
+    "Relationship": ("target", "at most", "properties"),
     "Component": ("interface",),
 }
 
@@ -75,7 +76,8 @@ def _cells(catalog: Catalog, content: AnyContent) -> tuple[str, ...]:
                 f"{response.name}: {schema_text(response.schema)}" if response else "",
             )
         case Relationship():
-            return _link(catalog, content.target), str(content.max_multiplicity or "")
+            properties = ", ".join(f"{p.name}: {schema_text(p.schema)}" for p in content.properties)
+            return _link(catalog, content.target), str(content.max_multiplicity or ""), properties
         case Component():
             return (_link(catalog, content.interface),)
 
@@ -88,7 +90,8 @@ def _diagram(catalog: Catalog, dtmi: str) -> Iterator[str]:
     for content in catalog.interfaces[dtmi].contents:
         match content:
             case Property() | Telemetry():
-                yield f"  {label} : {schema_text(content.schema)} {content.name}"
+                schema = schema_text(content.schema) if isinstance(content.schema, Primitive) else type(content.schema).__name__
+                yield f"  {label} : {schema} {content.name}"
             case Command():
                 yield f"  {label} : {content.name}()"
             case Relationship(target=target):
@@ -105,6 +108,11 @@ def _link(catalog: Catalog, dtmi: str) -> str:
 
 def _words(texts: Texts) -> str:
     return texts.get("en") or next(iter(texts.values()), "")
+
+
+def _line(text: str) -> str:
+    """A model's own words on one line, where they can be neither Markdown nor HTML."""
+    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(text.split()))
 
 
 def _cell(text: str) -> str:

@@ -46,11 +46,14 @@ def read_documents(paths: Iterable[Path]) -> tuple[list[Document], list[Problem]
     """Every `*.json` in files and folders; a byte-order mark is skipped."""
     documents: list[Document] = []
     problems: list[Problem] = []
-    for file in _files(paths):
+    for file in dict.fromkeys(_files(paths)):
+        if file.exists() and not file.is_file():
+            problems.append(Problem("readable", "not a regular file", str(file), ""))
+            continue
         try:
             text = file.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(Problem("readable", f"cannot read: {error}", str(file), ""))
+            problems.append(Problem("readable", f"cannot read: {error}", str(file), "", "models are JSON in UTF-8"))
             continue
         parsed = parse(str(file), text)
         if isinstance(parsed, Document):
@@ -79,8 +82,19 @@ def parse(file: str, text: str) -> Document | Problem:
     except ValueError:
         return Problem("jsonSyntax", "a number has more digits than anyone can mean", file, "")
     if doubled:
-        return Problem("duplicatePropertyName", f"the key {doubled[0]!r} stands twice in one object", file, "", "keep one")
+        place = f"{file}:{_place(text, _index(text)[2])}"
+        return Problem("duplicatePropertyName", f"the key {doubled[0]!r} stands twice in one object", place, "", "keep one")
+    if "\\u" in text and not _is_unicode(document.json):
+        return Problem("jsonSyntax", "a string holds half of a surrogate pair", file, "", "write the character itself")
     return document
+
+
+def _is_unicode(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    return True
 
 
 def show(path: JsonPath) -> str:
@@ -89,7 +103,11 @@ def show(path: JsonPath) -> str:
 
 def place_of(text: str, path: JsonPath) -> str:
     """`line:column` where the value at `path` begins; only asked when there is something to show."""
-    start, lines = _node(text, path).start, _index(text)[1]
+    return _place(text, _node(text, path).start)
+
+
+def _place(text: str, start: int) -> str:
+    lines = _index(text)[1]
     line = bisect_right(lines, start)
     return f"{line}:{start - lines[line - 1] + 1}"
 
@@ -113,9 +131,10 @@ TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"\ufeff]+')
 
 
 @lru_cache(maxsize=8)
-def _index(text: str) -> tuple[_Node, list[int]]:
-    """Where every value of a JSON text begins, and every line; one pass."""
+def _index(text: str) -> tuple[_Node, list[int], int]:
+    """Where every value of a JSON text begins, every line, and the first value of a key given twice; one pass."""
     root = _Node(0)
+    doubled = 0
     stack: list[tuple[_Node, bool]] = []  # the object or list we are in, and whether it is an object
     key: str | int = 0
     named = False
@@ -136,13 +155,14 @@ def _index(text: str) -> tuple[_Node, list[int]]:
             if inside is None:
                 root.start = match.start()
             else:
+                doubled = doubled or (match.start() if inside[1] and key in inside[0].inside else 0)
                 inside[0].inside[key if inside[1] else len(inside[0].inside)] = node
             if word in ("{", "["):
                 stack.append((node, word == "{"))
                 named = False
-    return root, [0, *(m.end() for m in re.finditer("\n", text))]
+    return root, [0, *(m.end() for m in re.finditer("\n", text))], doubled
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
-        yield from sorted(path.rglob("*.json")) if path.is_dir() else [path]
+        yield from sorted(found for found in path.rglob("*.json") if found.is_file()) if path.is_dir() else [path]

@@ -2,17 +2,19 @@
 relationships as `$sourceId`, `$relationshipName`, `$targetId`. What another server exports can be brought, and taken away."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from app.dtdl import Catalog
 from app.dtdl.model import Property, Telemetry
-from app.dtdl.values import gather
-from app.errors import NotFound, TwinError
+from app.dtdl.values import gather, parse_instant
+from app.errors import NotFound, TwinError, TwingraphError
+from app.graph.records import plain
 from app.graph.statements import statement
 from app.graph.store import Store
-from app.twins.write import NewRelationship, NewTwin, ensure
+from app.twins.write import NewRelationship, NewTwin, checked_link, relate_all, twin_row
 
 Json = dict[str, Any]
 BATCH = 1000
@@ -20,8 +22,12 @@ BATCH = 1000
 
 @dataclass
 class Brought:
+    """What was new; `other_models` are twins that are there with another model, `models` definitions passed over."""
+
     twins: int = 0
     relationships: int = 0
+    other_models: list[str] = field(default_factory=list)
+    models: int = 0
 
 
 def twin(store: Store, catalog: Catalog, dt_id: str) -> Json:
@@ -40,35 +46,89 @@ def export(store: Store, catalog: Catalog) -> Iterator[Json]:
     yield from relationships
 
 
-def bring(store: Store, catalog: Catalog, documents: Iterable[Json]) -> Brought:
-    """Creates what is missing of twins and relationships; what is there stays as it is.
+def bring(store: Store, catalog: Catalog, documents: Iterable[tuple[str, Json]]) -> Brought:
+    """Creates what is missing of twins and relationships; what is there stays as it is. `documents` come with their place.
 
-    Raises: TwinError naming the twin and property, NotFound for an unknown model; batches before it stay."""
+    Raises: TwinError naming place, twin and property, NotFound for an unknown model; batches before it stay."""
     done = Brought()
-    twins: list[NewTwin] = []
-    links: list[NewRelationship] = []
-    for document in documents:
-        if "$relationshipName" in document:
-            links.append(_new_relationship(document))
-        elif "$dtId" in document:
-            twins.append(new_twin(document))
-        elif not _is_section(document):
-            raise TwinError("neither a twin nor a relationship", where=f"{document!r:.80}", hint="$dtId or $relationshipName")
-        if len(twins) >= BATCH:
-            ensure(store, catalog, twins, [])
-            done.twins += len(twins)
-            twins = []
-    ensure(store, catalog, twins, links)
-    return Brought(done.twins + len(twins), len(links))
+    seen: set[str] = set()
+    rows: list[Json] = []
+    links: list[tuple[str, NewRelationship]] = []
+    for place, document in documents:
+        with _at(place):
+            if "$relationshipName" in document:
+                links.append((place, _new_relationship(document)))
+            elif "$dtId" in document:
+                made = twin_row(catalog, new_twin(document))
+                if made["dtId"] in seen:
+                    raise TwinError(f"{made['dtId']} is there twice")
+                seen.add(made["dtId"])
+                rows.append(made)
+            elif "@context" in document and "@id" in document:
+                done.models += 1
+            elif not _is_section(document):
+                raise TwinError("neither a twin nor a relationship", hint="it has no $dtId and no $relationshipName")
+        if len(rows) >= BATCH:
+            _ensure(store, rows, done)
+            rows = []
+    _ensure(store, rows, done)
+    for start in range(0, len(links), BATCH):
+        _relate(store, catalog, links[start : start + BATCH], done)
+    return done
+
+
+def _ensure(store: Store, rows: list[Json], done: Brought) -> None:
+    known = _models(store, [row["dtId"] for row in rows])
+    done.twins += len(rows) - len(known)
+    done.other_models += [
+        row["dtId"] for row in rows if known.get(row["dtId"], row["properties"]["_model"]) != row["properties"]["_model"]
+    ]
+    store.run(statement("twin/ensure"), rows=rows)
+
+
+def _relate(store: Store, catalog: Catalog, links: Sequence[tuple[str, NewRelationship]], done: Brought) -> None:
+    models = _models(store, sorted({end for _, link in links for end in (link.source, link.target)}))
+    rows = []
+    for place, link in links:
+        with _at(place):
+            for end in (link.source, link.target):
+                if end not in models:
+                    raise TwinError(f"no twin {end!r}", hint="bring it first, or in the same file")
+            rows.append(checked_link(catalog, link, models[link.source], models[link.target]))
+    done.relationships += relate_all(store, rows)
+
+
+def _models(store: Store, dt_ids: Sequence[str]) -> dict[str, str]:
+    rows = store.read(statement("twin/models"), {"dtIds": list(dt_ids)})
+    return {str(dt_id): str(model) for dt_id, model in rows}
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    try:
+        yield
+    except TwingraphError as error:
+        where = f"{place} {error.where}".strip()
+        raise TwinError(error.what, where=where, hint=error.hint) from error
 
 
 def new_twin(document: Mapping[str, Any]) -> NewTwin:
     """Raises: TwinError when it says no id or no model."""
     dt_id, metadata = document.get("$dtId"), document.get("$metadata")
     model = metadata.get("$model") if isinstance(metadata, Mapping) else None
-    if not isinstance(dt_id, str) or not isinstance(model, str):
+    if not isinstance(dt_id, str) or not isinstance(metadata, Mapping) or not isinstance(model, str):
         raise TwinError("a twin needs $dtId and $metadata.$model", where=str(dt_id or ""))
-    return NewTwin(dt_id, model, _plain(document))
+    return NewTwin(dt_id, model, _plain(document), dict(_times(dt_id, metadata)))
+
+
+def _times(dt_id: str, metadata: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    for name, known in metadata.items():
+        text = known.get("lastUpdateTime") if isinstance(known, Mapping) else None
+        if isinstance(text, str):
+            try:
+                yield name, round(parse_instant(text).timestamp() * 1000)
+            except ValueError as error:
+                raise TwinError(f"lastUpdateTime {text!r:.40} is no instant", where=f"{dt_id}.{name}") from error
 
 
 def _plain(document: Mapping[str, Any]) -> Json:
@@ -85,7 +145,7 @@ def _new_relationship(document: Mapping[str, Any]) -> NewRelationship:
     if not all(isinstance(end, str) for end in ends):
         raise TwinError("a relationship needs $sourceId, $relationshipName and $targetId", where=f"{document!r:.80}")
     source, name, target = map(str, ends)
-    return NewRelationship(source, name, target, _plain(document))
+    return NewRelationship(source, name, target, _plain(document), str(document.get("$relationshipId") or ""))
 
 
 def _is_section(document: Mapping[str, Any]) -> bool:
@@ -127,6 +187,6 @@ def _values(catalog: Catalog, model: str, properties: Mapping[str, Any]) -> tupl
 
 
 def _relationship(source: str, name: str, target: str, properties: Mapping[str, Any]) -> Json:
-    own = {key: value for key, value in properties.items() if not key.startswith("_")}
+    own = {key: plain(value) for key, value in properties.items() if not key.startswith("_")}
     identifier = properties.get("_id", f"{source}-{name}-{target}")
     return {"$relationshipId": identifier, "$sourceId": source, "$relationshipName": name, "$targetId": target, **own}

@@ -60,7 +60,8 @@ class Registry:
         ((twins, models),) = self.store.read(statement("model/dependents"), {"dtmi": dtmi})
         if twins or models:
             held = [f"{twins} twins"] * bool(twins) + [f"the models {', '.join(sorted(models))}"] * bool(models)
-            raise Conflict(f"{dtmi} is needed by {' and '.join(held)}", hint="models migrate moves twins to another version")
+            hint = "models migrate moves twins to another version" if twins else "delete or change those models first"
+            raise Conflict(f"{dtmi} is needed by {' and '.join(held)}", hint=hint)
         self.store.run(statement("model/delete"), dtmi=dtmi)
         self.changed()
 

@@ -140,9 +140,12 @@ def _event_row(event: Event) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class NewTwin:
+    """`times` are those of measure [epoch ms] by signal; a latest value of telemetry is only taken with its time."""
+
     dt_id: str
     model: str
     properties: Mapping[str, Any] = field(default_factory=dict)
+    times: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,26 +154,49 @@ class NewRelationship:
     name: str
     target: str
     properties: Mapping[str, Any] = field(default_factory=dict)
+    id: str = ""
 
 
 def create(store: Store, catalog: Catalog, twins: Sequence[NewTwin]) -> None:
     """Raises: NotFound for an unknown model, TwinError for a property that does not fit, Conflict for a taken dtId."""
-    store.run(statement("twin/create"), rows=[_twin_row(catalog, twin) for twin in twins])
+    store.run(statement("twin/create"), rows=[twin_row(catalog, twin) for twin in twins])
 
 
 def ensure(store: Store, catalog: Catalog, twins: Sequence[NewTwin], relationships: Sequence[NewRelationship]) -> None:
     """Creates what is missing of twins and relationships; what is there stays as it is."""
-    rows = [_twin_row(catalog, twin) for twin in twins]
+    rows = [twin_row(catalog, twin) for twin in twins]
     links = [_link_row(link) for link in relationships]
     for start in range(0, max(len(rows), len(links)), 1000):
         store.run(statement("twin/ensure"), rows=rows[start : start + 1000])
     for start in range(0, len(links), 1000):
-        store.run(statement("twin/relate"), rows=links[start : start + 1000])
+        store.run(statement("twin/relate"), rows=links[start : start + 1000], update=False)
 
 
 def relate(store: Store, catalog: Catalog, link: NewRelationship) -> None:
-    """Raises: NotFound for a missing twin, TwinError when the model knows no such relationship or target."""
+    """Relates two twins, or gives their relationship other properties.
+
+    Raises: NotFound for a missing twin, TwinError when the model knows no such relationship, target or property."""
     source, target = model_of(store, catalog, link.source), model_of(store, catalog, link.target)
+    relate_all(store, [checked_link(catalog, link, source, target)], update=True)
+
+
+def relate_all(store: Store, links: Sequence[Mapping[str, Any]], update: bool = False) -> int:
+    """Writes links made by `checked_link`; how many are new. Raises: TwinError when a twin has more than its model allows;
+    nothing is written then."""
+
+    def work(transaction: Transaction) -> int:
+        ((made,),) = transaction.run(statement("twin/relate"), rows=list(links), update=update)
+        bounded = [{"source": link["source"], "name": link["name"], "most": link["most"]} for link in links if link["most"]]
+        if bounded and (crowded := transaction.run(statement("twin/crowded"), rows=bounded)):
+            source, name, count, most = crowded[0]
+            raise TwinError(f"{count} relationships {name!r}, at most {most} are allowed", where=source)
+        return int(made)
+
+    return store.write(work)
+
+
+def checked_link(catalog: Catalog, link: NewRelationship, source: str, target: str) -> dict[str, Any]:
+    """A row of twin/relate; `source` and `target` are the twins' models. Raises: TwinError."""
     known = catalog.relationships(source)
     if link.name not in known:
         names = ", ".join(known) or "none"
@@ -184,10 +210,10 @@ def relate(store: Store, catalog: Catalog, link: NewRelationship) -> None:
     properties: dict[str, Any] = {}
     for name, value in link.properties.items():
         if name not in checked:
-            raise TwinError(f"no property {name!r} on {link.name!r}", where=link.source)
-        properties |= flatten(name, checked[name].schema, value)
-    row = _link_row(link) | {"properties": properties}
-    store.run(statement("twin/relate"), rows=[row])
+            hint = f"properties are {', '.join(checked) or 'none'}"
+            raise TwinError(f"no property {name!r} on {link.name!r}", where=link.source, hint=hint)
+        properties |= _located(link.source, name, checked[name].schema, value)
+    return _link_row(link) | {"properties": properties, "most": known[link.name].max_multiplicity}
 
 
 def unrelate(store: Store, link: NewRelationship) -> None:
@@ -241,14 +267,16 @@ def new_etag() -> str:
     return secrets.token_hex(8)
 
 
-def _twin_row(catalog: Catalog, twin: NewTwin) -> dict[str, Any]:
+def twin_row(catalog: Catalog, twin: NewTwin) -> dict[str, Any]:
+    """A row of twin/create and twin/ensure. Raises: NotFound for an unknown model, TwinError naming the property."""
     dtmi = catalog.interface(twin.model).dtmi
     check_dt_id(twin.dt_id)
     if dtmi in catalog.decommissioned:
         raise TwinError(f"{dtmi} is decommissioned", where=twin.dt_id, hint="use a newer version of the model")
     _require_object(twin.properties, twin.dt_id)
     parts = catalog.components(dtmi)
-    own = {name: value for name, value in twin.properties.items() if name not in parts}
+    signals = catalog.telemetry(dtmi) if twin.times else {}
+    own = {name: value for name, value in twin.properties.items() if name not in parts and name not in signals}
     components = [
         {
             "name": name,
@@ -259,6 +287,11 @@ def _twin_row(catalog: Catalog, twin: NewTwin) -> dict[str, Any]:
         for name, part in parts.items()
     ]
     properties = {"_model": dtmi, "_etag": new_etag()} | _fitting(catalog, dtmi, twin.dt_id, own)
+    for name, signal in signals.items():
+        if name in twin.properties and name in twin.times:
+            properties |= _located(twin.dt_id, name, signal.schema, twin.properties[name])
+            properties[f"_at_{name}"] = twin.times[name]
+            properties["_last"] = max(properties.get("_last", 0), twin.times[name])
     return {"dtId": twin.dt_id, "labels": list(catalog.node_labels(dtmi)), "properties": properties, "components": components}
 
 
@@ -292,6 +325,6 @@ def _located(dt_id: str, name: str, schema: Any, value: Any) -> dict[str, Any]:
 
 
 def _link_row(link: NewRelationship) -> dict[str, Any]:
-    identifier = f"{link.source}-{link.name}-{link.target}"
+    identifier = link.id or f"{link.source}-{link.name}-{link.target}"
     row = {"source": link.source, "name": link.name, "target": link.target, "id": identifier}
     return row | {"properties": dict(link.properties)}

@@ -1,3 +1,5 @@
-// Twins of exactly one model in the order of their ids. $model, $after, $first
+// Twins of exactly one model in the order of their ids, with their components and what they are related to.
+// $model, $after, $first
 MATCH (t:Twin) WHERE t._model = $model AND t.dtId > $after
-RETURN t.dtId, properties(t) ORDER BY t.dtId LIMIT $first
+WITH t ORDER BY t.dtId LIMIT $first
+RETURN t.dtId, properties(t), [(t)-[r]->(:Component) | type(r)], [(t)-[r]->(o:Twin) | [type(r), o._model]]

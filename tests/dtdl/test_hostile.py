@@ -120,6 +120,24 @@ def test_circles_end() -> None:
     assert rules & {"recursiveStructureNarrow", "excessiveDepthNarrow"}
 
 
+@pytest.mark.timeout(60)
+def test_diamonds_are_walked_once() -> None:
+    """Nine levels of twelve, each extending all of the next: five billion paths, a hundred interfaces."""
+    models = [
+        {
+            "@context": "dtmi:dtdl:context;4",
+            "@id": f"dtmi:diamond:L{level}:N{number};1",
+            "@type": "Interface",
+            "extends": [f"dtmi:diamond:L{level + 1}:N{i};1" for i in range(12)] if level < 8 else [],
+        }
+        for level in range(9)
+        for number in range(12)
+    ]
+    found = analyse([Document("diamonds", "", models)])
+    assert not found.problems
+    assert len(found.graph.ancestors(found.roots[0])) == 96
+
+
 def test_growth_is_linear(tmp_path: Path) -> None:
     """Not a matter of time: the work counted in elements grows with the interfaces."""
     counts = []

@@ -26,7 +26,14 @@ BOOSTER = {
         {"@type": "Property", "name": "tags", "schema": {"@type": "Array", "elementSchema": "string"}},
         {"@type": "Property", "name": "built", "schema": "date"},
         {"@type": "Property", "name": "place", "schema": "point"},
-        {"@type": "Relationship", "name": "feeds"},
+        {"@type": "Telemetry", "name": "pressure", "schema": "double"},
+        {
+            "@type": "Relationship",
+            "name": "feeds",
+            "target": "dtmi:exchange:Booster;1",
+            "maxMultiplicity": 2,
+            "properties": [{"@type": "Property", "name": "flow", "schema": "double"}],
+        },
     ],
 }
 VALUES: dict[str, Any] = {
@@ -42,6 +49,10 @@ def given(number: int, **values: Any) -> dict[str, Any]:
     return {"$dtId": f"ex-{number}", "$metadata": {"$model": "dtmi:exchange:Booster;1"}, **values}
 
 
+def placed(*documents: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [(f"file:{number}", document) for number, document in enumerate(documents, 1)]
+
+
 LINK = {"$sourceId": "ex-1", "$relationshipName": "feeds", "$targetId": "ex-2"}
 
 
@@ -49,7 +60,7 @@ LINK = {"$sourceId": "ex-1", "$relationshipName": "feeds", "$targetId": "ex-2"}
 def loaded(registry: Registry) -> Registry:
     models = [{"@context": "dtmi:dtdl:context;3", "@type": "Interface", **model} for model in (DRIVE, BOOSTER)]
     registry.load([Document(str(model["@id"]), json.dumps(model), model) for model in models])
-    bring(registry.store, registry.catalog, [given(1, **VALUES), given(2), LINK])
+    bring(registry.store, registry.catalog, placed(given(1, **VALUES), given(2), LINK))
     return registry
 
 
@@ -91,9 +102,31 @@ async def test_graphql_creates_and_shows_components(
 def test_an_export_can_be_brought_again(loaded: Registry) -> None:
     documents = list(export(loaded.store, loaded.catalog))
     assert [d.get("$relationshipName") for d in documents] == [None, None, "feeds"]
-    done = bring(loaded.store, loaded.catalog, documents)
-    assert (done.twins, done.relationships) == (2, 1)
+    done = bring(loaded.store, loaded.catalog, placed(*documents))
+    assert (done.twins, done.relationships) == (0, 0)
     assert list(export(loaded.store, loaded.catalog)) == documents
+
+
+def test_telemetry_comes_back_with_its_time(loaded: Registry) -> None:
+    known = {"$model": "dtmi:exchange:Booster;1", "pressure": {"lastUpdateTime": "2024-05-01T12:00:00+00:00"}}
+    measured = {"$dtId": "ex-5", "$metadata": known, "pressure": 2.5}
+    bring(loaded.store, loaded.catalog, placed(measured))
+    found = twin(loaded.store, loaded.catalog, "ex-5")
+    assert (found["pressure"], found["$metadata"]) == (2.5, known)
+    delete(loaded.store, "ex-5")
+
+
+def test_relationships_keep_their_ids_and_their_number(loaded: Registry) -> None:
+    links = [{**LINK, "$sourceId": "ex-2", "$targetId": "ex-1", "$relationshipId": f"r{i}", "flow": i} for i in range(3)]
+    with pytest.raises(TwinError, match="at most 2 are allowed"):
+        bring(loaded.store, loaded.catalog, placed(*links))
+    done = bring(loaded.store, loaded.catalog, placed(*links[:2]))
+    assert done.relationships == 2
+    again = bring(loaded.store, loaded.catalog, placed({**links[0], "flow": 9}))
+    assert again.relationships == 0
+    found = [d for d in export(loaded.store, loaded.catalog) if d.get("$sourceId") == "ex-2"]
+    assert sorted((d["$relationshipId"], d["flow"]) for d in found) == [("r0", 0.0), ("r1", 1.0)]
+    loaded.store.run("MATCH (:Twin {dtId: 'ex-2'})-[r:feeds]->() DELETE r")
 
 
 @pytest.mark.parametrize(
@@ -102,14 +135,21 @@ def test_an_export_can_be_brought_again(loaded: Registry) -> None:
         (given(3, colour="red"), "no property 'colour'"),
         (given(3, drive={"$metadata": {}, "speed": "fast"}), "ex-3.drive.speed"),
         ({"$dtId": "ex-3"}, r"needs \$dtId and \$metadata"),
-        ({"other": 1}, "neither a twin nor a relationship"),
+        ({"other": 1}, "file:1.*neither a twin nor a relationship|neither a twin nor a relationship"),
+        ({**LINK, "$targetId": "nobody"}, "no twin 'nobody'"),
+        ({**LINK, "$relationshipName": "fedes"}, "no relationship 'fedes'"),
+        ({**LINK, "$relationshipName": "_HISTORY"}, "no relationship '_HISTORY'"),
+        ({**LINK, "$relationshipName": "drive"}, "no relationship 'drive'"),
+        ({**LINK, "flow": "much"}, "must be a finite number"),
+        ({**LINK, "_id": "evil"}, "no property '_id'"),
     ],
 )
 def test_what_does_not_fit_is_named(loaded: Registry, document: dict[str, Any], said: str) -> None:
     with pytest.raises(TwinError, match=said):
-        bring(loaded.store, loaded.catalog, [document])
+        bring(loaded.store, loaded.catalog, placed(document))
     with pytest.raises(NotFound):
         twin(loaded.store, loaded.catalog, "ex-3")
+    assert loaded.store.read("MATCH (:Twin {dtId: 'ex-1'})-[r]->(:Twin) RETURN count(r)") == [[1]]
 
 
 def test_the_command_creates_and_shows(loaded: Registry, settings: Settings, tmp_path: Any) -> None:

@@ -9,7 +9,7 @@ from app.dtdl import Document
 from app.errors import Conflict, TwinError
 from app.twins.migrate import migrate
 from app.twins.registry import Registry
-from app.twins.write import NewTwin, create, delete
+from app.twins.write import NewRelationship, NewTwin, create, delete, relate
 
 
 def version(number: int, *contents: dict[str, Any]) -> Document:
@@ -52,6 +52,46 @@ def test_twins_move_and_what_does_not_fit_stays(loaded: Registry) -> None:
     assert old_name == "x"
     again = migrate(loaded.store, loaded.catalog, "dtmi:migration:Fan;1", "dtmi:migration:Fan;2")
     assert again.moved == 0
+
+
+def test_only_versions_of_one_interface(loaded: Registry) -> None:
+    for other in ("Turbine", "dtmi:migration:Fan;1"):
+        with pytest.raises(Conflict, match="not two versions"):
+            migrate(loaded.store, loaded.catalog, "dtmi:migration:Fan;1", other)
+
+
+def fridge(number: int, unit: str, most: int, *more: dict[str, Any]) -> Document:
+    """A model whose next version has another unit, fewer neighbours, a component."""
+    dtmi = f"dtmi:migration:Fridge;{number}"
+    made = {
+        "@context": ["dtmi:dtdl:context;3", "dtmi:dtdl:extension:quantitativeTypes;1"],
+        "@id": dtmi,
+        "@type": "Interface",
+        "contents": [
+            {"@type": ["Telemetry", "Temperature"], "name": "inside", "schema": "double", "unit": unit},
+            {"@type": "Relationship", "name": "cools", "target": dtmi, "maxMultiplicity": most},
+            *more,
+        ],
+    }
+    return Document(dtmi, json.dumps(made), made)
+
+
+def test_units_neighbours_and_components(loaded: Registry) -> None:
+    part = {"@type": "Component", "name": "door", "schema": "dtmi:migration:Fan;2"}
+    loaded.load([fridge(1, "degreeCelsius", 2, prop("gone", "string")), fridge(2, "kelvin", 1, part)])
+    before, after = "dtmi:migration:Fridge;1", "dtmi:migration:Fridge;2"
+    twins = [NewTwin(f"fridge-{i}", before, {"gone": "x", "inside": 4.0}, {"inside": 1}) for i in range(3)]
+    create(loaded.store, loaded.catalog, twins)
+    for target in ("fridge-1", "fridge-2"):
+        relate(loaded.store, loaded.catalog, NewRelationship("fridge-0", "cools", target))
+    relate(loaded.store, loaded.catalog, NewRelationship("fridge-1", "cools", "fridge-2"))
+    with pytest.raises(Conflict, match="inside from degreeCelsius to kelvin"):
+        migrate(loaded.store, loaded.catalog, before, after)
+    done = migrate(loaded.store, loaded.catalog, before, after, other_units=True)
+    assert (done.moved, done.kept) == (2, {"gone": 2})
+    assert done.refused == {"fridge-0": "2 relationships 'cools', at most 1 are allowed"}
+    rows = loaded.store.read("MATCH (t:Twin)-[:door]->(c:Component) RETURN t.dtId, c._model ORDER BY t.dtId")
+    assert rows == [["fridge-1", "dtmi:migration:Fan;2"], ["fridge-2", "dtmi:migration:Fan;2"]]
 
 
 def test_a_model_with_twins_is_not_deleted(loaded: Registry) -> None:
