@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
-from app.dtdl.extensions import BINARY, CENTRAL, DECIMAL, EXTENSION, OPERATIONS, SUPPLEMENTS, families
+from app.dtdl.extensions import BINARY, CENTRAL, DECIMAL, EXTENSION, OPERATIONS, SUPPLEMENTS, Supplement, families
 from app.dtdl.metamodel import CLASSES, DTMI, IDENTIFIER, LIMIT_CONTEXTS, VERSIONS, made_in
 
 CORE = "dtmi:dtdl:context"
@@ -97,10 +97,15 @@ KNOWN = {row.context for row in SUPPLEMENTS.values()} | set(LIMIT_CONTEXTS)
 @cache
 def defined_by(term: str, version: int) -> str:
     """The newest context that defines a term for elements of a version, or ''."""
-    fitting = sorted(
-        row.context for row in SUPPLEMENTS.values() if version in row.versions and not row.context.startswith(CORE)
-    )
-    return next((name for name in reversed(dict.fromkeys(fitting)) if term in extension_terms(name)), "")
+    fitting = sorted(row.context for row in SUPPLEMENTS.values() if version in row.versions and _names(row, term))
+    units = f"{EXTENSION}quantitativeTypes;{1 if version == 3 else 3}"
+    if version > 2 and term in extension_terms(units):
+        return units
+    return next((name for name in reversed(fitting) if not name.startswith(CORE)), "")
+
+
+def _names(row: Supplement, term: str) -> bool:
+    return term in (row.name, *(extra.name for extra in row.extras))
 
 
 def enter(given: Any, outer: Context, top: bool, options: Options, report: Report) -> Context | None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from app.dtdl import compile_models, read_documents
+from app.dtdl.context import defined_by
 from app.dtdl.diff import diff
 from app.dtdl.payload import compiled
 from app.dtdl.reference import pages
@@ -136,3 +137,17 @@ def test_a_schema_that_holds_itself_is_checked_all_the_way_down() -> None:
     check = compiled(compile_models([model]).properties("dtmi:a:P;1")["p"].schema)
     assert check({"value": 1, "inner": [{"value": 2, "inner": []}]}) == ""
     assert check({"value": 1, "inner": [{"value": "2"}]}) == ".inner[0].value must be a whole number"
+
+
+@pytest.mark.parametrize(
+    ("term", "version", "context"),
+    [
+        ("Temperature", 3, "dtmi:dtdl:extension:quantitativeTypes;1"),
+        ("degreeCelsius", 4, "dtmi:dtdl:extension:quantitativeTypes;3"),
+        ("Historized", 3, "dtmi:dtdl:extension:historization;2"),
+        ("Historized", 2, ""),
+        ("nobody", 4, ""),
+    ],
+)
+def test_the_context_that_defines_a_term(term: str, version: int, context: str) -> None:
+    assert defined_by(term, version) == context
