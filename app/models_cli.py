@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,8 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from app.errors import MOST_SHOWN
+from app.errors import MOST_SHOWN, TwingraphError
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.dtdl import Catalog
 
 models_app = typer.Typer(help="DTDL models.", no_args_is_help=True)
 out, err = Console(emoji=False), Console(stderr=True, emoji=False)
@@ -107,7 +110,8 @@ def load(
     documents = read_models(paths)
     options, resolver = Options(undefined=allow_undefined), in_folders(repository) if repository else None
     if plan:
-        out.print(str(lower(compile_models(documents, None, options, resolver), enterprise)), markup=False, highlight=False)
+        catalog = compile_models(documents, _loaded(), options, resolver)
+        out.print(str(lower(catalog, enterprise)), markup=False, highlight=False)
         return
     with open_store(Settings.read()) as store:
         registry = Registry(store)
@@ -116,6 +120,19 @@ def load(
             registry.load(documents, options, resolver)
         known = registry.catalog.interfaces
         out.print(f"{len(known.keys() - before)} new models loaded, {len(known)} in the graph")
+
+
+def _loaded() -> "Catalog | None":
+    """The models of the graph where one can be reached."""
+    from app.main import open_store
+    from app.twins.registry import Registry
+
+    try:
+        with open_store(Settings.read()) as store:
+            return Registry(store).catalog
+    except TwingraphError as error:
+        err.print(f"planned for an empty graph: {error.what}", markup=False, highlight=False)
+        return None
 
 
 @models_app.command("list")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.dtdl.elements import Element, Reference
-from app.dtdl.extensions import Constraint, Supplement
+from app.dtdl.extensions import Constraint, Supplement, units_of
 from app.dtdl.metamodel import CLASSES, DESCENTS, Descent, Property, concrete, is_a, limit, properties
 from app.dtdl.payload import PRIMITIVES
 from app.dtdl.syntax import JsonPath, Problem, show
@@ -246,15 +246,16 @@ def extra_references_fit(element: Element, graph: Graph) -> Iterator[Problem]:
                 continue
             path = value.path
             wanted = (*element.path, name)
+            hint = f"one of {', '.join(units)}" if (units := units_of(extra)) else ""
             if extra.kind in CLASSES:
                 if not is_a(target.kind, extra.kind):
-                    yield _problem("badType", element, f"{name!r} is a {target.kind}, not a {extra.kind}", path)
+                    yield _problem("badType", element, f"{name!r} is a {target.kind}, not a {extra.kind}", path, hint)
                 elif extra.family and (target.parent is None or target.parent.id != extra.family):
                     family = extra.family.rpartition(":")[2]
-                    yield _problem("wrongParent", element, f"{name!r} is {target.id}, which is no {family}", path)
+                    yield _problem("wrongParent", element, f"{name!r} is {target.id}, which is no {family}", path, hint)
             elif extra.kind not in {row.id for row in target.supplements}:
                 what = f"{name!r} is {target.id}, which is no {extra.kind.rpartition(':')[2]}"
-                yield _problem("notRequiredType", element, what, path or wanted)
+                yield _problem("notRequiredType", element, what, path or wanted, hint)
 
 
 def constraints_hold(element: Element, graph: Graph) -> Iterator[Problem]:

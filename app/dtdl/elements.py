@@ -7,7 +7,7 @@ from typing import Any
 
 from app.dtdl import literals
 from app.dtdl.context import Context, Options, defined_by, enter
-from app.dtdl.extensions import SUPPLEMENTS, Extra, Supplement
+from app.dtdl.extensions import SUPPLEMENTS, Extra, Supplement, units_of
 from app.dtdl.metamodel import (
     CLASSES,
     DTMI,
@@ -453,7 +453,9 @@ class Reader:
     def _reference(self, element: Element, by: Property | Extra, item: str, path: JsonPath) -> Reference | None:
         identifier = element.context.terms.get(item, item)
         if identifier == item and not IDENTIFIER[element.version].match(item):
-            hint = self._near(item, element.context.terms, "a DTMI, or a term of an active context")
+            units = units_of(by) if isinstance(by, Extra) else ()
+            otherwise = f"one of {', '.join(units)}" if units else "a DTMI, or a term of an active context"
+            hint = self._near(item, units or element.context.terms, otherwise)
             self.problem("badDtmiOrTerm", f"{item!r} is neither a DTMI nor a term of DTDL v{element.version}", path, hint)
             return None
         return Reference(identifier, path)

@@ -95,6 +95,13 @@ def families(edition: int) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
     return found
 
 
+def units_of(extra: Extra) -> tuple[str, ...]:
+    """The units that a `unit` property takes."""
+    where = extra.family or extra.kind
+    edition = 2 if ":v3:" in where else 1 if ":quantitativeTypes:" in where else 0
+    return families(edition).get(where.rpartition(":")[2].partition(";")[0], ((), ()))[1]
+
+
 def _all_classes(versions: tuple[int, ...]) -> tuple[str, ...]:
     return tuple(row.name for row in CLASSES.values() if any(made_in(row, version) for version in versions))
 
