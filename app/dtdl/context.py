@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from app.dtdl.extensions import BINARY, CENTRAL, DECIMAL, EXTENSION, OPERATIONS, SUPPLEMENTS, Supplement, families
@@ -65,7 +65,7 @@ def core_terms(version: int) -> dict[str, str]:
     return terms | extension_terms(f"{CORE};{version}")
 
 
-@cache
+@lru_cache(maxsize=100)
 def extension_terms(context: str) -> dict[str, str]:
     terms: dict[str, str] = {}
     for row in SUPPLEMENTS.values():
@@ -94,7 +94,7 @@ def extension_terms(context: str) -> dict[str, str]:
 KNOWN = {row.context for row in SUPPLEMENTS.values()} | set(LIMIT_CONTEXTS)
 
 
-@cache
+@lru_cache(maxsize=1000)
 def defined_by(term: str, version: int) -> str:
     """The newest context that defines a term for elements of a version, or ''."""
     fitting = sorted(row.context for row in SUPPLEMENTS.values() if version in row.versions and _names(row, term))

@@ -137,7 +137,7 @@ class Reader:
         if "@id" not in root:
             self.problem("missingTopLevelId", "no @id", path, "an interface needs a DTMI")
             return
-        element = self._element(root, context, path, ("Interface",), None, None, path)
+        element = self._element(root, context, path, ("Interface",), None, None)
         if element is not None:
             self.roots.append(element)
 
@@ -155,7 +155,6 @@ class Reader:
         allowed: tuple[str, ...],
         parent: Element | None,
         by: Property | Extra | None,
-        at: JsonPath,
     ) -> Element | None:
         if self._depth > DEEPEST:
             self.problem("jsonDepth", f"elements nested deeper than {DEEPEST} levels", path, "name inner ones by their @id")
@@ -439,7 +438,7 @@ class Reader:
                 what = f"{by.name!r} of a v{element.version} element cannot be written in DTDL v{context.version}"
                 self.problem("disallowedVersionDefinition", what, path, f"one of {', '.join(map(str, versions))}")
                 return None
-        return self._element(item, context, path, self._allowed(by, context.version), element, by, path)
+        return self._element(item, context, path, self._allowed(by, context.version), element, by)
 
     @staticmethod
     def _allowed(by: Property | Extra, version: int) -> tuple[str, ...]:
