@@ -18,6 +18,7 @@ from ingest.message import Message
 
 log = structlog.get_logger()
 MOST_MESSAGES = 20_000
+GRACE_SECONDS = 5.0
 
 
 class Source(Protocol):
@@ -44,15 +45,21 @@ class Pipeline:
         self._committing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Until the source ends or the task is cancelled; a batch under way is committed and acknowledged first."""
+        """Until the source ends or the task is cancelled; a batch under way then has five seconds to be committed."""
         committing = asyncio.create_task(self._commit_forever())
         reading = asyncio.create_task(self.source.run(self.take))
         try:
             await asyncio.wait((committing, reading), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            # The source stays open until what is under way is committed and acknowledged; the rest is delivered again.
+            # The source stays open until what is under way is committed and acknowledged, or the database stays away too
+            # long for it; the rest is delivered again.
             committing.cancel()
-            await asyncio.gather(committing, *([self._committing] if self._committing else []), return_exceptions=True)
+            await asyncio.gather(committing, return_exceptions=True)
+            if self._committing is not None:
+                _, late = await asyncio.wait((self._committing,), timeout=GRACE_SECONDS)
+                for task in late:
+                    task.cancel()
+                await asyncio.gather(self._committing, return_exceptions=True)
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
         for task in (reading, committing):
