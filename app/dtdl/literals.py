@@ -5,11 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from app.dtdl.metamodel import IDENTIFIER, LANGUAGE
+from app.dtdl.payload import PRIMITIVES
 
-DURATION = re.compile(
-    r"P(?!$)(?:(?:(?:\d+Y|\d+\.\d+Y$)?(?:\d+M|\d+\.\d+M$)?)|(?:\d+W|\d+\.\d+W$)?)(?:\d+D|\d+\.\d+D$)?"
-    r"(?:T(?!$)(?:\d+H|\d+\.\d+H$)?(?:\d+M|\d+\.\d+M$)?(?:\d+(?:\.\d+)?S)?)?"
-)
 INTEGERS = range(-(2**31), 2**31)
 
 
@@ -89,7 +86,7 @@ def _single(kind: str, value: Any, version: int, report: Report) -> Any:
         rule = "literalNotValid" if kind == "literal" else f"{kind}Not{WORDS[kind]}"
         report(rule, f"{value!r} must be {kinds.get(kind, 'a ' + kind)}")
         return None
-    if kind == "duration" and not DURATION.fullmatch(value):
+    if kind == "duration" and PRIMITIVES["duration"](value):
         report("durationInvalid", f"{value!r} is not an ISO 8601 duration", "such as PT30S")
         return None
     return value

@@ -5,7 +5,6 @@
 
 import base64
 import math
-import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,11 +16,10 @@ import isodate
 import orjson
 
 from app.dtdl.model import Array, Enum, Map, Object, Primitive, Schema
-from app.dtdl.payload import compiled
+from app.dtdl.payload import PRIMITIVES, compiled
 from app.errors import TwinError
 
 Json = Any
-LONGEST_TEXT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +53,10 @@ def _number(value: Json) -> float:
 
 
 def _text(value: Json) -> str:
-    if type(value) is not str:
-        raise ValueError("must be a string")
-    if len(value) > LONGEST_TEXT:
-        raise ValueError(f"longer than {LONGEST_TEXT} characters")
-    if "\x00" in value or (not value.isascii() and re.search(r"[\ud800-\udfff]", value)):
-        raise ValueError("holds a NUL or a lone surrogate")
-    return value
+    wrong = PRIMITIVES["string"](value)
+    if wrong:
+        raise ValueError(wrong)
+    return str(value)
 
 
 def _parsed(parse: Callable[[str], Any], what: str) -> Callable[[Json], Any]:
