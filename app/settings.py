@@ -36,6 +36,7 @@ HELP: dict[str, str] = {
     "query_aliases": "most aliases in one GraphQL document",
     "query_timeout": "time limit of one read in the database [s]",
     "page_limit": "most twins one list answers; also the default of `first`",
+    "stale_seconds": "age after which telemetry is called stale [s]",
     "command_timeout": "default time a command waits for its device [s]",
     "score_seconds": "time between two scorings of the whole fleet [s]",
     "fleet_seconds": "time between two reports of a simulated turbine; a component reports every sixth time [s]",
@@ -72,6 +73,7 @@ class Settings:
     query_aliases: int = 100
     query_timeout: float = 20.0
     page_limit: int = 1000
+    stale_seconds: float = 300.0
     command_timeout: float = 10.0
     score_seconds: float = 60.0
     fleet_seconds: float = 10.0

@@ -1,45 +1,75 @@
 """Select tree → one statement that answers one record, and its parameters in order.
 
 Canonical: names follow depth and position, columns come sorted, every value is a parameter; so equal questions share one
-text and Neo4j plans it once. Nested twins are nested `CALL` subqueries that collect lists of columns."""
+text and Neo4j plans it once. Nested twins are nested `CALL` subqueries that collect lists of columns.
+
+Every way to another twin is printed by `_hop`, `_root` or `_path`: there the access of the request is, and nowhere else."""
 
 from dataclasses import dataclass, field
 
 from app.graph.names import quote
 from app.graph.select import (
+    ACCESS,
+    Aggregate,
     Both,
     Column,
     Compare,
+    Count,
     Either,
     Everything,
     Exists,
     Fields,
+    Groups,
     History,
+    Hole,
     Hop,
     IsNull,
+    Measure,
     Not,
     Order,
     Param,
+    Path,
     Predicate,
     Related,
     Root,
     Scope,
+    Totals,
     Value,
+    param,
 )
 
 OPERATORS = {
     "eq": "{key} = {value}",
     "ne": "{key} <> {value}",
     "in": "{key} IN {value}",
+    "notIn": "NOT {key} IN {value}",
     "gt": "{key} > {value}",
     "gte": "{key} >= {value}",
     "lt": "{key} < {value}",
     "lte": "{key} <= {value}",
+    "between": "{value}[0] <= {key} <= {value}[1]",
     "contains": "{key} CONTAINS {value}",
     "startsWith": "{key} STARTS WITH {value}",
     "endsWith": "{key} ENDS WITH {value}",
+    "matches": "{key} =~ {value}",
     "has": "{value} IN {key}",
+    "hasAny": "any(x IN {key} WHERE x IN {value})",
+    "hasAll": "all(x IN {value} WHERE x IN {key})",
+    "near": "point.distance({key}, point({{longitude: {value}.longitude, latitude: {value}.latitude}})) <= {value}.distance",
+    "within": "point.withinBBox({key}, point({{longitude: {value}.west, latitude: {value}.south}}), "
+    "point({{longitude: {value}.east, latitude: {value}.north}}))",
 }
+MEASURES = {
+    "count": "count({key})",
+    "distinct": "count(DISTINCT {key})",
+    "min": "min({key})",
+    "max": "max({key})",
+    "avg": "avg({key})",
+    "sum": "sum({key})",
+    "stdDev": "stDev({key})",
+    "percentile": "percentileCont({key}, {at})",
+}
+FARTHEST = 16  # relationships between a twin and the one that gives access to it
 
 
 @dataclass(slots=True)
@@ -52,112 +82,254 @@ class Statement:
 
 def print_root(root: Root) -> Statement:
     made = Statement()
-    printer = _Printer(made)
+    printer = _Printer(made, root.access, root.as_of)
     made.text = printer.root(root)
     return made
 
 
 class _Printer:
-    def __init__(self, statement: Statement) -> None:
+    def __init__(self, statement: Statement, access: tuple[str, ...] | None, as_of: Param | None) -> None:
         self._statement = statement
+        self._access, self._as_of = access, as_of
         self._named: dict[Param, str] = {}
 
     def root(self, root: Root) -> str:
-        match = self._match(root)
+        if root.path is not None:
+            return self._path(root.path)
         parts, answers = [], []
         if root.scope is not None:
-            rows = self._rows(match, root.scope, "n", 1)
-            parts.append(f"CALL () {{\n{_indent(rows)}\n  RETURN collect({self._list(root.scope, 'n')}) AS rows\n}}")
+            text, conditions = self._root(root)
+            rows = self._rows(text, conditions, root.scope, "n")
+            parts.append(f"CALL () {{\n{_indent(rows)}\n  RETURN collect({self._row(root.scope, 'n')}) AS rows\n}}")
             answers.append("rows")
         if root.aggregate is not None:
-            where = self._where(root.aggregate.where, "n")
-            measures = [f"{name}({f'n.{quote(key)}' if key else 'n'})" for name, key in root.aggregate.measures]
-            parts.append(f"CALL () {{\n{_indent(match + where)}\n  RETURN [{', '.join(measures)}] AS totals\n}}")
+            text, conditions = self._root(root)
+            text += self._filter([*conditions, *self._where(root.aggregate.where, "n")])
+            parts.append(f"CALL () {{\n{_indent(text)}\n  RETURN {self._measures(root.aggregate, 'n')} AS totals\n}}")
             answers.append("totals")
+        if root.groups is not None:
+            parts.append(f"CALL () {{\n{_indent(self._groups(root, root.groups))}\n}}")
+            answers.append("rows")
         return "\n".join([*parts, f"RETURN {', '.join(answers)}"])
 
-    def _match(self, root: Root) -> str:
-        if root.dt_id is not None:
-            label = f"\nWHERE n:{quote(root.label)}" if isinstance(root.label, str) and root.label != "Twin" else ""
-            return f"MATCH (n:Twin {{dtId: {self.param(root.dt_id)}}}){label}"
-        if isinstance(root.label, Param):
-            return f"MATCH (n:Twin:$({self.param(root.label)}))"
-        return f"MATCH (n:{quote(root.label)})"
+    # Ways to twins ---------------------------------------------------------------------------------------------------
 
-    def _rows(self, match: str, scope: Scope, node: str, depth: int) -> str:
-        glue = "AND" if "\nWHERE " in match else "WHERE"
-        text = match + self._where(scope.where, node, glue)
-        if scope.after:
-            glue = "AND" if "\nWHERE " in text else "WHERE"
-            text += f"\n{glue} {self._after(scope, node)}"
+    def _root(self, root: Root) -> tuple[str, list[str]]:
+        label = quote(root.label)
+        if root.dt_id is not None:
+            labelled = [f"n:{label}"] if root.label != "Twin" else []
+            return f"MATCH (n:Twin {{dtId: {self.param(root.dt_id)}}})", [*labelled, *self._seen("n"), *self._existed("n")]
+        if not self._access:
+            return f"MATCH (n:{label})", [*self._seen("n"), *self._existed("n")]
+        # From the few twins that give access downwards: what it costs depends on them, not on the whole graph.
+        start = f"MATCH (a:Twin) WHERE a.dtId IN {self._granted()}"
+        below = f"MATCH (a)-[:{_types(self._access)}*0..{FARTHEST}]->(n:{label})"
+        return f"{start}\n{below}\nWITH DISTINCT n", self._existed("n")
+
+    def _seen(self, node: str) -> list[str]:
+        """The condition that the request may see `node`; none when it may see all."""
+        if self._access is None:
+            return []
+        if not self._access:
+            return [f"{node}.dtId IN {self._granted()}"]
+        above = f"({node})<-[:{_types(self._access)}*0..{FARTHEST}]-({node}a:Twin)"
+        return [f"EXISTS {{ MATCH {above} WHERE {node}a.dtId IN {self._granted()} }}"]
+
+    def _granted(self) -> str:
+        return self.param(param(Hole((ACCESS,))))
+
+    def _existed(self, node: str) -> list[str]:
+        return [f"coalesce({node}._since <= {self.param(self._as_of)}, true)"] if self._as_of else []
+
+    def _hop(self, hop: Hop, node: str, beyond: str, edge: str = "") -> tuple[str, list[str]]:
+        """What matches the twins beyond, and the conditions on them."""
+        label = f":{quote(hop.label)}" if hop.label else ":Twin"
+        left, right = ("-", "->") if hop.outgoing else ("<-", "-")
+        far = f"*1..{hop.depth}" if hop.depth else ""
+        match = f"MATCH ({node}){left}[{edge}:{_types(hop.types)}{far}]{right}({beyond}{label})"
+        match += f"\nWITH DISTINCT {node}, {beyond}" if hop.depth else ""
+        return match, self._beyond(hop, beyond)
+
+    def _beyond(self, hop: Hop, beyond: str) -> list[str]:
+        below = self._access is not None and hop.outgoing and set(hop.types) <= set(self._access)
+        return [] if below or hop.part else self._seen(beyond)
+
+    # Rows ------------------------------------------------------------------------------------------------------------
+
+    def _rows(self, match: str, conditions: list[str], scope: Scope, node: str, edge: str = "") -> str:
+        conditions = [*conditions, *self._where(scope.where, node)]
+        keys = [self._order_key(order, node) for order in scope.order]
+        names = [node, *([edge] if edge else [])]
+        if any(order.hop for order in scope.order):
+            named = [f"{node}_k{index}" for index in range(len(keys))]
+            match += self._filter(conditions) + f"\nWITH {', '.join(names)}, "
+            match += ", ".join(f"{key} AS {name}" for key, name in zip(keys, named, strict=True))
+            keys, names, conditions = named, [*names, *named], []
+        keys.append(f"{node}.dtId")
+        text = match + self._filter([*conditions, *([self._after(scope, keys)] if scope.after else [])])
         if scope.order or scope.limit or scope.offset:
-            orders = [f"{node}.{quote(o.key)}{' DESC' if o.descending else ''}" for o in scope.order]
-            text += f"\nWITH {node} ORDER BY {', '.join([*orders, f'{node}.dtId'])}"
+            flags = [order.descending is not scope.backward for order in (*scope.order, Order(Value("dtId"), False))]
+            orders = [f"{key}{' DESC' if down else ''}" for key, down in zip(keys, flags, strict=True)]
+            text += f"\nWITH {', '.join(names)} ORDER BY {', '.join(orders)}"
             text += f" SKIP {self.param(scope.offset)}" if scope.offset else ""
             text += f" LIMIT {self.param(scope.limit)}" if scope.limit else ""
-        for index, column in enumerate(scope.columns):
-            text += self._subquery(column, node, f"{node}_{index}", depth)
-        return text
+        return text + self._subqueries(scope.columns, node)
 
-    def _subquery(self, column: Column, node: str, name: str, depth: int) -> str:
-        if isinstance(column, Related):
-            inner = self._rows(f"MATCH {self._hop(column.hop, node, name)}", column.scope, name, depth + 1)
-            answer = f"RETURN collect({self._list(column.scope, name)}) AS {name}_"
-            return f"\nCALL ({node}) {{\n{_indent(inner)}\n  {answer}\n}}"
-        if isinstance(column, History):
-            start, end, signal = self.param(column.start), self.param(column.end), quote(column.signal)
-            own = quote(f"_dt_{column.signal}")
-            return (
-                f"\nCALL ({node}) {{\n  MATCH ({node})-[:_HISTORY]->(s:_Segment)"
-                f"\n  WHERE s._to >= {start} AND s._from <= {end} AND s.{signal} IS NOT NULL"
-                f"\n  RETURN collect([s._from, coalesce(s.{own}, s._dt), s.{signal}]) AS {name}_\n}}"
-            )
-        return ""
+    def _subqueries(self, columns: tuple[Column, ...], node: str) -> str:
+        return "".join(self._subquery(column, node, f"{node}_{index}") for index, column in enumerate(columns))
 
-    def _list(self, scope: Scope, node: str) -> str:
-        return "[" + ", ".join(_column(column, node, f"{node}_{i}_") for i, column in enumerate(scope.columns)) + "]"
+    def _subquery(self, column: Column, node: str, name: str) -> str:
+        match column:
+            case Related(hop, scope, asked):
+                edge = f"{name}r" if asked else ""
+                match, conditions = self._hop(hop, node, name, edge)
+                inner = self._rows(match, conditions, scope, name, edge)
+                answer = f"RETURN collect({self._row(scope, name, edge, asked)}) AS {name}_"
+            case Totals(hop, aggregate) if not self._is_degree(column):
+                match, conditions = self._hop(hop, node, name)
+                inner = match + self._filter([*conditions, *self._where(aggregate.where, name)])
+                answer = f"RETURN {self._measures(aggregate, name)} AS {name}_"
+            case History(signal, start, end):
+                first, last, key = self.param(start), self.param(end), quote(signal)
+                inner = (
+                    f"MATCH ({node})-[:_HISTORY]->(s:_Segment)"
+                    f"\nWHERE s._to >= {first} AND s._from <= {last} AND s.{key} IS NOT NULL"
+                )
+                answer = f"RETURN collect([s._from, coalesce(s.{quote(f'_dt_{signal}')}, s._dt), s.{key}]) AS {name}_"
+            case _:
+                return ""
+        return f"\nCALL ({node}) {{\n{_indent(inner)}\n  {answer}\n}}"
 
-    def _hop(self, hop: Hop, node: str, beyond: str) -> str:
-        left, right = ("-", "->") if hop.outgoing else ("<-", "-")
-        label = f":{quote(hop.label)}" if hop.label else ":Twin"
-        return f"({node}){left}[:{quote(hop.type)}]{right}({beyond}{label})"
+    def _row(self, scope: Scope, node: str, edge: str = "", asked: tuple[Value | Fields, ...] = ()) -> str:
+        """Columns, then the keys of orders by related twins, then the relationship's properties."""
+        named = [f"{node}_k{index}" for index, order in enumerate(scope.order) if order.hop]
+        parts = [*self._columns(scope.columns, node), *named, *(self._column(column, edge, "") for column in asked)]
+        return f"[{', '.join(parts)}]"
 
-    def _where(self, predicate: Predicate | None, node: str, glue: str = "WHERE") -> str:
-        return f"\n{glue} {self._predicate(predicate, node)}" if predicate is not None else ""
+    def _columns(self, columns: tuple[Column, ...], node: str) -> list[str]:
+        return [self._column(column, node, f"{node}_{index}_") for index, column in enumerate(columns)]
+
+    def _column(self, column: Column, node: str, answer: str) -> str:
+        match column:
+            case Value():
+                return self._key(column, node)
+            case Fields(name, fields):
+                return "{" + ", ".join(f"{quote(f)}: {self._key(Value(f'{name}.{f}'), node)}" for f in fields) + "}"
+            case Everything():
+                return f"properties({node})"
+            case Totals(hop) if self._is_degree(column):
+                left, right = ("-", "->") if hop.outgoing else ("<-", "-")
+                return f"[COUNT {{ ({node}){left}[:{_types(hop.types)}]{right}() }}]"
+            case _:
+                return answer
+
+    def _is_degree(self, column: Totals) -> bool:
+        """All that is asked is how many there are: the node's own degree answers it without a look at the other side."""
+        hop, aggregate = column.hop, column.aggregate
+        plain = aggregate.where is None and not hop.depth and aggregate.measures == (Measure("count"),)
+        return plain and not self._beyond(hop, "") and self._as_of is None
+
+    def _key(self, value: Value, node: str) -> str:
+        return f"{node}.{quote(value.key)}"
+
+    def _measures(self, aggregate: Aggregate, node: str) -> str:
+        return "[" + ", ".join(self._measure(measure, node) for measure in aggregate.measures) + "]"
+
+    def _measure(self, measure: Measure, node: str) -> str:
+        key = node if measure.key is None else self._key(measure.key, node)
+        return MEASURES[measure.name].format(key=key, at=self.param(measure.at) if measure.at else "")
+
+    def _groups(self, root: Root, groups: Groups) -> str:
+        text, conditions = self._root(root)
+        text += self._filter([*conditions, *self._where(groups.aggregate.where, "n")])
+        names = [f"k{index}" for index in range(len(groups.keys))]
+        if groups.hop is not None:
+            match, beyond = self._hop(groups.hop, "n", "g")
+            text += f"\nOPTIONAL {match}{self._filter(beyond)}"
+        made = [f"{self._key(key, 'n')} AS {name}" for key, name in zip(groups.keys, names, strict=True)]
+        made = ["g", *made] if groups.hop is not None else made
+        made.append(f"{self._measures(groups.aggregate, 'n')} AS totals")
+        text += f"\nWITH {', '.join(made)}"
+        by = [*names, *(["g.dtId"] if groups.hop else [])]
+        text += f"\nORDER BY {', '.join(by)}"
+        text += f" LIMIT {self.param(groups.limit)}" if groups.limit else ""
+        text += self._subqueries(groups.columns, "g") if groups.hop is not None else ""
+        columns = ", ".join(self._columns(groups.columns, "g"))
+        twin = f"CASE WHEN g IS NULL THEN null ELSE [{columns}] END" if groups.hop else "null"
+        return f"{text}\nRETURN collect([totals, [{', '.join(names)}], {twin}]) AS rows"
+
+    def _path(self, path: Path) -> str:
+        start, end = self.param(path.start), self.param(path.end)
+        arrow = "->" if path.directed else "-"
+        seen = " AND ".join(["x:Twin", *self._seen("x")])
+        rows = f"UNWIND nodes(p) AS n{self._subqueries(path.columns, 'n')}"
+        rows += f"\nRETURN collect([{', '.join(self._columns(path.columns, 'n'))}]) AS twins"
+        return (
+            f"CALL () {{\n  MATCH (a:Twin {{dtId: {start}}}), (b:Twin {{dtId: {end}}})"
+            f"\n  MATCH p = SHORTEST 1 (a)-[:{_types(path.types)}]{arrow}{{0,{path.most}}}(b)"
+            f"\n  WHERE all(x IN nodes(p) WHERE {seen})"
+            f"\n  CALL (p) {{\n{_indent(_indent(rows))}\n  }}"
+            f"\n  RETURN collect([twins, [r IN relationships(p) |"
+            f" [type(r), startNode(r).dtId, endNode(r).dtId, r._id]]]) AS rows\n}}\nRETURN rows"
+        )
+
+    # Conditions ------------------------------------------------------------------------------------------------------
+
+    def _filter(self, conditions: list[str]) -> str:
+        return f"\nWHERE {' AND '.join(conditions)}" if conditions else ""
+
+    def _where(self, predicate: Predicate | None, node: str) -> list[str]:
+        return [] if predicate is None else [self._predicate(predicate, node)]
 
     def _predicate(self, predicate: Predicate, node: str) -> str:
         match predicate:
-            case Compare(key, operator, param):
-                return OPERATORS[operator].format(key=f"{node}.{quote(key)}", value=self.param(param))
+            case Compare(key, operator, given):
+                return OPERATORS[operator].format(key=self._key(key, node), value=self.param(given))
             case IsNull(key, null):
-                return f"{node}.{quote(key)} IS {'' if null else 'NOT '}NULL"
+                return f"{self._key(key, node)} IS {'' if null else 'NOT '}NULL"
             case Both(parts):
                 return self._joined(" AND ", parts, node, "true")
             case Either(parts):
                 return self._joined(" OR ", parts, node, "false")
             case Not(part):
                 return f"NOT coalesce({self._predicate(part, node)}, false)"
+            case Exists(hop, "single", part):
+                return f"COUNT {{ {self._fitting(hop, self._where(part, f'{node}x'), node)} }} = 1"
             case Exists(hop, quantifier, part):
-                return self._exists(hop, quantifier, part, node)
+                fits = self._where(part, f"{node}x")
+                if quantifier == "all":
+                    fits = [f"NOT coalesce({fit}, false)" for fit in fits or ["true"]]
+                exists = f"EXISTS {{ {self._fitting(hop, fits, node)} }}"
+                return exists if quantifier == "some" else f"NOT {exists}"
+            case Count(hop, part, operator, given):
+                counted = f"COUNT {{ {self._fitting(hop, self._where(part, f'{node}x'), node)} }}"
+                return OPERATORS[operator].format(key=counted, value=self.param(given))
+
+    def _fitting(self, hop: Hop, fits: list[str], node: str) -> str:
+        match, conditions = self._hop(hop, node, f"{node}x")
+        return (match + self._filter([*conditions, *fits])).replace("\n", " ")
 
     def _joined(self, glue: str, parts: tuple[Predicate, ...], node: str, empty: str) -> str:
         return "(" + glue.join(self._predicate(part, node) for part in parts) + ")" if parts else empty
 
-    def _exists(self, hop: Hop, quantifier: str, part: Predicate, node: str) -> str:
-        beyond = f"{node}x"
-        inner = self._predicate(part, beyond)
-        if quantifier == "all":
-            inner = f"NOT coalesce({inner}, false)"
-        exists = f"EXISTS {{ MATCH {self._hop(hop, node, beyond)} WHERE {inner} }}"
-        return exists if quantifier == "some" else f"NOT {exists}"
+    # Order -----------------------------------------------------------------------------------------------------------
 
-    def _after(self, scope: Scope, node: str) -> str:
+    def _order_key(self, order: Order, node: str) -> str:
+        if order.hop is None:
+            return self._key(order.key, node)
+        beyond = f"{node}x"
+        match, conditions = self._hop(order.hop, node, beyond)
+        inner = (match + self._filter(conditions)).replace("\n", " ")
+        key = self._key(order.key, beyond)
+        return f"head(COLLECT {{ {inner} RETURN {key} ORDER BY {key}{' DESC' if order.descending else ''} LIMIT 1 }})"
+
+    def _after(self, scope: Scope, keys: list[str]) -> str:
         """Strictly behind the cursor in the order; Neo4j sorts null last when ascending, first when descending."""
-        keys = [*scope.order, Order("dtId", False)]
+        orders = [*scope.order, Order(Value("dtId"), False)]
         alternatives, equal = [], ""
-        for order, param in zip(keys, scope.after, strict=True):
-            key, value = f"{node}.{quote(order.key)}", self.param(param)
-            if order.descending:
+        for order, key, given in zip(orders, keys, scope.after, strict=True):
+            value = self.param(given)
+            if order.descending is not scope.backward:
                 behind = f"({key} < {value} OR ({value} IS NULL AND {key} IS NOT NULL))"
             else:
                 behind = f"({key} > {value} OR ({value} IS NOT NULL AND {key} IS NULL))"
@@ -165,23 +337,15 @@ class _Printer:
             equal += f"({key} = {value} OR ({key} IS NULL AND {value} IS NULL)) AND "
         return "(" + " OR ".join(f"({one})" for one in alternatives) + ")"
 
-    def param(self, param: Param) -> str:
-        if param not in self._named:
-            self._named[param] = f"$p{len(self._statement.params)}"
-            self._statement.params.append(param)
-        return self._named[param]
+    def param(self, given: Param) -> str:
+        if given not in self._named:
+            self._named[given] = f"$p{len(self._statement.params)}"
+            self._statement.params.append(given)
+        return self._named[given]
 
 
-def _column(column: Column, node: str, answer: str) -> str:
-    match column:
-        case Value(key):
-            return f"{node}.{quote(key)}"
-        case Fields(name, fields):
-            return "{" + ", ".join(f"{quote(f)}: {node}.{quote(f'{name}.{f}')}" for f in fields) + "}"
-        case Everything():
-            return f"properties({node})"
-        case History() | Related():
-            return answer
+def _types(types: tuple[str, ...]) -> str:
+    return "|".join(quote(name) for name in types)
 
 
 def _indent(text: str) -> str:
@@ -191,13 +355,13 @@ def _indent(text: str) -> str:
 def sort_key(column: Column) -> tuple[int, str, str]:
     """Columns in a stable order, whatever the order of the fields that asked for them."""
     match column:
-        case Value(key):
-            return 0, key, ""
+        case Value(key, signal):
+            return 0, key, str(signal)
         case Fields(name):
             return 1, name, ""
         case Everything():
             return 2, "", ""
         case History(signal):
             return 3, signal, repr(column)
-        case Related(hop):
+        case Related(hop) | Totals(hop):
             return 4, repr(hop), repr(column)

@@ -1,29 +1,78 @@
 """The tree a query becomes: what is asked of which twins. Frozen values, printable, without GraphQL and without Neo4j.
 
 A *scope* is a set of twins and the columns asked of each; a column may hold a scope of its own. A *param* knows how its
-value is found when the plan is bound: a constant, or a path into the variables, and what converts it."""
+value is found when the plan is bound: a constant, or a tree with holes that are paths into the variables, and what
+converts it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+ACCESS = "\x00access"  # no variable of GraphQL can have this name
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A value that is not known yet: a path into the variables."""
+
+    path: tuple[str | int, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """`kind` keeps 1, 1.0 and true apart, which are equal in Python; a constant list is kept as a tuple."""
+    """`kind` keeps 1, 1.0 and true apart, which are equal in Python. Made by `param`."""
 
-    constant: Any = None
-    path: tuple[str | int, ...] = ()
+    tree: Any = None
     convert: Callable[[Any], Any] | None = None
     kind: str = ""
 
     def value(self, variables: Mapping[str, Any]) -> Any:
-        found: Any = self.constant
-        if self.path:
-            found = variables
-            for step in self.path:
-                found = found[step]
+        found = _filled(self.tree, variables)
         return found if self.convert is None or found is None else self.convert(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    items: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Map:
+    items: tuple[tuple[str, Any], ...]
+
+
+def param(value: Any, convert: Callable[[Any], Any] | None = None) -> Param:
+    return Param(_frozen(value), convert, _kind(value))
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return _List(tuple(map(_frozen, value)))
+    if isinstance(value, dict):
+        return _Map(tuple((key, _frozen(item)) for key, item in value.items()))
+    return value
+
+
+def _filled(tree: Any, variables: Mapping[str, Any]) -> Any:
+    match tree:
+        case Hole(path):
+            found: Any = variables
+            for step in path:
+                found = found[step]
+            return found
+        case _List(items):
+            return [_filled(item, variables) for item in items]
+        case _Map(items):
+            return {key: _filled(item, variables) for key, item in items}
+    return tree
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_kind, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(_kind(item) for item in value.values())}}}"
+    return type(value).__name__
 
 
 # Predicates ----------------------------------------------------------------------------------------------------------
@@ -31,14 +80,14 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    key: str
+    key: "Value"
     operator: str
     param: Param
 
 
 @dataclass(frozen=True, slots=True)
 class IsNull:
-    key: str
+    key: "Value"
     null: bool
 
 
@@ -59,14 +108,24 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """`some`: at least one related twin fits; `none`: none does; `all`: none is there that does not fit."""
+    """`some`: at least one related twin fits; `none`: none does; `all`: none is there that does not fit; `single`: one."""
 
     hop: "Hop"
-    quantifier: Literal["some", "none", "all"]
-    part: "Predicate"
+    quantifier: Literal["some", "none", "all", "single"]
+    part: "Predicate | None"
 
 
-Predicate = Compare | IsNull | Both | Either | Not | Exists
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many related twins fit `part`, compared."""
+
+    hop: "Hop"
+    part: "Predicate | None"
+    operator: str
+    param: Param
+
+
+Predicate = Compare | IsNull | Both | Either | Not | Exists | Count
 
 
 # Columns -------------------------------------------------------------------------------------------------------------
@@ -74,7 +133,10 @@ Predicate = Compare | IsNull | Both | Either | Not | Exists
 
 @dataclass(frozen=True, slots=True)
 class Value:
+    """`signal`: telemetry, whose past lies in segments; the others' lies in versions."""
+
     key: str
+    signal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,31 +163,49 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Related:
+    """Rows of the twins beyond; `edge` is asked of the relationship and follows each row's columns."""
+
     hop: "Hop"
     scope: "Scope"
+    edge: tuple[Value | Fields, ...] = ()
 
 
-Column = Value | Fields | Everything | History | Related
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Measures over the twins beyond, as one list."""
+
+    hop: "Hop"
+    aggregate: "Aggregate"
+
+
+Column = Value | Fields | Everything | History | Related | Totals
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """From a twin over a relationship; `label` of the twins beyond, empty for any."""
+    """From a twin over one of the relationships `types`, 1 to `depth` times (0: once); `label` of the twins beyond, empty for
+    any. A `part` is a component: no twin of its own."""
 
-    type: str
+    types: tuple[str, ...]
     outgoing: bool
-    label: str
+    label: str = ""
+    depth: int = 0
+    part: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    key: str
+    """By a property, or by the least (descending: the greatest) one of the twins beyond `hop`."""
+
+    key: Value
     descending: bool
+    hop: Hop | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """`after` gives one cursor value per order key, the dtId last; `limit` None: all."""
+    """`after` gives one cursor value per order key, the dtId last; `backward`: the rows before it, in reverse; `limit`
+    None: all."""
 
     columns: tuple[Column, ...]
     where: Predicate | None = None
@@ -133,24 +213,61 @@ class Scope:
     limit: Param | None = None
     offset: Param | None = None
     after: tuple[Param, ...] = ()
+    backward: bool = False
 
 
-Measure = Literal["count", "min", "max", "avg", "sum"]
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """`name`: count, distinct, min, max, avg, sum, stdDev or percentile (`at` is then its rank, 0 to 1)."""
+
+    name: str
+    key: Value | None = None
+    at: Param | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """Measures over all twins of a label that fit: (measure, key) pairs; key empty for count."""
+    """Measures over all twins of a label that fit."""
 
-    measures: tuple[tuple[Measure, str], ...]
+    measures: tuple[Measure, ...]
     where: Predicate | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Root:
-    """One top-level field: twins of `label` (a name, or a Param), or the one with `dt_id`; what is asked of all."""
+class Groups:
+    """Measures for each combination of `keys` and, with `hop`, of the twin beyond, of which `columns` are asked."""
 
-    label: str | Param
+    aggregate: Aggregate
+    keys: tuple[Value, ...] = ()
+    hop: Hop | None = None
+    columns: tuple[Column, ...] = ()
+    limit: Param | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A shortest path between two twins over relationships of `types`; `columns` are asked of each twin on it."""
+
+    start: Param
+    end: Param
+    types: tuple[str, ...]
+    most: int
+    directed: bool
+    columns: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """One top-level field: twins of `label`, or the one with `dt_id`; what is asked of all.
+
+    `access` None: every twin may be seen; else those that lie, over these relationships, below the twins whose dtIds the
+    request carries under ACCESS. `as_of`: what the graph said then [epoch ms]."""
+
+    label: str
     scope: Scope | None = None
     dt_id: Param | None = None
     aggregate: Aggregate | None = None
+    groups: Groups | None = None
+    path: Path | None = None
+    access: tuple[str, ...] | None = None
+    as_of: Param | None = None

@@ -1,19 +1,68 @@
-"""Segments → points or buckets, in numpy. Right whatever the segments: unordered, overlapping, doubled."""
+"""Segments → points, buckets or columns, in numpy. Right whatever the segments: unordered, overlapping, doubled."""
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from app.graphql.select import HistoryForm, QueryError
+from app.graphql.cursor import QueryError
+from app.graphql.select import HistoryForm
 
 MOST_POINTS = 100_000
+HOUR_MS = 3_600_000
 Segments = list[list[Any]]
+Columns = dict[str, Any]
 
 
-def build_history(form: HistoryForm, segments: Segments, variables: dict[str, Any]) -> list[dict[str, Any]]:
+def build_history(form: HistoryForm, segments: Segments, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The points of one signal in [from, to), as the form asks. Raises: QueryError when there would be too many."""
-    start, end, every = (param.value(variables) for param in (form.start, form.end, form.every))
+    columns = _columns(form, segments, variables)
+    shown = [(key, _point(name, columns)) for key, name in form.keys]
+    return [{key: values[row] for key, values in shown} for row in range(len(columns["at"]))]
+
+
+def build_series(form: HistoryForm, given: list[Segments], variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One object of columns a signal. Raises: QueryError when there would be too many points."""
+    return [
+        _series(form, signal, unit, _columns(form, segments, variables))
+        for (signal, unit), segments in zip(form.names, given, strict=True)
+    ]
+
+
+def _series(form: HistoryForm, signal: str, unit: str, columns: Columns) -> dict[str, Any]:
+    made: dict[str, Callable[[], Any]] = {
+        "signal": lambda: signal,
+        "unit": lambda: unit or None,
+        "count": lambda: len(columns["at"]),
+        "timestamps": lambda: _texts(columns["at"]),
+        "epochs": lambda: columns["at"].tolist(),
+        "values": lambda: _listed(columns["value"]),
+        "counts": lambda: _listed(columns["count"]) if "count" in columns else None,
+        "__typename": lambda: "Series",
+    }
+    return {key: made[name]() if name in made else _numbers(name, columns, None) for key, name in form.keys}
+
+
+def _point(name: str, columns: Columns) -> list[Any]:
+    length = len(columns["at"])
+    if name == "at":
+        return _texts(columns["at"])
+    if name == "__typename":
+        return ["HistoryPoint"] * length
+    if name in ("value", "count"):
+        return _listed(columns[name]) if name in columns else [None] * length
+    return _numbers(name, columns, [None] * length)  # type: ignore[no-any-return]
+
+
+def _numbers(name: str, columns: Columns, otherwise: Any) -> Any:
+    found = columns.get(name)
+    return otherwise if found is None or _has_texts(found) else _listed(found)
+
+
+def _columns(form: HistoryForm, segments: Segments, variables: Mapping[str, Any]) -> Columns:
+    start, end, every = (given.value(variables) for given in (form.start, form.end, form.every))
     if start >= end:
         raise QueryError("from must lie before to", where="history")
     times, values = _points(segments, start, end)
@@ -21,12 +70,12 @@ def build_history(form: HistoryForm, segments: Segments, variables: dict[str, An
         if len(times) > MOST_POINTS:
             hint = "give every, or a shorter span"
             raise QueryError(f"{len(times)} points are more than {MOST_POINTS}", where="history", hint=hint)
-        rows = [{"at": at, "value": value} for at, value in zip(times.tolist(), _listed(values), strict=True)]
-    else:
-        if (end - start) / every > MOST_POINTS:
-            raise QueryError(f"more than {MOST_POINTS} buckets", where="history", hint="a wider every")
-        rows = _buckets(times, values, every, form.shown)
-    return [_said(row, form.keys) for row in rows]
+        return {"at": times, "value": values}
+    if (end - start) / every > MOST_POINTS:
+        raise QueryError(f"more than {MOST_POINTS} buckets", where="history", hint="a wider every")
+    columns = _buckets(times, values, every, form.zone)
+    columns["value"] = columns.get(form.shown, columns["last"])
+    return columns if form.fill == "none" else _filled(columns, form, start, end, every)
 
 
 def _points(segments: Segments, start: int, end: int) -> tuple[Any, Any]:
@@ -45,39 +94,102 @@ def _array(values: list[Any]) -> Any:
     return np.asarray(values, object) if values and isinstance(values[0], str) else np.asarray(values)
 
 
-def _buckets(times: Any, values: Any, every: int, shown: str) -> list[dict[str, Any]]:
+def _has_texts(values: Any) -> bool:
+    return bool(values.dtype == object) and any(isinstance(value, str) for value in values)
+
+
+def _buckets(times: Any, values: Any, every: int, zone: ZoneInfo | None) -> Columns:
+    starts = _starts(times, every, zone)
+    first = np.flatnonzero(np.concatenate(([True], starts[1:] != starts[:-1]))) if len(times) else np.empty(0, np.int64)
+    last = np.concatenate((first[1:], [len(times)])).astype(np.int64) - 1 if len(times) else first
+    columns: Columns = {"at": starts[first], "count": last - first + 1, "first": values[first], "last": values[last]}
+    if values.dtype == object:
+        return columns
+    numbers, counts = values.astype(np.float64), last - first + 1
     if not len(times):
-        return []
-    bucket = times // every
-    first = np.flatnonzero(np.concatenate(([True], bucket[1:] != bucket[:-1])))
-    last = np.concatenate((first[1:], [len(times)])) - 1
-    columns: dict[str, list[Any]] = {"at": (bucket[first] * every).tolist(), "count": (last - first + 1).tolist()}
-    columns["first"], columns["last"] = _listed(values[first]), _listed(values[last])
-    if values.dtype != object:
-        numbers = values.astype(np.float64)
-        sums = np.add.reduceat(numbers, first)
-        columns |= {"sum": sums.tolist(), "avg": (sums / (last - first + 1)).tolist()}
-        columns |= {
-            "min": np.minimum.reduceat(numbers, first).tolist(),
-            "max": np.maximum.reduceat(numbers, first).tolist(),
-        }
-    columns["value"] = columns.get(shown, columns["last"])
-    names = list(columns)
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        return columns | dict.fromkeys(("sum", "avg", "min", "max", "stddev"), numbers)
+    sums = np.add.reduceat(numbers, first)
+    mean = sums / counts
+    spread = np.add.reduceat((numbers - np.repeat(mean, counts)) ** 2, first)
+    return columns | {
+        "sum": sums,
+        "avg": mean,
+        "min": np.minimum.reduceat(numbers, first),
+        "max": np.maximum.reduceat(numbers, first),
+        "stddev": np.sqrt(spread / counts),
+    }
+
+
+def _starts(times: Any, every: int, zone: ZoneInfo | None) -> Any:
+    """The start of each time's bucket. In a zone, buckets are cut in local time: a day is 23 to 25 hours long."""
+    if zone is None or not len(times):
+        return times // every * every
+    local = (times + _offsets(times, zone)) // every * every
+    return _utc(local, zone)
+
+
+def _offsets(times: Any, zone: ZoneInfo) -> Any:
+    """What to add to UTC [ms]; zones change on full quarters of an hour."""
+    quarters, place = np.unique(times // (HOUR_MS // 4), return_inverse=True)
+    found = [_offset(int(quarter) * (HOUR_MS // 4), zone) for quarter in quarters]
+    return np.asarray(found, np.int64)[place]
+
+
+def _offset(at: int, zone: ZoneInfo) -> int:
+    offset = datetime.fromtimestamp(at / 1000, zone).utcoffset()
+    return round(offset.total_seconds() * 1000) if offset is not None else 0
+
+
+def _utc(local: Any, zone: ZoneInfo) -> Any:
+    unique, place = np.unique(local, return_inverse=True)
+    found = [at - _offset_of_local(int(at), zone) for at in unique]
+    return np.asarray(found, np.int64)[place]
+
+
+def _offset_of_local(at: int, zone: ZoneInfo) -> int:
+    wall = datetime.fromtimestamp(at / 1000, UTC).replace(tzinfo=zone)
+    offset = wall.utcoffset()
+    return round(offset.total_seconds() * 1000) if offset is not None else 0
+
+
+def _filled(columns: Columns, form: HistoryForm, start: int, end: int, every: int) -> Columns:
+    """A row for every bucket that begins in the window, or holds its start."""
+    grid = _grid(start, end, every, form.zone)
+    place = np.searchsorted(grid, columns["at"])
+    return {name: grid if name == "at" else _spread(name, found, place, grid, form.fill) for name, found in columns.items()}
+
+
+def _grid(start: int, end: int, every: int, zone: ZoneInfo | None) -> Any:
+    grid = np.arange(start // every * every, end, every, dtype=np.int64)
+    if zone is None:
+        return grid
+    margin = np.arange(start - every - 2 * HOUR_MS, end + every + 2 * HOUR_MS, min(every, HOUR_MS), dtype=np.int64)
+    starts = np.unique(_starts(margin, every, zone))
+    first = int(np.searchsorted(starts, start, "right")) - 1
+    return starts[max(first, 0) : int(np.searchsorted(starts, end))]
+
+
+def _spread(name: str, found: Any, place: Any, grid: Any, fill: str) -> Any:
+    if name == "count":
+        counts = np.zeros(len(grid), np.int64)
+        counts[place] = found
+        return counts
+    spread = np.full(len(grid), None, object)
+    spread[place] = found
+    if fill == "null" or not len(place):
+        return spread
+    if fill == "linear" and not _has_texts(spread):
+        numbers = np.interp(grid, grid[place], np.asarray(found, np.float64))
+        return np.where((grid < grid[place[0]]) | (grid > grid[place[-1]]), None, numbers.astype(object))
+    known = np.zeros(len(grid), np.int64)
+    known[place] = np.arange(len(grid))[place]
+    return np.where(np.arange(len(grid)) < place[0], None, spread[np.maximum.accumulate(known)])
 
 
 def _listed(values: Any) -> list[Any]:
     return values.tolist()  # type: ignore[no-any-return]
 
 
-def _said(row: dict[str, Any], keys: list[tuple[str, str]]) -> dict[str, Any]:
-    said: dict[str, Any] = {}
-    for key, name in keys:
-        if name == "__typename":
-            said[key] = "HistoryPoint"
-        elif name == "at":
-            said[key] = datetime.fromtimestamp(row["at"] / 1000, UTC).isoformat(timespec="milliseconds")
-        else:
-            value = row.get(name)
-            said[key] = value if name == "value" or not isinstance(value, str) else None
-    return said
+def _texts(times: Any) -> list[str]:
+    """RFC 3339, in one pass: a row at a time costs five times as much."""
+    return [f"{text}+00:00" for text in np.datetime_as_string(np.asarray(times, "datetime64[ms]")).tolist()]

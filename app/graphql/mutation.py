@@ -15,10 +15,10 @@ from graphql import (
 )
 
 from app.dtdl import Command
-from app.dtdl.values import graphql_scalar
-from app.graphql.names import lower_first
+from app.graphql.names import lower_first, upper_first
+from app.graphql.origin import ORIGIN, Origin
 from app.graphql.static import send, server_of
-from app.graphql.types import ORIGIN, Origin, TypeFactory
+from app.graphql.types import TypeFactory
 from app.twins import write
 from app.twins.write import NewTwin
 
@@ -73,18 +73,18 @@ def command_fields(factory: TypeFactory, result: GraphQLObjectType) -> dict[str,
     fields: dict[str, GraphQLField] = {}
     for dtmi, label in sorted(factory.catalog.labels.items(), key=lambda row: row[1]):
         for name, command in factory.catalog.commands(dtmi).items():
-            fields[f"{lower_first(label)}{name[0].upper()}{name[1:]}"] = _command_field(factory, result, name, command)
+            fields[f"{lower_first(label)}{name[0].upper()}{name[1:]}"] = _command_field(factory, result, label, name, command)
     return fields
 
 
-def _command_field(factory: TypeFactory, result: GraphQLObjectType, name: str, command: Command) -> GraphQLField:
+def _command_field(factory: TypeFactory, result: GraphQLObjectType, label: str, name: str, command: Command) -> GraphQLField:
     arguments = {"dtId": GraphQLArgument(IDENTIFIER), "timeout": GraphQLArgument(GraphQLFloat, description="seconds")}
     request = command.request
     argument = ""
     if request is not None:
         argument = request.name if request.name not in arguments else f"{request.name}_"
-        scalar = factory.scalar(graphql_scalar(request.schema))
-        arguments[argument] = GraphQLArgument(GraphQLNonNull(scalar))
+        owner = upper_first(label) + upper_first(name) + upper_first(request.name)
+        arguments[argument] = GraphQLArgument(GraphQLNonNull(factory.schemas.input(request.schema, owner)))
 
     async def resolve(_: Any, info: Any, dtId: str, timeout: float | None = None, **given: Any) -> Any:
         return await send(server_of(info), dtId, name, given.get(argument), timeout)

@@ -1,12 +1,22 @@
 """Models → GraphQL names. The rules are in the room's map."""
 
+from collections.abc import Iterable
+
 from app.dtdl import Catalog
 
-SYSTEM_FIELDS = ("dtId", "model", "etag", "properties", "signals", "history")
+SYSTEM_FIELDS = (
+    "dtId", "model", "etag", "lastMeasured", "properties", "signals", "history", "series", "descendants", "ancestors"
+)  # fmt: skip
+STATIC_ROOTS = ("twin", "twins", "twinsConnection", "twinsAggregate", "shortestPath", "command", "commands", "models", "me")
+LITERALS = ("true", "false", "null")
 
 
 def field_name(name: str) -> str:
     return f"{name}_" if name in SYSTEM_FIELDS else name
+
+
+def enum_name(name: str) -> str:
+    return f"{name}_" if name in LITERALS else name
 
 
 def lower_first(label: str) -> str:
@@ -16,30 +26,34 @@ def lower_first(label: str) -> str:
     return label[: max(length, 1)].lower() + label[max(length, 1) :]
 
 
+def upper_first(name: str) -> str:
+    return name[:1].upper() + name[1:]
+
+
 def plural(name: str) -> str:
     if name.endswith("y") and name[-2:-1] not in "aeiou":
         return name[:-1] + "ies"
     return name + ("es" if name.endswith(("s", "x", "z", "ch", "sh")) else "s")
 
 
+class Taken:
+    """The names of one schema; a name that is taken gets `_` at its end."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._names = set(names)
+
+    def claim(self, *wanted: str) -> str:
+        """The first of `wanted` that is free, else the last one with `_` at its end."""
+        name = next((one for one in wanted if one not in self._names), wanted[-1])
+        while name in self._names:
+            name += "_"
+        self._names.add(name)
+        return name
+
+
 def root_names(catalog: Catalog) -> dict[str, tuple[str, str]]:
     """DTMI → (name for one, name for many); where these clash, many is `<one>List`."""
-    taken: set[str] = {"twin", "twins", "command", "models", "sources", "version"}
-    names: dict[str, tuple[str, str]] = {}
-    ones = {dtmi: lower_first(label) for dtmi, label in sorted(catalog.labels.items(), key=lambda row: row[1])}
-    for dtmi, one in ones.items():
-        one = one if one not in taken else f"{one}_"
-        taken.add(one)
-        names[dtmi] = (one, "")
-    for dtmi, (one, _) in names.items():
-        many = plural(one)
-        many = many if many not in taken else f"{one}List"
-        taken.add(many)
-        names[dtmi] = (one, many)
-    return names
-
-
-def type_name(catalog: Catalog, label: str, suffix: str) -> str:
-    """`<Label><Suffix>`, with `_` between where a model has that very label."""
-    joined = f"{label}{suffix}"
-    return joined if joined not in catalog.by_label else f"{label}_{suffix}"
+    taken = Taken(STATIC_ROOTS)
+    labelled = sorted(catalog.labels.items(), key=lambda row: row[1])
+    ones = {dtmi: taken.claim(lower_first(label)) for dtmi, label in labelled}
+    return {dtmi: (one, taken.claim(plural(one), f"{one}List")) for dtmi, one in ones.items()}

@@ -25,12 +25,17 @@ from app import metrics
 from app.dtdl import Catalog
 from app.graph.cypher import Statement, print_root
 from app.graph.records import one_record
+from app.graph.select import Hole
 from app.graph.store import Store
-from app.graphql.select import Hole, Selector, open_variables
+from app.graphql.collect import Collector
+from app.graphql.origin import ORIGIN, Origin
+from app.graphql.select import Selector
 from app.graphql.shape import Build, Shaper
-from app.graphql.types import ORIGIN, Origin
+from app.graphql.variables import open_variables
+from app.settings import Settings
 
 KEPT = 1000
+Access = tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +75,8 @@ class Entry:
 class Plans:
     """The plan cache of one schema generation; bounded, the least used goes first."""
 
-    def __init__(self, schema: GraphQLSchema, catalog: Catalog, page_limit: int) -> None:
-        self.schema, self.catalog, self.page_limit = schema, catalog, page_limit
+    def __init__(self, schema: GraphQLSchema, catalog: Catalog, settings: Settings) -> None:
+        self.schema, self.catalog, self.settings = schema, catalog, settings
         self._entries: OrderedDict[tuple[str, str | None], Entry] = OrderedDict()
         self._lock = Lock()
 
@@ -99,38 +104,50 @@ class Plans:
             raise values[0] if len(values) == 1 else GraphQLError("; ".join(error.message for error in values))
         return values
 
-    def plan(self, entry: Entry, values: VariableValues) -> Plan:
+    def plan(self, entry: Entry, values: VariableValues, access: Access = None) -> Plan:
+        """`access`: the relationships that a request's access follows; None when it may see every twin."""
         opened = open_variables(values.coerced, entry.types)
-        key = (_shape(opened), tuple(_at(values.coerced, path) for path in sorted(entry.structural, key=repr)))
+        key = (access, _shape(opened), tuple(_at(values.coerced, path) for path in sorted(entry.structural, key=repr)))
         found = entry.plans.get(key)
         metrics.PLANS.labels("hit" if found else "miss").inc()
         if found is not None:
             return found
-        selector = self._selector(entry.fragments, VariableValues(values.sources, opened), values.coerced)
-        shaper = Shaper(self.catalog, typed=False)
+        selector = self._selector(entry.fragments, VariableValues(values.sources, opened), values.coerced, access)
+        shaper = self._shaper(typed=False)
         steps = []
-        for name, nodes in selector.collect(self.schema.query_type, [entry.operation.selection_set]):
+        for name, nodes in selector.collector.fields(self.schema.query_type, [entry.operation.selection_set]):
             steps.append(self._step(selector, shaper, name, nodes))
         made = Plan(tuple(steps))
         entry.structural |= selector.structural
-        key = (key[0], tuple(_at(values.coerced, path) for path in sorted(entry.structural, key=repr)))
+        key = (access, key[1], tuple(_at(values.coerced, path) for path in sorted(entry.structural, key=repr)))
         if len(entry.plans) >= KEPT:
             entry.plans.clear()
         entry.plans[key] = made
         return made
 
     def field_step(
-        self, name: str, field_def: Any, nodes: list[FieldNode], fragments: Any, values: VariableValues, types: Any
+        self,
+        name: str,
+        field_def: Any,
+        nodes: list[FieldNode],
+        fragments: Any,
+        values: VariableValues,
+        types: Any,
+        access: Access = None,
     ) -> Step:
         """One field for the executor: the same tree, with each twin's type beside its fields."""
         opened = open_variables(values.coerced, types)
-        selector = self._selector(fragments, VariableValues(values.sources, opened), values.coerced)
+        selector = self._selector(fragments, VariableValues(values.sources, opened), values.coerced, access)
         selector.hidden_types = True
         selected = selector.root(name, field_def, nodes)
-        return Step(name, print_root(selected.root), Shaper(self.catalog, typed=True).build(selected))
+        return Step(name, print_root(selected.root), self._shaper(typed=True).build(selected))
 
-    def _selector(self, fragments: Any, values: VariableValues, raw: Any) -> Selector:
-        return Selector(self.schema, self.catalog, fragments, values, raw, self.page_limit)
+    def _selector(self, fragments: Any, values: VariableValues, raw: Any, access: Access) -> Selector:
+        collector = Collector(self.schema, fragments, raw)
+        return Selector(self.catalog, collector, values, self.settings.page_limit, access)
+
+    def _shaper(self, typed: bool) -> Shaper:
+        return Shaper(self.catalog, self.settings.stale_seconds, typed)
 
     def _step(self, selector: Selector, shaper: Shaper, name: str, nodes: list[FieldNode]) -> Step:
         assert self.schema.query_type is not None

@@ -39,31 +39,33 @@ def _duration(text: str) -> float:
     return float(parsed.total_seconds())
 
 
-def _scalar(name: str, description: str, parse: Callable[[Any], Any], link: str | None = None) -> GraphQLScalarType:
-    def literal(node: ValueNode, variables: Any = None) -> Any:
-        return parse(value_from_ast_untyped(node, variables))
+def _anything(given: Any) -> Any:
+    return given
 
-    return GraphQLScalarType(
-        name,
-        serialize=plain,
-        parse_value=parse,
-        parse_literal=literal,
-        description=description,
-        specified_by_url=link,
-    )
+
+ROWS: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
+    ("DateTime", "RFC 3339 date-time; without an offset it is UTC", _text(parse_instant, "an RFC 3339 date-time")),
+    ("Date", "ISO 8601 date", _text(date.fromisoformat, "an ISO 8601 date")),
+    ("Time", "ISO 8601 time of day", _text(time.fromisoformat, "an ISO 8601 time")),
+    ("Duration", "ISO 8601 duration, such as PT10M", _text(_duration, "an ISO 8601 duration without months")),
+    ("Long", "Whole number of 64 bits", _long),
+    ("Point", "GeoJSON point, WGS 84: {type: \"Point\", coordinates: [longitude, latitude]}", _anything),
+    ("GeoJSON", "GeoJSON geometry", _anything),
+    ("Value", "A number, a text or a truth value", _anything),
+    ("JSON", "Any JSON value", _anything),
+)  # fmt: skip
+TEMPORAL = ("DateTime", "Date", "Time", "Duration")
 
 
 def make_scalars() -> dict[str, GraphQLScalarType]:
-    rows = (
-        ("DateTime", "RFC 3339 date-time; without an offset it is UTC", _text(parse_instant, "an RFC 3339 date-time")),
-        ("Date", "ISO 8601 date", _text(date.fromisoformat, "an ISO 8601 date")),
-        ("Time", "ISO 8601 time of day", _text(time.fromisoformat, "an ISO 8601 time")),
-        ("Duration", "ISO 8601 duration, such as PT10M", _text(_duration, "an ISO 8601 duration without months")),
-        ("Long", "Whole number of 64 bits", _long),
-        ("Value", "A number, a text or a truth value", lambda given: given),
-        ("JSON", "Any JSON value", lambda given: given),
-    )
-    return {name: _scalar(name, description, parse) for name, description, parse in rows}
+    return {name: _scalar(name, description, parse) for name, description, parse in ROWS}
+
+
+def _scalar(name: str, description: str, parse: Callable[[Any], Any]) -> GraphQLScalarType:
+    def literal(node: ValueNode, variables: Any = None) -> Any:
+        return parse(value_from_ast_untyped(node, variables))
+
+    return GraphQLScalarType(name, serialize=plain, parse_value=parse, parse_literal=literal, description=description)
 
 
 def epoch_ms(moment: datetime) -> int:

@@ -26,9 +26,12 @@ from app.errors import NotFound
 from app.graphql.execute import Compiled
 from app.graphql.guards import limits
 from app.graphql.mutation import IDENTIFIER, mutation_fields
+from app.graphql.origin import ORIGIN, Origin
 from app.graphql.plan import Plans, run_step, variable_types
+from app.graphql.roots import query_fields
+from app.graphql.scalars import make_scalars
 from app.graphql.static import Mutation, Query, server_of
-from app.graphql.types import ORIGIN, Origin, TypeFactory
+from app.graphql.types import TypeFactory
 from app.settings import Settings
 
 
@@ -51,14 +54,13 @@ class TwinSchema(strawberry.Schema):
     def __init__(self, catalog: Catalog, settings: Settings) -> None:
         super().__init__(Query, mutation=Mutation, extensions=[Compiled])
         base = self._schema
-        factory = TypeFactory(catalog)
-        factory.scalars["JSON"] = base.type_map["JSON"]  # type: ignore[assignment]
+        factory = TypeFactory(catalog, make_scalars() | {"JSON": base.type_map["JSON"]})  # type: ignore[dict-item]
         self._schema = self._grown(base, factory)
         self._schema._strawberry_schema = self  # type: ignore[attr-defined]
         errors = validate_schema(self._schema)
         if errors:
             raise ValueError("; ".join(error.message for error in errors[:5]))
-        self.plans = Plans(self._schema, catalog, settings.page_limit)
+        self.plans = Plans(self._schema, catalog, settings)
         self.rules = limits(settings.query_depth, settings.query_aliases)
         self.tokens, self.timeout = settings.query_tokens, settings.query_timeout
 
@@ -70,7 +72,7 @@ class TwinSchema(strawberry.Schema):
         assert base.mutation_type is not None
         result = base.type_map["CommandResult"]
         assert isinstance(result, GraphQLObjectType)
-        query = factory.query_fields(self._resolve)
+        query = query_fields(factory, self._resolve)
         mutation = mutation_fields(factory, result, self._read_twin)
         arguments = {"dtId": GraphQLArgument(IDENTIFIER)}
         changed = GraphQLField(

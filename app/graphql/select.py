@@ -1,86 +1,56 @@
-"""Selection set → select tree, with the variables left open.
+"""Selection set → select tree, and the form of the answer: what each response key is made of."""
 
-A variable's scalar leaves become Holes: they flow through graphql-core's own coercion of arguments into Params, so one
-plan serves all values. What decides the tree itself (enums, booleans, nulls, the shape of a filter, a model's name) is
-read from the variables and is part of the plan's key."""
-
-import base64
 import difflib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
-import orjson
-from graphql import (
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    GraphQLInputObjectType,
-    GraphQLList,
-    GraphQLNonNull,
-    GraphQLObjectType,
-    GraphQLSchema,
-    InlineFragmentNode,
-    SelectionSetNode,
-    VariableNode,
-    get_argument_values,
-    get_named_type,
-    is_abstract_type,
-    is_enum_type,
-)
+from graphql import FieldNode, GraphQLObjectType, get_argument_values, get_named_type, is_abstract_type
 from graphql.execution.values import VariableValues
 
 from app.dtdl import Catalog
-from app.errors import TwingraphError
 from app.graph.cypher import sort_key
-from app.graph.records import tagged, untagged
 from app.graph.select import (
     Aggregate,
-    Both,
     Column,
-    Compare,
-    Either,
     Everything,
-    Exists,
     Fields,
+    Groups,
     History,
+    Hole,
     Hop,
-    IsNull,
     Measure,
-    Not,
     Order,
     Param,
-    Predicate,
+    Path,
     Related,
     Root,
     Scope,
+    Totals,
     Value,
+    param,
 )
+from app.graphql.collect import Collector, Sets, inner_sets
+from app.graphql.conditions import hop_of, key_of, orders, where
+from app.graphql.cursor import CursorPart, QueryError, signature
+from app.graphql.origin import ORIGIN, Origin
 from app.graphql.scalars import epoch_ms
-from app.graphql.types import ORIGIN, Origin
+from app.graphql.variables import PlusOne, Within, bucket, day_ago, day_before, not_negative, now, rank
 
 Arguments = Mapping[str, Any]
-
-
-class QueryError(TwingraphError):
-    code = "BAD_USER_INPUT"
-
-
-@dataclass(frozen=True, slots=True)
-class Hole:
-    """A value that is not known yet: a path into the variables."""
-
-    path: tuple[str | int, ...]
+FARTHEST = 16
+LONGEST_PATH = 32
 
 
 @dataclass(slots=True)
 class Emit:
-    """How one response key is made: `kind` and what it needs; `column` is what the graph answers for it."""
+    """How one response key is made: `kind`, the columns the graph answers for it, and what else it needs."""
 
     key: str
     kind: str
-    column: Column | None = None
+    columns: tuple[Column, ...] = ()
     form: Any = None
 
 
@@ -93,37 +63,51 @@ class Form:
 
 
 @dataclass(slots=True)
+class Page:
+    """A connection: `places` say where the cursor's parts lie in a row; `backward`: rows come from the end."""
+
+    signed: str
+    limit: Param
+    forward_more: bool
+    backward: bool
+    places: tuple[int, ...]
+    emits: list[Emit]
+    type_name: str
+
+
+@dataclass(slots=True)
 class Selected:
     """One top-level field: its tree, and the form of its answer."""
 
     key: str
     origin: Origin
     root: Root
-    form: Form | None
-    page: "Page | None" = None
-    emits: list[Emit] = field(default_factory=list)
+    form: Any = None
 
 
-@dataclass(slots=True)
-class Page:
-    """`order` names the cursor's parts, `cursor_places` where they lie in a row."""
+@dataclass(frozen=True, slots=True)
+class HistoryForm:
+    """`names`: (signal, unit) for columns, empty for the points of one signal."""
 
-    order: tuple[Order, ...]
-    limit: Param
-    backward: bool
-    cursor_places: tuple[int, ...]
+    start: Param
+    end: Param
+    every: Param
+    shown: str
+    fill: str
+    zone: ZoneInfo | None
+    keys: list[tuple[str, str]]
+    names: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
 class Selector:
     """Translates the fields of one operation. `structural` collects the holes whose values decided the tree."""
 
-    schema: GraphQLSchema
     catalog: Catalog
-    fragments: Mapping[str, FragmentDefinitionNode]
+    collector: Collector
     variables: VariableValues
-    raw: Mapping[str, Any]
     page_limit: int
+    access: tuple[str, ...] | None = None
     hidden_types: bool = False
     structural: set[tuple[str | int, ...]] = field(default_factory=set)
 
@@ -131,121 +115,186 @@ class Selector:
         """Raises: QueryError with the field's name."""
         origin: Origin = field_def.extensions[ORIGIN]
         arguments = get_argument_values(field_def, nodes[0], self.variables)
-        selections = [node.selection_set for node in nodes if node.selection_set]
-        made = {"one": self._one, "list": self._many, "connection": self._connection, "aggregate": self._aggregate}
-        return made[origin.kind](key, origin, field_def, arguments, selections)
+        made = getattr(self, f"_{origin.kind}")(key, origin, field_def, arguments, inner_sets(nodes))
+        as_of = param(arguments["asOf"]) if arguments.get("asOf") is not None else None
+        made.root = replace(made.root, access=self.access, as_of=as_of)
+        return made  # type: ignore[no-any-return]
 
-    def _one(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Any) -> Selected:
+    def _one(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
         form = self._form(get_named_type(field_def.type), sets)
-        root = Root(origin.key, Scope(form.columns), dt_id=self.param(arguments["dtId"]))
-        return Selected(key, origin, root, form)
+        return Selected(key, origin, Root(origin.key, Scope(form.columns), dt_id=param(arguments["dtId"])), form)
 
-    def _many(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Any) -> Selected:
+    def _list(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
         form = self._form(get_named_type(field_def.type), sets)
-        scope = self._scope(form.columns, origin.target, arguments)
-        return Selected(key, origin, Root(self._label(origin, arguments), scope), form)
+        scope = self._scope(form.columns, field_def, arguments)
+        return Selected(key, origin, Root(self._label(origin.key, arguments), scope), form)
 
-    def _label(self, origin: Origin, arguments: Arguments) -> str:
+    def _label(self, default: str, arguments: Arguments) -> str:
         model = self.settle(arguments.get("model"))
         if model is None:
-            return origin.key
+            return default
         if model not in self.catalog.interfaces and model not in self.catalog.by_label:
             close = difflib.get_close_matches(model, [*self.catalog.by_label, *self.catalog.interfaces], 1)
             raise QueryError(f"no model {model!r}", hint=f"did you mean {close[0]!r}?" if close else "see models")
         return self.catalog.labels[self.catalog.interface(model).dtmi]
 
-    def _connection(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Any) -> Selected:
+    def _connection(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
+        page, scope, total, _ = self._page(field_def, arguments, sets)
+        root = Root(self._label(origin.key, arguments), scope, aggregate=total)
+        return Selected(key, origin, root, page)
+
+    def _aggregate(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
+        aggregate, emits = self._measures(field_def, arguments, sets)
+        return Selected(key, origin, Root(self._label(origin.key, arguments), aggregate=aggregate), emits)
+
+    def _groups(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
+        aggregate, emits = self._measures(field_def, arguments, sets)
+        twin_type: Any = self.collector.schema.type_map[origin.key]
+        fields: dict[str, Origin] = {name: made.extensions[ORIGIN] for name, made in twin_type.fields.items()}
+        names = [str(name) for name in arguments.get("by") or ()]
+        hop, via = None, arguments.get("via")
+        if via is not None:
+            beyond = fields.get(via)
+            if beyond is None or beyond.kind != "related":
+                known = ", ".join(name for name, one in fields.items() if one.kind == "related" and not one.part)
+                raise QueryError(f"{origin.key} has no relationship {via!r}", where="via", hint=f"there are {known}")
+            hop = hop_of(self.catalog, beyond)
+        if not names and hop is None:
+            raise QueryError("groups of what?", where=key, hint="give by: [a property] or via: a relationship")
+        twin = next((emit.form for emit in emits if emit.kind == "twin"), None)
+        groups = Groups(
+            aggregate,
+            tuple(key_of(fields[name]) for name in names),
+            hop,
+            twin.columns if twin else (),
+            self._limited(arguments),
+        )
+        keys = [self._value(name, twin_type.fields[name], fields[name], []) for name in names]
+        return Selected(key, origin, Root(origin.key, groups=groups), (emits, [(e.key, e.kind, e.form) for e in keys]))
+
+    def _path(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
+        type_ = get_named_type(field_def.type)
+        emits = []
+        for name, nodes in self.collector.fields(type_, sets):
+            kind, inner = nodes[0].name.value, inner_sets(nodes)
+            form: Any = None
+            if kind == "twins":
+                form = self._form(get_named_type(type_.fields["twins"].type), inner)
+            elif kind == "steps":
+                form = self.collector.parts(get_named_type(type_.fields["steps"].type), inner)
+            emits.append(Emit(name, kind, form=form))
+        forms = [emit.form for emit in emits if emit.kind == "twins"]
+        columns = _merge(forms) or (Value("dtId"),)
+        types = tuple(sorted(arguments.get("via") or _relationships(self.catalog)))
+        most = self.bounded("most", arguments["most"], 1, LONGEST_PATH)
+        start, end = (param(arguments[name]) for name in ("from", "to"))
+        path = Path(start, end, types, most, bool(arguments.get("directed")), columns)
+        return Selected(key, origin, Root("Twin", path=path), emits)
+
+    # Pages and measures ----------------------------------------------------------------------------------------------
+
+    def _page(
+        self, field_def: Any, arguments: Arguments, sets: Sets
+    ) -> tuple[Page, Scope | None, Aggregate | None, tuple[Any, ...]]:
+        """The page, its rows, its total, and the relationship's properties that follow each row."""
         type_ = get_named_type(field_def.type)
         node = get_named_type(type_.fields["nodes"].type)
-        emits, forms = [], []
-        for name, nodes in self.collect(type_, sets):
-            kind = nodes[0].name.value
-            inner = [node.selection_set for node in nodes if node.selection_set]
-            part: Any = self._form(node, inner) if kind == "nodes" else []
-            if kind == "edges":
-                part = self._edge(get_named_type(type_.fields["edges"].type), node, inner)
+        edge_type = get_named_type(type_.fields["edges"].type)
+        emits, forms, edge = [], [], dict[Any, None]()
+        for name, nodes in self.collector.fields(type_, sets):
+            kind, inner = nodes[0].name.value, inner_sets(nodes)
+            part: Any = None
+            if kind == "nodes":
+                part = self._form(node, inner)
+                forms.append(part)
+            elif kind == "edges":
+                part = [self._edge_part(edge_type, node, key, own) for key, own in self.collector.fields(edge_type, inner)]
+                forms += [emit.form for emit in part if emit.kind == "node"]
+                edge |= dict.fromkeys(column for emit in part for column in emit.columns)
             elif kind == "pageInfo":
-                part = self._sub_keys(get_named_type(type_.fields["pageInfo"].type), inner)
+                part = self.collector.parts(get_named_type(type_.fields["pageInfo"].type), inner)
             emits.append(Emit(name, kind, form=part))
-            forms += [part] if kind == "nodes" else [form for _, _, form in part if form] if kind == "edges" else []
-        form = Form(columns=tuple({column for one in forms for column in one.columns}))
-        scope = self._scope(form.columns, origin.target, arguments)
-        cursor = tuple(Value(order.key) for order in (*scope.order, Order("dtId", False)))
-        columns = tuple(sorted({*form.columns, *cursor}, key=sort_key))
-        for one in forms:
-            one.columns = columns
-        rows = any(emit.kind != "totalCount" for emit in emits)
-        total = Aggregate((("count", ""),), scope.where) if any(e.kind == "totalCount" for e in emits) else None
-        scope = Scope(columns, scope.where, scope.order, _plus_one(scope.limit), scope.offset, scope.after)
-        root = Root(origin.key, scope if rows else None, aggregate=total)
+        backward = arguments.get("last") is not None or arguments.get("before") is not None
+        if backward and any(arguments.get(name) is not None for name in ("first", "after", "offset")):
+            raise QueryError("last and before go without first, after and offset", hint="page in one direction")
+        scope = self._scope((), field_def, arguments, backward)
+        cursor = tuple((*(order.key for order in scope.order if order.hop is None), Value("dtId")))
+        columns = _merge(forms, cursor)
         assert scope.limit is not None
-        page = Page(
-            scope.order,
-            scope.limit,
-            bool(arguments.get("after") or arguments.get("offset")),
-            tuple(columns.index(column) for column in cursor),
-        )
-        return Selected(key, origin, root, None, page, emits)
+        rows = any(emit.kind != "totalCount" for emit in emits)
+        total = Aggregate((Measure("count"),), scope.where) if any(e.kind == "totalCount" for e in emits) else None
+        more = bool(arguments.get("before")) if backward else bool(arguments.get("after") or arguments.get("offset"))
+        keys = (*scope.order, Order(Value("dtId"), False))
+        behind = itertools.count(len(columns))  # keys of related twins follow the columns
+        places = tuple(next(behind) if order.hop else columns.index(order.key) for order in keys)
+        page = Page(signature(scope.order), scope.limit, more, backward, places, emits, type_.name)
+        scope = replace(scope, columns=columns, limit=replace(scope.limit, convert=PlusOne(scope.limit.convert)))  # type: ignore[arg-type]
+        return page, scope if rows else None, total, tuple(edge)
 
-    def _edge(self, edge: Any, node: Any, sets: list[SelectionSetNode]) -> list[tuple[str, str, Form | None]]:
-        parts: list[tuple[str, str, Form | None]] = []
-        for name, nodes in self.collect(edge, sets):
-            kind = nodes[0].name.value
-            inner = [one.selection_set for one in nodes if one.selection_set]
-            parts.append((name, kind, self._form(node, inner) if kind == "node" else None))
-        return parts
+    def _edge_part(self, edge: Any, node: Any, key: str, nodes: list[FieldNode]) -> Emit:
+        name = nodes[0].name.value
+        if name == "node":
+            return Emit(key, "node", form=self._form(node, inner_sets(nodes)))
+        if name in ("cursor", "__typename"):
+            return Emit(key, name, form=edge.name)
+        field_def = edge.fields[name]
+        return self._value(key, field_def, field_def.extensions[ORIGIN], inner_sets(nodes))
 
-    def _sub_keys(self, type_: Any, sets: list[SelectionSetNode]) -> list[tuple[str, str]]:
-        if not isinstance(type_, GraphQLObjectType):
-            return []
-        return [(name, nodes[0].name.value) for name, nodes in self.collect(type_, sets)]
-
-    def _aggregate(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Any) -> Selected:
+    def _measures(self, field_def: Any, arguments: Arguments, sets: Sets) -> tuple[Aggregate, list[Emit]]:
         type_ = get_named_type(field_def.type)
         emits: list[Emit] = []
-        measures: dict[tuple[Measure, str], int] = {}
-        for name, nodes in self.collect(type_, sets):
-            kind = nodes[0].name.value
-            if kind in ("__typename", "count"):
-                if kind == "count":
-                    measures.setdefault(("count", ""), len(measures))
-                emits.append(Emit(name, kind, form=measures.get(("count", ""))))
+        places: dict[Measure, int] = {}
+        for name, nodes in self.collector.fields(type_, sets):
+            kind, inner = nodes[0].name.value, inner_sets(nodes)
+            if kind == "__typename":
+                emits.append(Emit(name, kind, form=type_.name))
                 continue
             own: Origin = type_.fields[kind].extensions[ORIGIN]
-            inner = [node.selection_set for node in nodes if node.selection_set]
-            parts = []
-            for inner_name, inner_nodes in self.collect(get_named_type(type_.fields[kind].type), inner):
-                measure: Any = inner_nodes[0].name.value
-                place = None if measure == "__typename" else measures.setdefault((measure, own.key), len(measures))
-                parts.append((inner_name, place))
-            emits.append(Emit(name, "numbers", form=parts))
-        where = self._where(arguments.get("where"), origin.target)
-        root = Root(origin.key, aggregate=Aggregate(tuple(measures) or (("count", ""),), where))
-        return Selected(key, origin, root, None, emits=emits)
+            if own.kind == "count":
+                emits.append(Emit(name, "count", form=places.setdefault(Measure("count"), len(places))))
+            elif own.kind == "twin":
+                emits.append(Emit(name, "twin", form=self._form(get_named_type(type_.fields[kind].type), inner)))
+            elif own.kind == "keys":
+                emits.append(Emit(name, "keys"))
+            else:
+                numbers = get_named_type(type_.fields[kind].type)
+                emits.append(Emit(name, "numbers", form=self._numbers(numbers, key_of(own), inner, places)))
+        given = arguments.get("where")
+        fits = where(self.catalog, given, field_def.args["where"].type)
+        return Aggregate(tuple(places) or (Measure("count"),), fits), emits
+
+    def _numbers(self, type_: Any, key: Value, sets: Sets, places: dict[Measure, int]) -> list[tuple[str, int | None, str]]:
+        parts: list[tuple[str, int | None, str]] = []
+        for name, nodes in self.collector.fields(type_, sets):
+            measure = nodes[0].name.value
+            if measure == "__typename":
+                parts.append((name, None, type_.name))
+                continue
+            arguments = get_argument_values(type_.fields[measure], nodes[0], self.variables)
+            at = param(arguments["rank"], rank) if "rank" in arguments else None
+            parts.append((name, places.setdefault(Measure(measure, key, at), len(places)), measure))
+        return parts
 
     # One twin's object -----------------------------------------------------------------------------------------------
 
-    def _form(self, type_: Any, sets: list[SelectionSetNode]) -> Form:
+    def _form(self, type_: Any, sets: Sets) -> Form:
         form = Form()
         groups: dict[Any, tuple[str, set[str], list[tuple[str, list[FieldNode]]], Any]] = {}
-        for possible in self._possible(type_):
-            collected = list(self.collect(possible, sets))
+        for possible in self.collector.possible(type_):
+            collected = list(self.collector.fields(possible, sets))
             typed = any(nodes[0].name.value == "__typename" for _, nodes in collected) or self.hidden_types
             mark = possible.name if typed and is_abstract_type(type_) else ""
-            signature = (mark, *((name, *map(id, nodes)) for name, nodes in collected))
-            known = groups.setdefault(signature, (possible.name, set(), collected, possible))
+            signed = (mark, *((name, _defined(possible, nodes), *map(id, nodes)) for name, nodes in collected))
+            known = groups.setdefault(signed, (possible.name, set(), collected, possible))
             known[1].add(possible.extensions[ORIGIN])
         for name, models, collected, possible in groups.values():
             emits = [self._emit(possible, key, nodes) for key, nodes in collected]
             form.variants.append((name, frozenset(models), emits))
-        columns = {emit.column for _, _, emits in form.variants for emit in emits if emit.column is not None}
+        columns = {column for _, _, emits in form.variants for emit in emits for column in emit.columns}
         if len(form.variants) > 1 or any(e.kind == "signals" for _, _, emits in form.variants for e in emits):
             columns.add(Value("_model"))
         form.columns = tuple(sorted(columns or {Value("dtId")}, key=sort_key))
         return form
-
-    def _possible(self, type_: Any) -> list[GraphQLObjectType]:
-        return list(self.schema.get_possible_types(type_)) if is_abstract_type(type_) else [type_]
 
     def _emit(self, type_: GraphQLObjectType, key: str, nodes: list[FieldNode]) -> Emit:
         name = nodes[0].name.value
@@ -254,278 +303,183 @@ class Selector:
         field_def = type_.fields[name]
         origin: Origin = field_def.extensions[ORIGIN]
         arguments = get_argument_values(field_def, nodes[0], self.variables) if field_def.args else {}
-        sets = [node.selection_set for node in nodes if node.selection_set]
+        sets = inner_sets(nodes)
         match origin.kind:
             case "id" | "model" | "etag":
-                return Emit(key, "value", Value({"id": "dtId", "model": "_model", "etag": "_etag"}[origin.kind]))
-            case "value" | "array":
-                temporal = get_named_type(field_def.type).name in TEMPORAL
-                return Emit(key, "temporal" if temporal else "value", Value(origin.key))
-            case "json":
-                return Emit(key, "json", Value(origin.key))
-            case "object":
-                return Emit(key, "object", Fields(origin.key, origin.fields))
+                return Emit(key, "value", (key_of(origin),))
+            case "last":
+                return Emit(key, "instant", (key_of(origin),))
             case "properties":
-                return Emit(key, "properties", Everything())
+                return Emit(key, "properties", (Everything(),))
             case "signals":
-                return Emit(key, "signals", Everything(), self._sub_keys(get_named_type(field_def.type), sets))
-            case "history":
-                return self._history(type_, key, arguments, sets, field_def)
-            case _:
+                return Emit(key, "signals", (Everything(),), self.collector.parts(get_named_type(field_def.type), sets))
+            case "reading":
+                return self._reading(key, field_def, origin, sets)
+            case "history" | "series":
+                return self._history(type_, key, origin, arguments, sets, field_def)
+            case "related":
                 return self._related(key, origin, field_def, arguments, sets)
+            case "links":
+                return self._links(key, origin, field_def, arguments, sets)
+            case "totals":
+                aggregate, emits = self._measures(field_def, arguments, sets)
+                return Emit(key, "totals", (Totals(hop_of(self.catalog, origin), aggregate),), emits)
+            case "reach":
+                return self._reach(key, origin, field_def, arguments, sets)
+            case _:
+                return self._value(key, field_def, origin, sets)
 
-    def _related(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Any) -> Emit:
+    def _value(self, key: str, field_def: Any, origin: Origin, sets: Sets) -> Emit:
+        """A property or signal: its column, and how its value is written."""
+        type_ = get_named_type(field_def.type)
+        column: Column = Fields(origin.key, origin.fields) if origin.kind == "object" else Value(origin.key, origin.signal)
+        form: Any = None
+        if origin.kind in ("enum", "enums"):
+            form = {value.value: name for name, value in type_.values.items()}
+        elif origin.kind in ("object", "objects"):
+            form = self._inside(type_, sets)
+        return Emit(key, origin.kind, (column,), form)
+
+    def _inside(self, type_: Any, sets: Sets) -> list[tuple[str, str, str, Any]]:
+        """(response key, field, kind, form) of the fields of an object."""
+        parts: list[tuple[str, str, str, Any]] = []
+        for key, nodes in self.collector.fields(type_, sets):
+            name = nodes[0].name.value
+            if name == "__typename":
+                parts.append((key, "", "typename", type_.name))
+                continue
+            emit = self._value(key, type_.fields[name], type_.fields[name].extensions[ORIGIN], inner_sets(nodes))
+            parts.append((key, name, emit.kind, emit.form))
+        return parts
+
+    def _reading(self, key: str, field_def: Any, origin: Origin, sets: Sets) -> Emit:
+        type_ = get_named_type(field_def.type)
+        columns: dict[Column, None] = {Value(f"_at_{origin.key}"): None}
+        parts: list[tuple[str, str, Any]] = []
+        for name, nodes in self.collector.fields(type_, sets):
+            kind = nodes[0].name.value
+            form: Any = None
+            if kind == "value":
+                assert origin.of is not None
+                form = self._value(name, type_.fields["value"], origin.of, inner_sets(nodes))
+                columns |= dict.fromkeys(form.columns)
+            elif kind == "stale":
+                after = get_argument_values(type_.fields["stale"], nodes[0], self.variables).get("after")
+                form = None if after is None else param(after)
+            elif kind in ("unit", "__typename"):
+                form = type_.name if kind == "__typename" else origin.unit or None
+            parts.append((name, kind, form))
+        return Emit(key, "reading", tuple(columns), parts)
+
+    def _related(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Emit:
         form = self._form(get_named_type(field_def.type), sets)
-        label = self.catalog.labels.get(origin.target, "")
-        scope = Scope(form.columns) if origin.single else self._scope(form.columns, origin.target, arguments)
-        column = Related(Hop(origin.key, origin.outgoing, label), scope)
-        return Emit(key, "one" if origin.single else "many", column, form)
+        scope = Scope(form.columns) if origin.single else self._scope(form.columns, field_def, arguments)
+        return Emit(key, "one" if origin.single else "many", (Related(hop_of(self.catalog, origin), scope),), form)
 
-    def _history(self, type_: GraphQLObjectType, key: str, arguments: Arguments, sets: Any, field_def: Any) -> Emit:
-        model = type_.extensions[ORIGIN]
-        signal = self.settle(arguments["signal"])
-        known = self.catalog.telemetry(model)
-        if signal not in known:
-            everything = {name for dtmi in self.catalog.interfaces for name in self.catalog.telemetry(dtmi)}
-            if signal not in everything:
-                close = difflib.get_close_matches(signal, known or everything, 1)
-                hint = f"did you mean {close[0]!r}?" if close else f"signals are {', '.join(known)}"
-                raise QueryError(f"{type_.name} has no signal {signal!r}", where=f"history({signal})", hint=hint)
-        given = arguments.get("to")
-        end = Param("now", convert=_now) if given is None else self.param(given, epoch_ms)
-        start = self.param(arguments["from"], epoch_ms) if arguments.get("from") is not None else None
-        if start is None:
-            start = Param("now", convert=_day_ago) if given is None else self.param(given, _day_before)
-        every = self.param(arguments.get("every"), _bucket)
-        aggregate = arguments.get("aggregate") or ["avg"]
-        keys = self._sub_keys(get_named_type(field_def.type), sets)
-        return Emit(key, "history", History(signal, start, end), HistoryForm(start, end, every, aggregate[0], keys))
+    def _links(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Emit:
+        page, scope, total, edge = self._page(field_def, arguments, sets)
+        hop = hop_of(self.catalog, origin)
+        columns: list[Column] = [Related(hop, scope, edge)] if scope is not None else []
+        columns += [Totals(hop, total)] if total is not None else []
+        return Emit(key, "links", tuple(columns), (page, edge))
+
+    def _reach(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Emit:
+        form = self._form(get_named_type(field_def.type), sets)
+        types = tuple(sorted(arguments.get("via") or _relationships(self.catalog)))
+        depth = self.bounded("depth", arguments["depth"], 1, FARTHEST)
+        hop = Hop(types, origin.outgoing, self._label("Twin", arguments), depth)
+        return Emit(key, "many", (Related(hop, self._scope(form.columns, field_def, arguments)),), form)
+
+    def _history(
+        self, type_: GraphQLObjectType, key: str, origin: Origin, arguments: Arguments, sets: Sets, field_def: Any
+    ) -> Emit:
+        given = self.settle(arguments["signal"] if origin.kind == "history" else arguments["signals"])
+        signals = [self.settle(one) for one in given] if isinstance(given, list) else [given]
+        known = self.catalog.telemetry(type_.extensions[ORIGIN])
+        for signal in signals:
+            if signal not in known:
+                self._unknown_signal(signal, type_.name, known)
+        end = param("now", now) if arguments.get("to") is None else param(arguments["to"], epoch_ms)
+        if arguments.get("from") is not None:
+            start = param(arguments["from"], epoch_ms)
+        else:
+            start = param("now", day_ago) if arguments.get("to") is None else param(arguments["to"], day_before)
+        form = HistoryForm(
+            start,
+            end,
+            param(arguments.get("every"), bucket),
+            (arguments.get("aggregate") or ["avg"])[0],
+            arguments.get("fill") or "none",
+            self._zone(self.settle(arguments.get("tz"))),
+            self.collector.parts(get_named_type(field_def.type), sets),
+            tuple((one, known[one].unit if one in known else "") for one in signals) if origin.kind == "series" else (),
+        )
+        return Emit(key, origin.kind, tuple(History(signal, start, end) for signal in signals), form)
+
+    def _unknown_signal(self, signal: str, type_name: str, known: Iterable[str]) -> None:
+        everything = {name for dtmi in self.catalog.interfaces for name in self.catalog.telemetry(dtmi)}
+        if signal not in everything:
+            close = difflib.get_close_matches(signal, [*known] or everything, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"signals are {', '.join(known)}"
+            raise QueryError(f"{type_name} has no signal {signal!r}", where=f"history({signal})", hint=hint)
+
+    def _zone(self, name: str | None) -> ZoneInfo | None:
+        try:
+            return None if name is None else ZoneInfo(name)
+        except (KeyError, ValueError, OSError) as error:
+            raise QueryError(f"no time zone {name!r}", where="tz", hint="a name such as Europe/Berlin") from error
 
     # Scopes ----------------------------------------------------------------------------------------------------------
 
-    def _scope(self, columns: tuple[Column, ...], target: str, arguments: Arguments) -> Scope:
-        order = self._order(arguments.get("orderBy"), target)
-        limit = self._limited(arguments.get("first"))
-        offset = self.param(arguments["offset"], _not_negative) if arguments.get("offset") is not None else None
-        where = self._where(arguments.get("where"), target)
+    def _scope(self, columns: tuple[Column, ...], field_def: Any, arguments: Arguments, backward: bool = False) -> Scope:
+        fits = where(self.catalog, arguments.get("where"), field_def.args["where"].type)
+        order = ()
+        if arguments.get("orderBy"):
+            order = orders(self.catalog, arguments["orderBy"], field_def.args["orderBy"].type)
+        offset = param(arguments["offset"], not_negative) if arguments.get("offset") is not None else None
+        cursor = arguments.get("before") if backward else arguments.get("after")
         after: tuple[Param, ...] = ()
-        if arguments.get("after") is not None:
-            signature = _signature(order)
-            after = tuple(self.param(arguments["after"], _CursorPart(i, signature)) for i in range(len(order) + 1))
-        return Scope(columns, where, order, limit, offset, after)
+        if cursor is not None:
+            signed = signature(order)
+            after = tuple(param(cursor, CursorPart(i, signed)) for i in range(len(order) + 1))
+        return Scope(columns, fits, order, self._limited(arguments, "last" if backward else "first"), offset, after, backward)
 
-    def _limited(self, first: Any) -> Param:
-        return self.param(self.page_limit if first is None else first, _Within(self.page_limit))
-
-    def _order(self, given: Any, target: str) -> tuple[Order, ...]:
-        if not given:
-            return ()
-        fields = self._input(target, "Order")
-        orders = []
-        for entry in given:
-            for name, descending in entry.items():
-                if descending is not None:
-                    origin: Origin = fields[name].extensions[ORIGIN]
-                    orders.append(Order("dtId" if origin.kind == "id" else origin.key, bool(descending)))
-        return tuple(orders)
-
-    def _where(self, given: Any, target: str) -> Predicate | None:
-        if not given:
-            return None
-        fields = self._input(target, "Where")
-        return Both(tuple(part for name, value in given.items() for part in self._condition(fields[name], value, target)))
-
-    def _condition(self, field_def: Any, value: Any, target: str) -> Iterator[Predicate]:
-        origin: Origin = field_def.extensions[ORIGIN]
-        if value is None:
-            return
-        match origin.kind:
-            case "and" | "or":
-                parts = tuple(self._where(part, target) or Both(()) for part in value)
-                yield Both(parts) if origin.kind == "and" else Either(parts)
-            case "not":
-                yield Not(self._where(value, target) or Both(()))
-            case "related":
-                hop = Hop(origin.key, origin.outgoing, self.catalog.labels.get(origin.target, ""))
-                for quantifier, part in value.items():
-                    if part is not None:
-                        yield Exists(hop, quantifier, self._where(part, origin.target) or Both(()))
-            case _:
-                key = "dtId" if origin.kind == "id" else origin.key
-                for operator, operand in value.items():
-                    if operator == "isNull" and operand is not None:
-                        yield IsNull(key, bool(operand))
-                    elif operand is None and operator in ("eq", "ne"):
-                        yield IsNull(key, operator == "eq")
-                    elif operand is not None:
-                        yield Compare(key, operator, self.param(operand))
-
-    def _input(self, target: str, suffix: str) -> Mapping[str, Any]:
-        label = self.catalog.labels[target]
-        type_: Any = self.schema.type_map.get(f"{label}{suffix}")
-        if not isinstance(type_, GraphQLInputObjectType):
-            type_ = self.schema.type_map[f"{label}_{suffix}"]
-        fields: Mapping[str, Any] = type_.fields
-        return fields
+    def _limited(self, arguments: Arguments, name: str = "first") -> Param:
+        given = arguments.get(name)
+        return param(self.page_limit if given is None else given, Within(self.page_limit))
 
     # Values ----------------------------------------------------------------------------------------------------------
-
-    def param(self, value: Any, convert: Callable[[Any], Any] | None = None) -> Param:
-        if isinstance(value, Hole):
-            return Param(path=value.path, convert=convert)
-        constant = tuple(value) if isinstance(value, list) else value
-        return Param(constant, convert=convert, kind=type(value).__name__)
 
     def settle(self, value: Any) -> Any:
         """A value that decides the tree: read now, and part of the plan's key from now on."""
         if not isinstance(value, Hole):
             return value
         self.structural.add(value.path)
-        found: Any = self.raw
+        found: Any = self.collector.raw
         for step in value.path:
             found = found[step]
         return found
 
-    def collect(self, type_: Any, sets: list[SelectionSetNode]) -> Iterator[tuple[str, list[FieldNode]]]:
-        found: dict[str, list[FieldNode]] = {}
-        for given in sets:
-            self._into(type_, given, found, set())
-        yield from found.items()
-
-    def _into(self, type_: Any, given: SelectionSetNode, found: dict[str, list[FieldNode]], seen: set[str]) -> None:
-        for node in given.selections:
-            if not self._included(node):
-                continue
-            if isinstance(node, FieldNode):
-                found.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
-            elif isinstance(node, InlineFragmentNode):
-                if node.type_condition is None or self._applies(node.type_condition.name.value, type_):
-                    self._into(type_, node.selection_set, found, seen)
-            elif isinstance(node, FragmentSpreadNode) and node.name.value not in seen:
-                seen.add(node.name.value)
-                fragment = self.fragments[node.name.value]
-                if self._applies(fragment.type_condition.name.value, type_):
-                    self._into(type_, fragment.selection_set, found, seen)
-
-    def _applies(self, condition: str, type_: Any) -> bool:
-        wanted = self.schema.type_map[condition]
-        return wanted is type_ or (is_abstract_type(wanted) and self.schema.is_sub_type(wanted, type_))
-
-    def _included(self, node: Any) -> bool:
-        for directive in node.directives or ():
-            name = directive.name.value
-            if name in ("skip", "include"):
-                given = directive.arguments[0].value
-                chosen = self.raw[given.name.value] if isinstance(given, VariableNode) else given.value
-                if bool(chosen) is (name == "skip"):
-                    return False
-        return True
+    def bounded(self, name: str, value: Any, least: int, most: int) -> int:
+        settled = self.settle(value)
+        if settled is None or not least <= settled <= most:
+            raise QueryError(f"{name}: {settled} is outside {least} to {most}")
+        return int(settled)
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryForm:
-    start: Param
-    end: Param
-    every: Param
-    shown: str
-    keys: list[tuple[str, str]]
+def _merge(forms: Iterable[Form], more: Iterable[Column] = ()) -> tuple[Column, ...]:
+    """One set of columns for several forms of the same rows."""
+    forms = list(forms)
+    columns = tuple(sorted({*(column for form in forms for column in form.columns), *more}, key=sort_key))
+    for form in forms:
+        form.columns = columns
+    return columns
 
 
-TEMPORAL = ("DateTime", "Date", "Time", "Duration")
-DAY_MS = 86_400_000
+def _defined(type_: GraphQLObjectType, nodes: list[FieldNode]) -> int:
+    """Types that share a field's definition share its column; a reading or an enum may differ between them."""
+    return id(type_.fields.get(nodes[0].name.value))
 
 
-def open_variables(values: Mapping[str, Any], types: Mapping[str, Any]) -> dict[str, Any]:
-    """Coerced variables with every scalar leaf replaced by a Hole; enums, booleans and nulls stay."""
-    return {name: _opened(value, types[name], (name,)) for name, value in values.items()}
-
-
-def _opened(value: Any, type_: Any, path: tuple[str | int, ...]) -> Any:
-    if isinstance(type_, GraphQLNonNull):
-        return _opened(value, type_.of_type, path)
-    if value is None or isinstance(value, bool) or is_enum_type(get_named_type(type_)):
-        return value
-    if isinstance(type_, GraphQLInputObjectType):
-        return {key: _opened(item, type_.fields[key].type, (*path, key)) for key, item in value.items()}
-    if isinstance(type_, GraphQLList) and isinstance(get_named_type(type_), GraphQLInputObjectType):
-        return [_opened(item, type_.of_type, (*path, index)) for index, item in enumerate(value)]
-    return Hole(path)
-
-
-# Converters of open values; each is a value itself, so that equal params stay equal ------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Within:
-    most: int
-
-    def __call__(self, first: int) -> int:
-        if not 0 <= first <= self.most:
-            raise QueryError(f"first: {first} is outside 0 to {self.most}", hint="page with after")
-        return first
-
-
-@dataclass(frozen=True, slots=True)
-class _PlusOne:
-    inner: Callable[[int], int]
-
-    def __call__(self, first: int) -> int:
-        return self.inner(first) + 1
-
-
-def _plus_one(limit: Param | None) -> Param | None:
-    assert limit is not None
-    assert limit.convert is not None
-    return Param(limit.constant, limit.path, _PlusOne(limit.convert), limit.kind)
-
-
-def _not_negative(offset: int) -> int:
-    if offset < 0:
-        raise QueryError(f"offset: {offset} is below 0")
-    return offset
-
-
-@dataclass(frozen=True, slots=True)
-class _CursorPart:
-    index: int
-    signature: str
-
-    def __call__(self, cursor: str) -> Any:
-        return read_cursor(cursor, self.signature)[self.index]
-
-
-def _signature(order: tuple[Order, ...]) -> str:
-    return ",".join(f"{'-' if one.descending else ''}{one.key}" for one in order)
-
-
-def write_cursor(order: tuple[Order, ...], values: list[Any]) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([_signature(order), *values], default=tagged)).decode()
-
-
-def read_cursor(cursor: str, signature: str) -> list[Any]:
-    try:
-        found, *values = orjson.loads(base64.urlsafe_b64decode(cursor))
-        values = [untagged(value) if isinstance(value, list) else value for value in values]
-    except (ValueError, KeyError, TypeError) as error:
-        raise QueryError("after: not a cursor of this API", hint="take it from pageInfo or an edge") from error
-    if found != signature or len(values) != signature.count(",") + bool(signature) + 1:
-        raise QueryError("after: the cursor was made for another orderBy", hint="keep orderBy while paging")
-    return values
-
-
-def _now(_: str) -> int:
-    return epoch_ms(datetime.now(UTC))
-
-
-def _day_ago(_: str) -> int:
-    return _now(_) - DAY_MS
-
-
-def _day_before(moment: datetime) -> int:
-    return epoch_ms(moment) - DAY_MS
-
-
-def _bucket(seconds: float) -> int:
-    if not 1 <= seconds <= 366 * 86400:
-        raise QueryError(f"every: {seconds} s is outside one second to 366 days", hint="an ISO 8601 duration: PT10M")
-    return round(seconds * 1000)
+def _relationships(catalog: Catalog) -> set[str]:
+    return {name for dtmi in catalog.interfaces for name in catalog.relationships(dtmi)}

@@ -3,6 +3,7 @@
 A function is written as Python source and compiled once a plan: one comprehension does in C what a loop over fields and
 rows would do in Python. Only response keys (as literals), indexes and names of this module enter the source."""
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from itertools import count
@@ -12,11 +13,12 @@ import orjson
 
 from app.dtdl import Catalog
 from app.graph.records import plain
-from app.graph.select import Value
-from app.graphql.history import build_history
+from app.graph.select import Column, Value
+from app.graphql.cursor import write_cursor
+from app.graphql.history import build_history, build_series
 from app.graphql.names import field_name
-from app.graphql.select import Emit, Form, Page, Selected, write_cursor
-from app.graphql.types import TYPE_KEY
+from app.graphql.origin import TYPE_KEY
+from app.graphql.select import Emit, Form, Page, Selected
 
 Variables = Mapping[str, Any]
 Build = Callable[[list[Any], Variables], Any]
@@ -25,27 +27,85 @@ Build = Callable[[list[Any], Variables], Any]
 class Shaper:
     """Makes builders for one schema generation. `typed` adds each twin's type under a key the executor looks at."""
 
-    def __init__(self, catalog: Catalog, typed: bool) -> None:
-        self.catalog, self.typed = catalog, typed
+    def __init__(self, catalog: Catalog, stale_seconds: float, typed: bool) -> None:
+        self.catalog, self.stale_seconds, self.typed = catalog, stale_seconds, typed
         self._names = count()
         self._lines: list[str] = []
-        self._globals: dict[str, Any] = {"plain": plain, "parsed": _parsed, "nested": _nested}
+        self._globals: dict[str, Any] = {"plain": plain, "parsed": _parsed, "nested": _nested, "instant": _instant}
 
     def build(self, selected: Selected) -> Build:
         """record values → what stands under the field's response key."""
-        if selected.origin.kind == "aggregate":
-            return lambda record, variables: _aggregated(selected.emits, record[0])
-        if selected.page is not None:
-            return self._pages(selected, selected.page)
-        assert selected.form is not None
+        return getattr(self, f"_{selected.origin.kind}")(selected)  # type: ignore[no-any-return]
+
+    def _one(self, selected: Selected) -> Build:
         twin = self._compile(selected.form)
-        if selected.origin.kind == "one":
-            return lambda record, variables: twin(record[0][0], variables) if record[0] else None
+        return lambda record, variables: twin(record[0][0], variables) if record[0] else None
+
+    def _list(self, selected: Selected) -> Build:
+        twin = self._compile(selected.form)
         return lambda record, variables: [twin(row, variables) for row in record[0]]
+
+    def _connection(self, selected: Selected) -> Build:
+        page = self._page(selected.form, 0)
+        has_rows = selected.root.scope is not None
+
+        def build(record: list[Any], variables: Variables) -> Any:
+            total = record[-1][0] if selected.root.aggregate is not None else None
+            return page(record[0] if has_rows else [], total, variables)
+
+        return build
+
+    def _aggregate(self, selected: Selected) -> Build:
+        return lambda record, variables: _aggregated(selected.form, record[0])
+
+    def _groups(self, selected: Selected) -> Build:
+        emits, keys = selected.form
+        names = [(name, _decoder(kind, form)) for name, kind, form in keys]
+        twins = {emit.key: self._compile(emit.form) for emit in emits if emit.kind == "twin"}
+        measures = [emit for emit in emits if emit.kind not in ("twin", "keys")]
+        asked = [emit.key for emit in emits]
+        key_names = [emit.key for emit in emits if emit.kind == "keys"]
+
+        def build(record: list[Any], variables: Variables) -> Any:
+            groups = []
+            for totals, values, row in record[0]:
+                said = _aggregated(measures, totals)
+                shared = {name: decode(value) for (name, decode), value in zip(names, values, strict=True)}
+                said |= dict.fromkeys(key_names, shared)
+                said |= {key: None if row is None else twin(row, variables) for key, twin in twins.items()}
+                groups.append({key: said[key] for key in asked})
+            return groups
+
+        return build
+
+    def _path(self, selected: Selected) -> Build:
+        parts = [
+            (emit.key, emit.kind, self._compile(emit.form) if emit.kind == "twins" else emit.form) for emit in selected.form
+        ]
+
+        def build(record: list[Any], variables: Variables) -> Any:
+            if not record[0]:
+                return None
+            ((rows, steps),) = record[0]
+            said: dict[str, Any] = {}
+            for key, kind, form in parts:
+                if kind == "twins":
+                    said[key] = [form(row, variables) for row in rows]
+                elif kind == "steps":
+                    facts = [dict(zip(STEP, step, strict=True)) for step in steps]
+                    said[key] = [{name: fact[part] for name, part in form} for fact in facts]
+                else:
+                    said[key] = len(steps) if kind == "length" else "Path"
+            return said
+
+        return build
+
+    # One twin's object -----------------------------------------------------------------------------------------------
 
     def _compile(self, form: Form) -> Any:
         name = self._function(form)
         exec(compile("\n".join(self._lines), "<shape>", "exec"), self._globals)  # noqa: S102
+        self._lines.clear()
         return self._globals[name]
 
     def _function(self, form: Form) -> str:
@@ -64,42 +124,77 @@ class Shaper:
         return made
 
     def _variant(self, form: Form, type_name: str, emits: list[Emit]) -> str:
-        parts = [f"{emit.key!r}: {self._expression(form, emit)}" for emit in emits]
+        parts = [f"{emit.key!r}: {self._expression(form.columns, emit)}" for emit in emits]
         if self.typed:
             parts.append(f"{TYPE_KEY!r}: {type_name!r}")
         made = f"f{next(self._names)}"
         self._lines.append(f"{made} = lambda r, v: {{{', '.join(parts)}}}")
         return made
 
-    def _expression(self, form: Form, emit: Emit) -> str:
-        if emit.column is None:
+    def _expression(self, columns: tuple[Column, ...], emit: Emit) -> str:
+        if emit.kind == "typename":
             return repr(emit.form)
-        at = f"r[{form.columns.index(emit.column)}]"
+        places = [f"r[{columns.index(column)}]" for column in emit.columns]
+        at = places[0] if places else ""
         match emit.kind:
             case "value":
                 return at
-            case "temporal":
+            case "plain" | "array":
                 return f"plain({at})"
             case "json":
                 return f"parsed({at})"
-            case "object":
-                return f"nested({at})"
+            case "enum":
+                return f"{self._bound(emit.form)}.get({at})"
+            case "enums" | "object" | "objects":
+                return f"{self._bound(_decoder(emit.kind, emit.form))}({at})"
+            case "instant":
+                return f"instant({at})"
+            case "reading":
+                return self._reading(columns, emit)
             case "many":
                 return f"[{self._function(emit.form)}(s, v) for s in {at}]"
             case "one":
                 return f"{self._function(emit.form)}({at}[0], v) if {at} else None"
+            case "totals":
+                return f"{self._bound(lambda totals: _aggregated(emit.form, totals))}({at})"
+            case "links":
+                page, edge = emit.form
+                built = self._bound(self._links(page, len(edge)))
+                return f"{built}([{', '.join(places)}], v)"
             case "history":
                 return f"{self._bound(lambda given, v: build_history(emit.form, given, v))}({at}, v)"
+            case "series":
+                return f"{self._bound(lambda given, v: build_series(emit.form, given, v))}([{', '.join(places)}], v)"
             case "properties":
                 return f"{self._bound(self._properties)}({at})"
             case _:
-                model = f"r[{form.columns.index(Value('_model'))}]"
+                model = f"r[{columns.index(Value('_model'))}]"
                 return f"{self._bound(lambda given, dtmi: self._signals(emit.form, given, dtmi))}({at}, {model})"
 
-    def _bound(self, function: Any) -> str:
+    def _bound(self, thing: Any) -> str:
         name = f"b{next(self._names)}"
-        self._globals[name] = function
+        self._globals[name] = thing
         return name
+
+    def _reading(self, columns: tuple[Column, ...], emit: Emit) -> str:
+        at = f"r[{columns.index(emit.columns[0])}]"
+        parts = []
+        for key, kind, form in emit.form:
+            match kind:
+                case "value":
+                    shown = self._expression(columns, form)
+                case "at":
+                    shown = f"instant({at})"
+                case "age":
+                    shown = f"{self._bound(_age)}({at})"
+                case "stale":
+                    after = self.stale_seconds
+                    limit = self._bound(form.value if form is not None else lambda variables, after=after: after)
+                    shown = f"{self._bound(_age)}({at}) > {limit}(v)"
+                case _:
+                    shown = repr(form)
+            parts.append(f"{key!r}: {shown}")
+        return f"({{{', '.join(parts)}}} if {at} is not None else None)"
 
     def _properties(self, node: Mapping[str, Any]) -> dict[str, Any]:
         known = self.catalog.properties(node["_model"])
@@ -113,64 +208,134 @@ class Shaper:
             if at is None:
                 continue
             flat = {key: value for key, value in node.items() if key.partition(".")[0] == name}
-            value = plain(flat[name]) if name in flat else _nested(flat)
-            facts = {"name": field_name(name), "value": value, "at": _instant(at), "unit": signal.unit or None}
+            value = plain(flat[name]) if name in flat else (_nested(flat) or {}).get(name)
+            facts = {"name": field_name(name), "value": value, "at": _instant(at), "age": _age(at), "unit": signal.unit or None}
             said.append({key: facts.get(fact, "Signal") for key, fact in keys})
         return said
 
-    def _pages(self, selected: Selected, page: Page) -> Build:
-        makers = [self._page_part(emit, selected.origin.key) for emit in selected.emits]
-        has_rows = selected.root.scope is not None
+    # Pages -----------------------------------------------------------------------------------------------------------
 
-        def build(record: list[Any], variables: Variables) -> dict[str, Any]:
-            rows = record[0] if has_rows else []
-            most = page.limit.value(variables) - 1 if has_rows else 0
-            kept = rows[:most]
-            cursors = [write_cursor(page.order, [row[place] for place in page.cursor_places]) for row in kept]
+    def _links(self, page: Page, edge: int) -> Callable[[list[Any], Variables], Any]:
+        build = self._page(page, edge)
+        has_rows = any(emit.kind != "totalCount" for emit in page.emits)
+        has_total = any(emit.kind == "totalCount" for emit in page.emits)
+
+        def made(places: list[Any], variables: Variables) -> Any:
+            return build(places[0] if has_rows else [], places[-1][0] if has_total else None, variables)
+
+        return made
+
+    def _page(self, page: Page, edge: int) -> Callable[[list[Any], int | None, Variables], Any]:
+        makers = [(emit.key, self._page_part(emit, edge, page.type_name)) for emit in page.emits]
+
+        def build(rows: list[Any], total: int | None, variables: Variables) -> dict[str, Any]:
+            kept = rows[: page.limit.value(variables)]
+            more = len(rows) > len(kept)
+            if page.backward:
+                kept.reverse()
+            cursors = [write_cursor(page.signed, [row[place] for place in page.places]) for row in kept]
             facts = {
-                "hasNextPage": len(rows) > len(kept),
-                "hasPreviousPage": page.backward,
+                "hasNextPage": page.forward_more if page.backward else more,
+                "hasPreviousPage": more if page.backward else page.forward_more,
                 "startCursor": cursors[0] if cursors else None,
                 "endCursor": cursors[-1] if cursors else None,
-                "totalCount": record[-1][0] if len(record) > has_rows else None,
+                "totalCount": total,
             }
             return {key: make(kept, cursors, facts, variables) for key, make in makers}
 
         return build
 
-    def _page_part(self, emit: Emit, label: str) -> tuple[str, Callable[[list[Any], list[str], Any, Variables], Any]]:
+    def _page_part(self, emit: Emit, edge: int, type_name: str) -> Callable[[list[Any], list[str], Any, Variables], Any]:
         match emit.kind:
             case "nodes":
-                twin = self._compile(emit.form)
-                return emit.key, lambda rows, cursors, facts, v: [twin(row, v) for row in rows]
+                twin = self._compile_apart(emit.form)
+                return lambda rows, cursors, facts, v: [twin(row, v) for row in rows]
             case "edges":
-                parts = [(key, part, self._compile(form) if form else None) for key, part, form in emit.form]
-                return emit.key, lambda rows, cursors, facts, v: [
-                    _edge(parts, label, row, cursor, v) for row, cursor in zip(rows, cursors, strict=True)
+                parts = [(one.key, self._edge_part(one, emit.form, edge)) for one in emit.form]
+                return lambda rows, cursors, facts, v: [
+                    {key: make(row, cursor, v) for key, make in parts} for row, cursor in zip(rows, cursors, strict=True)
                 ]
             case "pageInfo":
-                return emit.key, lambda rows, cursors, facts, v: {k: facts.get(part, "PageInfo") for k, part in emit.form}
+                return lambda rows, cursors, facts, v: {key: facts.get(part, "PageInfo") for key, part in emit.form}
             case "totalCount":
-                return emit.key, lambda rows, cursors, facts, v: facts["totalCount"]
-            case _:
-                return emit.key, lambda rows, cursors, facts, v: f"{label}Connection"
+                return lambda rows, cursors, facts, v: facts["totalCount"]
+        return lambda rows, cursors, facts, v: type_name
+
+    def _edge_part(self, emit: Emit, emits: list[Emit], edge: int) -> Callable[[Any, str, Variables], Any]:
+        match emit.kind:
+            case "node":
+                twin = self._compile_apart(emit.form)
+                return lambda row, cursor, v: twin(row, v)
+            case "cursor":
+                return lambda row, cursor, v: cursor
+            case "__typename":
+                return lambda row, cursor, v: emit.form
+        asked = list(dict.fromkeys(column for one in emits for column in one.columns))
+        place = asked.index(emit.columns[0]) - edge
+        decode = _decoder(emit.kind, emit.form)
+        return lambda row, cursor, v: decode(row[place])
+
+    def _compile_apart(self, form: Form) -> Any:
+        """Compiled while another function is being written."""
+        waiting, self._lines = self._lines, []
+        made = self._compile(form)
+        self._lines = waiting
+        return made
 
 
-def _edge(parts: list[tuple[str, str, Any]], label: str, row: Any, cursor: str, variables: Variables) -> dict[str, Any]:
-    facts = {"cursor": cursor, "__typename": f"{label}Edge"}
-    return {key: twin(row, variables) if twin else facts[part] for key, part, twin in parts}
+STEP = ("relationship", "source", "target", "id")
 
 
 def _aggregated(emits: list[Emit], totals: list[Any]) -> dict[str, Any]:
     said: dict[str, Any] = {}
     for emit in emits:
         if emit.kind == "numbers":
-            said[emit.key] = {key: "NumberAggregate" if place is None else totals[place] for key, place in emit.form}
-        elif emit.kind == "count":
-            said[emit.key] = totals[emit.form]
+            said[emit.key] = {key: name if place is None else plain(totals[place]) for key, place, name in emit.form}
         else:
-            said[emit.key] = "Aggregate"
+            said[emit.key] = totals[emit.form] if emit.kind == "count" else emit.form
     return said
+
+
+def _decoder(kind: str, form: Any) -> Callable[[Any], Any]:
+    """How a value that lies in the graph, or in JSON text, becomes what is answered."""
+    match kind:
+        case "enum":
+            return form.get  # type: ignore[no-any-return]
+        case "enums":
+            return lambda values: None if values is None else [form.get(value) for value in values]
+        case "object":
+            picked = _picker(form)
+            return lambda flat: picked(_nested(flat))
+        case "objects":
+            picked = _picker(form)
+            return lambda text: None if text is None else [picked(item) for item in _parsed(text)]
+        case "json":
+            return _parsed
+        case "value":
+            return lambda value: value
+    return plain
+
+
+def _picker(parts: list[tuple[str, str, str, Any]]) -> Callable[[Any], Any]:
+    """The fields asked for of an object that is whole already."""
+    made = [(key, name, _inner(kind, form)) for key, name, kind, form in parts]
+
+    def pick(given: Any) -> Any:
+        return None if given is None else {key: make(given.get(name)) for key, name, make in made}
+
+    return pick
+
+
+def _inner(kind: str, form: Any) -> Callable[[Any], Any]:
+    match kind:
+        case "typename":
+            return lambda value: form
+        case "object":
+            return _picker(form)
+        case "objects":
+            picked = _picker(form)
+            return lambda value: None if value is None else [picked(item) for item in _parsed(value)]
+    return _decoder(kind, form)
 
 
 def _parsed(text: Any) -> Any:
@@ -190,5 +355,11 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any] | None:
     return said or None
 
 
-def _instant(milliseconds: int) -> str:
+def _instant(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def _age(milliseconds: int) -> float:
+    return round(time.time() - milliseconds / 1000, 3)

@@ -1,6 +1,6 @@
-"""Catalog → graphql-core types. Each field carries its Origin: what it reads in the graph."""
+"""Catalog → graphql-core types of twins. Each field carries its Origin: what it reads in the graph."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,8 +12,6 @@ from graphql import (
     GraphQLField,
     GraphQLFloat,
     GraphQLID,
-    GraphQLInputField,
-    GraphQLInputObjectType,
     GraphQLInt,
     GraphQLInterfaceType,
     GraphQLList,
@@ -23,33 +21,21 @@ from graphql import (
     GraphQLString,
 )
 
-from app.dtdl import Array, Catalog, Enum, Object, Primitive, Property, Relationship, Schema, Telemetry
-from app.dtdl.values import graphql_scalar
-from app.graphql.names import field_name, root_names, type_name
+from app.dtdl import Catalog, Component, Object, Property, Relationship, Schema, Telemetry
+from app.graphql.filters import Filters
+from app.graphql.names import Taken, field_name, upper_first
+from app.graphql.origin import ORIGIN, Origin, by_key, resolve_type
 from app.graphql.scalars import make_scalars
+from app.graphql.values import Schemas, leaf_paths, listed, type_name, value_kind
 
-ORIGIN = "origin"
-COMPARED = ("eq", "ne", "in", "gt", "gte", "lt", "lte", "isNull")
-OPERATORS: dict[str, tuple[str, ...]] = {
-    "String": (*COMPARED, "contains", "startsWith", "endsWith"),
-    "ID": ("eq", "ne", "in", "startsWith"),
-    "Boolean": ("eq", "ne", "isNull"),
-    **dict.fromkeys(("Int", "Long", "Float", "DateTime", "Date", "Time"), COMPARED),
-}
-NUMBERS = ("Int", "Long", "Float")
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """`kind`: id, model, etag, value, object, json, signals, properties, history, related, component; or what a root
-    field answers: one, list, connection, aggregate. `key` is the property, relationship or label."""
-
-    kind: str
-    key: str = ""
-    outgoing: bool = True
-    target: str = ""
-    single: bool = False
-    fields: tuple[str, ...] = ()
+STATIC_TYPES = (
+    "String", "Int", "Float", "Boolean", "ID", "Query", "Mutation", "Subscription", "Twin", "Signal", "HistoryPoint",
+    "Series", "PageInfo", "Aggregate", "SortDirection", "Fill", "Relationship", "RelationshipField", "Path", "PathStep",
+    "CommandResult", "Model", "Job", "Event", "Identity",
+)  # fmt: skip
+AGGREGATES = ("AVG", "MIN", "MAX", "SUM", "COUNT", "FIRST", "LAST", "STDDEV")
+FILLS = {"NONE": "none", "NULL": "null", "PREVIOUS": "previous", "LINEAR": "linear"}
+MEASURED = ("value", "plain", "enum", "array", "enums", "json", "object", "objects")
 
 
 @dataclass
@@ -60,38 +46,43 @@ class TypeFactory:
     scalars: dict[str, GraphQLScalarType] = field(default_factory=make_scalars)
     outputs: dict[str, Any] = field(default_factory=dict)
     objects: dict[str, GraphQLObjectType] = field(default_factory=dict)
-    filters: dict[str, GraphQLInputObjectType] = field(default_factory=dict)
-    wheres: dict[str, GraphQLInputObjectType] = field(default_factory=dict)
-    orders: dict[str, GraphQLInputObjectType] = field(default_factory=dict)
-    _made: dict[str, dict[str, GraphQLField]] = field(default_factory=dict)
+    _made: dict[Any, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.taken = Taken((*STATIC_TYPES, *self.scalars, *self.catalog.by_label))
+        self.schemas = Schemas(self.scalars, self.taken)
+        self.filters = Filters(self)
         self.direction = GraphQLEnumType("SortDirection", {"ASC": False, "DESC": True})
-        self.signal = self._signal_type()
-        self.point = self._point_type()
-        self.page = self._page_type()
-        self.measure = GraphQLEnumType("Aggregate", {n: n.lower() for n in AGGREGATES})
+        self.measure = GraphQLEnumType("Aggregate", {name: name.lower() for name in AGGREGATES})
+        self.fill = GraphQLEnumType("Fill", FILLS, description="What stands where a bucket has no points")
+        forward = sorted({name for dtmi in self.catalog.interfaces for name in self.catalog.relationships(dtmi)})
+        self.relationships = tuple(forward)
+        self.relationship = _names("Relationship", forward)
+        self.relationship_field = _names("RelationshipField", [*forward, *(f"{name}Of" for name in forward)])
         self.twin = GraphQLInterfaceType(
-            "Twin", lambda: self._system, resolve_type=_resolve_type, description="Any twin, whatever its model."
+            "Twin", lambda: self.system, resolve_type=resolve_type, description="Any twin, whatever its model."
         )
-        for dtmi, label in self.catalog.labels.items():
+        for dtmi, label in sorted(self.catalog.labels.items(), key=lambda row: row[1]):
             self._make(dtmi, label)
+        for dtmi, _ in sorted(self.catalog.labels.items(), key=lambda row: row[1]):
+            for content in self.catalog.interfaces[dtmi].contents:
+                self._content(content)  # names are given in one order, whatever is asked for first
 
     def _make(self, dtmi: str, label: str) -> None:
-        description = _text(self.catalog.interfaces[dtmi].description)
+        description = text(self.catalog.interfaces[dtmi].description)
         name = label
         if self.catalog.descendants[dtmi]:
-            name = type_name(self.catalog, label, "Twin")
+            name = self.taken.claim(f"{label}Twin", f"{label}_Twin")
             self.outputs[dtmi] = GraphQLInterfaceType(
                 label,
-                lambda: self._fields(dtmi),
+                lambda: self.fields(dtmi),
                 interfaces=lambda: self._interfaces(dtmi, itself=False),
-                resolve_type=_resolve_type,
+                resolve_type=resolve_type,
                 description=description,
             )
         made = GraphQLObjectType(
             name,
-            lambda: self._fields(dtmi),
+            lambda: self.fields(dtmi),
             interfaces=lambda: self._interfaces(dtmi, itself=True),
             description=description,
             extensions={ORIGIN: dtmi},
@@ -108,74 +99,146 @@ class TypeFactory:
     def type_of_model(self) -> dict[str, str]:
         return {dtmi: made.name for dtmi, made in self.objects.items()}
 
+    def output(self, dtmi: str) -> Any:
+        """The type of twins of this model; any twin where the model is not known."""
+        return self.outputs.get(dtmi, self.twin)
+
+    def label(self, dtmi: str) -> str:
+        return self.catalog.labels.get(dtmi, "")
+
+    def claimed(self, dtmi: str, suffix: str) -> str:
+        label = self.label(dtmi) or "Twin"
+        return self.taken.claim(f"{label}{suffix}", f"{label}_{suffix}")
+
     # Fields of twins -------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _system(self) -> dict[str, GraphQLField]:
-        text = GraphQLNonNull(GraphQLString)
-        points = GraphQLNonNull(GraphQLList(GraphQLNonNull(self.point)))
-        return {
-            "dtId": _field(GraphQLNonNull(GraphQLID), Origin("id"), "Identifier of the twin"),
-            "model": _field(text, Origin("model"), "DTMI of its interface"),
-            "etag": _field(GraphQLString, Origin("etag"), "Changes with every change of properties"),
-            "properties": _field(self.scalars["JSON"], Origin("properties"), "All properties"),
-            "signals": _field(
-                GraphQLNonNull(GraphQLList(GraphQLNonNull(self.signal))),
-                Origin("signals"),
-                "Latest telemetry with its time",
+    def system(self) -> dict[str, GraphQLField]:
+        string = GraphQLNonNull(GraphQLString)
+        moment, span = self.scalars["DateTime"], self.scalars["Duration"]
+        window = {
+            "from": GraphQLArgument(moment, description="inclusive; a day before `to`"),
+            "to": GraphQLArgument(moment, description="exclusive; now"),
+            "every": GraphQLArgument(span, description="width of a bucket, such as PT10M"),
+            "aggregate": GraphQLArgument(
+                GraphQLList(GraphQLNonNull(self.measure)), description="the first one is shown as `value`; AVG"
             ),
-            "history": _field(
-                points,
+            "fill": GraphQLArgument(self.fill, default_value="none", description="what stands in empty buckets"),
+            "tz": GraphQLArgument(GraphQLString, description="buckets begin at local times of this zone; UTC"),
+        }
+        reach = self._reach_arguments()
+        return {
+            "dtId": made_field(GraphQLNonNull(GraphQLID), Origin("id"), "Identifier of the twin"),
+            "model": made_field(string, Origin("model"), "DTMI of its interface"),
+            "etag": made_field(GraphQLString, Origin("etag"), "Changes with every change of properties"),
+            "lastMeasured": made_field(moment, Origin("last"), "Newest time of measure of all its telemetry"),
+            "properties": made_field(self.scalars["JSON"], Origin("properties"), "All properties"),
+            "signals": made_field(listed(self._signal), Origin("signals"), "Latest telemetry with its time"),
+            "history": made_field(
+                listed(self._point),
                 Origin("history"),
                 "A signal over time, oldest first: its points, or buckets of `every`",
-                {
-                    "signal": GraphQLArgument(text),
-                    "from": GraphQLArgument(self.scalars["DateTime"], description="inclusive; a day before `to`"),
-                    "to": GraphQLArgument(self.scalars["DateTime"], description="exclusive; now"),
-                    "every": GraphQLArgument(self.scalars["Duration"], description="width of a bucket, such as PT10M"),
-                    "aggregate": GraphQLArgument(
-                        GraphQLList(GraphQLNonNull(self.measure)), description="the first one is shown as `value`; AVG"
-                    ),
-                },
+                {"signal": GraphQLArgument(string)} | window,
+            ),
+            "series": made_field(
+                listed(self._series),
+                Origin("series"),
+                "Signals over time in columns, for charts",
+                {"signals": GraphQLArgument(listed(GraphQLString))} | window,
+            ),
+            "descendants": made_field(listed(self.twin), Origin("reach"), "Twins below, over relationships", reach),
+            "ancestors": made_field(
+                listed(self.twin), Origin("reach", outgoing=False), "Twins above, against relationships", reach
             ),
         }
 
-    def _fields(self, dtmi: str) -> dict[str, GraphQLField]:
+    def _reach_arguments(self) -> dict[str, GraphQLArgument]:
+        via = {"via": GraphQLArgument(GraphQLList(GraphQLNonNull(self.relationship)), description="all")}
+        return {
+            **(via if self.relationships else {}),
+            "depth": GraphQLArgument(GraphQLInt, default_value=5, description="1 to 16 relationships"),
+            "model": GraphQLArgument(GraphQLString, description="label or DTMI; twins of it and of what extends it"),
+            "first": GraphQLArgument(GraphQLInt),
+            "offset": GraphQLArgument(GraphQLInt),
+            "where": GraphQLArgument(self.filters.where("")),
+        }
+
+    def fields(self, dtmi: str) -> dict[str, GraphQLField]:
         if dtmi not in self._made:
             self._made[dtmi] = self._make_fields(dtmi)
-        return self._made[dtmi]
+        return self._made[dtmi]  # type: ignore[no-any-return]
 
     def _make_fields(self, dtmi: str) -> dict[str, GraphQLField]:
-        fields = dict(self._system)
+        """A content's own name comes first; what is grown beside it gets `_` at its end where a content has its name."""
+        fields = dict(self.system)
+        beside: dict[str, GraphQLField] = {}
         for name, content in self.catalog.contents[dtmi].items():
-            made = self._content(content)
-            if made is not None:
-                fields[field_name(name)] = made
-        self_and_above = {dtmi, *self.catalog.ancestors[dtmi]}
+            own, *others = self._content(content).items() or [(None, None)]
+            if own[0] is not None:
+                fields[field_name(name)] = own[1]  # type: ignore[assignment]
+            beside |= dict(others)
+        above = {dtmi, *self.catalog.ancestors[dtmi]}
         for name, (owner, targets) in self.reverses.items():
-            if not targets.isdisjoint(self_and_above):
-                fields.setdefault(f"{name}Of", self._reverse(name, owner))
-        return fields
+            if not targets.isdisjoint(above):
+                beside |= self._reverse(name, owner)
+        taken = Taken(fields)
+        return fields | {taken.claim(name): made for name, made in beside.items()}
 
-    def _content(self, content: Any) -> GraphQLField | None:
-        description = _text(content.description) or _text(content.display_name)
-        if isinstance(content, Property | Telemetry):
-            unit = f" [{content.unit}]" if content.unit else ""
-            return _field(self._output(content.schema), _value_origin(content.name, content.schema), description + unit)
-        if isinstance(content, Relationship):
-            single = content.max_multiplicity == 1
-            origin = Origin("related", content.name, True, content.target, single)
-            return self._related(origin, description)
-        if hasattr(content, "interface"):
-            origin = Origin("related", content.name, True, content.interface, True)
-            return _field(self.output(content.interface), origin, description)
-        return None
+    def _content(self, content: Any) -> dict[str, GraphQLField]:
+        """The content's field first, then those beside it; shared by all interfaces that inherit the content."""
+        if id(content) not in self._made:
+            self._made[id(content)] = self._content_fields(content)
+        return self._made[id(content)]  # type: ignore[no-any-return]
 
-    def _related(self, origin: Origin, description: str) -> GraphQLField:
+    def _content_fields(self, content: Any) -> dict[str, GraphQLField]:
+        name, description = content.name, text(content.description) or text(content.display_name)
+        owner = self.label(content.declared_by) + upper_first(name)
+        match content:
+            case Property() | Telemetry():
+                shown = f"{description} [{content.unit}]" if content.unit else description
+                origin = value_origin(name, content.schema, isinstance(content, Telemetry), content.unit)
+                type_ = self.schemas.output(content.schema, owner)
+                fields = {name: made_field(type_, origin, shown)}
+                if origin.signal:
+                    reading = Origin("reading", name, of=origin, signal=True, unit=content.unit)
+                    about = f"{description or name}: value, time of measure, age"
+                    fields[f"{name}Reading"] = made_field(self._reading(type_), reading, about)
+                return fields
+            case Relationship():
+                edge = tuple(content.properties)
+                single = content.max_multiplicity == 1
+                return self._related(name, Origin("related", name, True, content.target, single), description, owner, edge)
+            case Component():
+                origin = Origin("related", name, True, content.interface, single=True, part=True)
+                return {name: made_field(self.output(content.interface), origin, description)}
+        return {}
+
+    def _related(
+        self, name: str, origin: Origin, description: str, owner: str, edge: tuple[Property, ...] = ()
+    ) -> dict[str, GraphQLField]:
         target = self.output(origin.target)
+        arguments = self.filters.list_arguments(origin.target)
+        links = Origin("links", origin.key, origin.outgoing, origin.target)
+        connection = made_field(
+            GraphQLNonNull(self._connection(origin.target, owner, edge)),
+            links,
+            "By pages, with the relationship's own properties",
+            {key: made for key, made in self.filters.page_arguments(origin.target).items() if key != "after"},
+        )
         if origin.single:
-            return _field(target, origin, description)
-        return _field(_list(target), origin, description, self.list_arguments(origin.target))
+            single = {name: made_field(target, origin, description)}
+            return single | ({f"{name}Connection": connection} if edge else {})
+        totals = Origin("totals", origin.key, origin.outgoing, origin.target)
+        return {
+            name: made_field(listed(target), origin, description, arguments),
+            f"{name}Connection": connection,
+            f"{name}Aggregate": made_field(
+                GraphQLNonNull(self.aggregate(origin.target)),
+                totals,
+                "Over all that fit",
+                {"where": GraphQLArgument(self.filters.where(origin.target))},
+            ),
+        }
 
     @cached_property
     def reverses(self) -> dict[str, tuple[str, set[str]]]:
@@ -183,245 +246,190 @@ class TypeFactory:
         found: dict[str, tuple[str, set[str]]] = {}
         for dtmi, interface in self.catalog.interfaces.items():
             for content in interface.contents:
-                if isinstance(content, Relationship):
-                    owner, targets = found.get(content.name, (dtmi, set()))
-                    known = {content.target} & self.catalog.interfaces.keys()
-                    found[content.name] = (owner if owner == dtmi else "", targets | known)
+                if isinstance(content, Relationship) and content.target in self.catalog.interfaces:
+                    owner, targets = found.setdefault(content.name, (dtmi, set()))
+                    targets.add(content.target)
+                    found[content.name] = (owner if owner == dtmi else "", targets)
         return found
 
-    def _reverse(self, relationship: str, owner: str) -> GraphQLField:
-        origin = Origin("related", relationship, False, owner)
-        return self._related(origin, f"Twins whose `{relationship}` points here")
+    def _reverse(self, name: str, owner: str) -> dict[str, GraphQLField]:
+        key = ("reverse", name)
+        if key not in self._made:
+            origin = Origin("related", name, False, owner)
+            self._made[key] = self._related(f"{name}Of", origin, f"The other end of {name}", f"{upper_first(name)}Of")
+        return self._made[key]  # type: ignore[no-any-return]
 
-    def output(self, dtmi: str) -> Any:
-        """Type of twins of this interface or below; any twin when it is not known."""
-        return self.outputs.get(dtmi, self.twin)
+    # Types beside them -----------------------------------------------------------------------------------------------
 
-    def _output(self, schema: Schema) -> Any:
-        if isinstance(schema, Array) and isinstance(schema.element, Primitive | Enum):
-            return GraphQLList(self.scalar(graphql_scalar(schema.element)))
-        return self.scalar(graphql_scalar(schema))
-
-    def scalar(self, name: str) -> Any:
-        return BUILT_IN.get(name) or self.scalars[name]
-
-    # Arguments -------------------------------------------------------------------------------------------------------
-
-    def list_arguments(self, dtmi: str) -> dict[str, GraphQLArgument]:
-        arguments = {
-            "first": GraphQLArgument(GraphQLInt),
-            "after": GraphQLArgument(GraphQLString, description="a cursor of the connection"),
-            "offset": GraphQLArgument(GraphQLInt),
-        }
-        if dtmi in self.catalog.interfaces:
-            arguments["where"] = GraphQLArgument(self.where(dtmi))
-            arguments["orderBy"] = GraphQLArgument(GraphQLList(GraphQLNonNull(self.order(dtmi))))
-        return arguments
-
-    def where(self, dtmi: str) -> GraphQLInputObjectType:
-        if dtmi not in self.wheres:
-            name = type_name(self.catalog, self.catalog.labels[dtmi], "Where")
-            self.wheres[dtmi] = GraphQLInputObjectType(name, lambda: self._where_fields(dtmi))
-        return self.wheres[dtmi]
-
-    def _where_fields(self, dtmi: str) -> dict[str, GraphQLInputField]:
-        own = self.where(dtmi)
-        fields: dict[str, GraphQLInputField] = {
-            "and": GraphQLInputField(GraphQLList(GraphQLNonNull(own)), extensions={ORIGIN: Origin("and")}),
-            "or": GraphQLInputField(GraphQLList(GraphQLNonNull(own)), extensions={ORIGIN: Origin("or")}),
-            "not": GraphQLInputField(own, extensions={ORIGIN: Origin("not")}),
-            "dtId": GraphQLInputField(self.filter("ID"), extensions={ORIGIN: Origin("id")}),
-        }
-        for name, made in self._fields(dtmi).items():
-            origin: Origin = made.extensions[ORIGIN]
-            scalar = _named(made.type)
-            if origin.kind == "value" and scalar in OPERATORS:
-                fields[name] = GraphQLInputField(self.filter(scalar), extensions={ORIGIN: origin})
-            elif origin.kind == "related" and origin.target in self.catalog.interfaces:
-                fields[name] = GraphQLInputField(self._related_filter(origin), extensions={ORIGIN: origin})
-        return fields
-
-    def filter(self, scalar: str) -> GraphQLInputObjectType:
-        if scalar not in self.filters:
-            of = self.scalar(scalar)
-            kinds = {"in": GraphQLList(GraphQLNonNull(of)), "isNull": GraphQLBoolean}
-            self.filters[scalar] = GraphQLInputObjectType(
-                f"{scalar}Filter", {name: GraphQLInputField(kinds.get(name, of)) for name in OPERATORS[scalar]}
-            )
-        return self.filters[scalar]
-
-    def _related_filter(self, origin: Origin) -> GraphQLInputObjectType:
-        key = f"related {origin.target}"
-        if key not in self.filters:
-            where = self.where(origin.target)
-            name = type_name(self.catalog, self.catalog.labels[origin.target], "RelatedFilter")
-            self.filters[key] = GraphQLInputObjectType(
-                name, {quantifier: GraphQLInputField(where) for quantifier in ("some", "none", "all")}
-            )
-        return self.filters[key]
-
-    def order(self, dtmi: str) -> GraphQLInputObjectType:
-        if dtmi not in self.orders:
-            name = type_name(self.catalog, self.catalog.labels[dtmi], "Order")
-            self.orders[dtmi] = GraphQLInputObjectType(name, lambda: self._order_fields(dtmi))
-        return self.orders[dtmi]
-
-    def _order_fields(self, dtmi: str) -> dict[str, GraphQLInputField]:
-        values = {n: f.extensions[ORIGIN] for n, f in self._fields(dtmi).items() if f.extensions[ORIGIN].kind == "value"}
-        keys = {"dtId": Origin("id")} | values
-        return {name: GraphQLInputField(self.direction, extensions={ORIGIN: key}) for name, key in keys.items()}
-
-    # Root fields -----------------------------------------------------------------------------------------------------
-
-    def query_fields(self, resolve: Callable[..., Any]) -> dict[str, GraphQLField]:
-        one = {"dtId": GraphQLArgument(GraphQLNonNull(GraphQLID))}
-        model = GraphQLArgument(GraphQLString, description="label or DTMI; twins of it and of what extends it")
-        fields = {
-            "twin": _field(self.twin, Origin("one", "Twin"), "The twin with this identifier", one),
-            "twins": _field(_list(self.twin), Origin("list", "Twin"), "Twins", self.list_arguments("") | {"model": model}),
-        }
-        for dtmi, (single, many) in root_names(self.catalog).items():
-            label, type_ = self.catalog.labels[dtmi], self.output(dtmi)
-            arguments = self.list_arguments(dtmi)
-            where = {"where": arguments["where"]}
-            fields[single] = _field(type_, Origin("one", label, target=dtmi), f"The {label} with this identifier", one)
-            fields[many] = _field(_list(type_), Origin("list", label, target=dtmi), f"Every {label}", arguments)
-            fields[f"{many}Connection"] = _field(
-                GraphQLNonNull(self._connection(dtmi)), Origin("connection", label, target=dtmi), "By pages", arguments
-            )
-            fields[f"{many}Aggregate"] = _field(
-                GraphQLNonNull(self._aggregate(dtmi)),
-                Origin("aggregate", label, target=dtmi),
-                "Over all that fit",
-                where,
-            )
-        for made in fields.values():
-            made.resolve = resolve
-        return fields
-
-    def _connection(self, dtmi: str) -> GraphQLObjectType:
-        label, node = self.catalog.labels[dtmi], GraphQLNonNull(self.output(dtmi))
-        edge = GraphQLObjectType(
-            type_name(self.catalog, label, "Edge"),
-            lambda: {
-                "node": _field(node, Origin("node")),
-                "cursor": _field(GraphQLNonNull(GraphQLString), Origin("cursor")),
-            },
-        )
-        return GraphQLObjectType(
-            type_name(self.catalog, label, "Connection"),
-            lambda: {
-                "nodes": _field(_list(node.of_type), Origin("nodes")),
-                "edges": _field(_list(edge), Origin("edges")),
-                "pageInfo": _field(GraphQLNonNull(self.page), Origin("pageInfo")),
-                "totalCount": _field(GraphQLNonNull(GraphQLInt), Origin("totalCount")),
-            },
-        )
-
-    def _aggregate(self, dtmi: str) -> GraphQLObjectType:
-        def fields() -> dict[str, GraphQLField]:
-            made = {"count": _field(GraphQLNonNull(GraphQLInt), Origin("count"))}
-            for name, one in self._fields(dtmi).items():
-                if one.extensions[ORIGIN].kind == "value" and _named(one.type) in NUMBERS:
-                    made[name] = _field(GraphQLNonNull(self.numbers), one.extensions[ORIGIN], one.description)
-            return made
-
-        return GraphQLObjectType(type_name(self.catalog, self.catalog.labels[dtmi], "Aggregate"), fields)
+    def _connection(self, target: str, owner: str = "", edge: tuple[Property, ...] = ()) -> GraphQLObjectType:
+        """Shared by all relationships to `target` that have no properties of their own."""
+        key = ("connection", owner if edge else target, bool(edge))
+        if key not in self._made:
+            properties = {
+                field_name(one.name) if one.name not in ("node", "cursor") else f"{one.name}_": made_field(
+                    self.schemas.output(one.schema, owner + upper_first(one.name)),
+                    value_origin(one.name, one.schema, False, one.unit),
+                    text(one.description),
+                )
+                for one in edge
+            }
+            names = (owner,) if edge else (f"{self.label(target) or 'Twin'}Related",)
+            self._made[key] = self.page_types(target, names[0], properties | self._since)
+        return self._made[key]  # type: ignore[no-any-return]
 
     @cached_property
-    def numbers(self) -> GraphQLObjectType:
+    def _since(self) -> dict[str, GraphQLField]:
+        return {
+            "id": made_field(GraphQLString, Origin("value", "_id"), "Identifier of the relationship"),
+            "since": made_field(self.scalars["DateTime"], Origin("plain", "_since"), "When they were related"),
+        }
+
+    def page_types(self, target: str, stem: str, edge: Mapping[str, GraphQLField]) -> GraphQLObjectType:
+        node = self.output(target)
+        edge_type = GraphQLObjectType(
+            self.taken.claim(f"{stem}Edge"),
+            lambda: {
+                "node": made_field(GraphQLNonNull(node), Origin("node")),
+                "cursor": made_field(GraphQLNonNull(GraphQLString), Origin("cursor")),
+                **edge,
+            },
+        )
         return GraphQLObjectType(
-            "NumberAggregate",
-            {n: _field(GraphQLFloat, Origin("measure", n)) for n in ("min", "max", "avg", "sum", "count")},
+            self.taken.claim(f"{stem}Connection"),
+            lambda: {
+                "nodes": made_field(listed(node), Origin("nodes")),
+                "edges": made_field(listed(edge_type), Origin("edges")),
+                "pageInfo": made_field(GraphQLNonNull(self._page), Origin("pageInfo")),
+                "totalCount": made_field(GraphQLNonNull(GraphQLInt), Origin("totalCount")),
+            },
         )
 
-    def _signal_type(self) -> GraphQLObjectType:
+    def aggregate(self, dtmi: str, grouped: bool = False) -> GraphQLObjectType:
+        key = ("aggregate", dtmi, grouped)
+        if key not in self._made:
+            name = self.claimed(dtmi, "Group" if grouped else "Aggregate")
+            self._made[key] = GraphQLObjectType(name, lambda: self._aggregate_fields(dtmi, grouped))
+        return self._made[key]  # type: ignore[no-any-return]
+
+    def _aggregate_fields(self, dtmi: str, grouped: bool) -> dict[str, GraphQLField]:
+        made = {}
+        for name, one in (self.fields(dtmi) if dtmi in self.catalog.interfaces else {}).items():
+            origin: Origin = one.extensions[ORIGIN]
+            if origin.kind in ("value", "plain", "enum") and (kind := MEASURES_OF.get(type_name(one.type), "Values")):
+                made[name] = made_field(GraphQLNonNull(self._measures[kind]), origin, one.description)
+        own = {"count": made_field(GraphQLNonNull(GraphQLInt), Origin("count"))}
+        if grouped:
+            own["keys"] = made_field(GraphQLNonNull(self.scalars["JSON"]), Origin("keys"), "What the twins of the group share")
+            own["twin"] = made_field(self.twin, Origin("twin"), "The related twin of `via`")
+        return made | own
+
+    @cached_property
+    def _measures(self) -> dict[str, GraphQLObjectType]:
+        whole = {name: made_field(GraphQLNonNull(GraphQLInt), Origin("measure", name)) for name in ("count", "distinct")}
+        rank = {"rank": GraphQLArgument(GraphQLNonNull(GraphQLFloat), description="0 to 1; 0.5 is the median")}
+        numbers = {name: made_field(GraphQLFloat, Origin("measure", name)) for name in ("min", "max", "avg", "sum", "stdDev")}
+        numbers["percentile"] = made_field(GraphQLFloat, Origin("measure", "percentile"), "Interpolated", rank)
+        moments = {name: made_field(self.scalars["DateTime"], Origin("measure", name)) for name in ("min", "max")}
+        return {
+            "Numbers": GraphQLObjectType(self.taken.claim("NumberAggregate"), whole | numbers),
+            "Moments": GraphQLObjectType(self.taken.claim("DateTimeAggregate"), whole | moments),
+            "Values": GraphQLObjectType(self.taken.claim("ValueAggregate"), whole),
+        }
+
+    def _reading(self, type_: Any) -> GraphQLObjectType:
+        lists = 0
+        inner = type_
+        while isinstance(inner, GraphQLList):
+            inner, lists = inner.of_type, lists + 1
+        key = ("reading", inner.name, lists)
+        if key not in self._made:
+            after = {"after": GraphQLArgument(self.scalars["Duration"], description="the setting stale_seconds")}
+            self._made[key] = GraphQLObjectType(
+                self.taken.claim(f"{inner.name}{'List' * lists}Reading"),
+                {
+                    "value": made_field(type_, Origin("reading value")),
+                    "at": made_field(self.scalars["DateTime"], Origin("reading at"), "Time of measure"),
+                    "age": made_field(GraphQLFloat, Origin("reading age"), "Seconds since then"),
+                    "stale": made_field(GraphQLBoolean, Origin("reading stale"), "Older than `after`", after),
+                    "unit": made_field(GraphQLString, Origin("reading unit")),
+                },
+            )
+        return self._made[key]  # type: ignore[no-any-return]
+
+    @cached_property
+    def _signal(self) -> GraphQLObjectType:
         return GraphQLObjectType(
             "Signal",
             {
-                "name": _field(GraphQLNonNull(GraphQLString), Origin("plain")),
-                "value": _field(self.scalars["Value"], Origin("plain")),
-                "at": _field(self.scalars["DateTime"], Origin("plain"), "Time of measure"),
-                "unit": _field(GraphQLString, Origin("plain")),
+                "name": made_field(GraphQLNonNull(GraphQLString), Origin("part")),
+                "value": made_field(self.scalars["JSON"], Origin("part")),
+                "at": made_field(self.scalars["DateTime"], Origin("part"), "Time of measure"),
+                "age": made_field(GraphQLFloat, Origin("part"), "Seconds since then"),
+                "unit": made_field(GraphQLString, Origin("part")),
             },
         )
 
-    def _point_type(self) -> GraphQLObjectType:
-        numbers = {n: _field(GraphQLFloat, Origin("plain")) for n in ("avg", "min", "max", "sum", "first", "last")}
+    @cached_property
+    def _point(self) -> GraphQLObjectType:
+        numbers = ("avg", "min", "max", "sum", "first", "last", "stddev")
         return GraphQLObjectType(
             "HistoryPoint",
             {
-                "at": _field(GraphQLNonNull(self.scalars["DateTime"]), Origin("plain"), "Time of measure; start of the bucket"),
-                "value": _field(self.scalars["Value"], Origin("plain")),
-                "count": _field(GraphQLInt, Origin("plain")),
-                **numbers,
+                "at": made_field(GraphQLNonNull(self.scalars["DateTime"]), Origin("part"), "Time; start of the bucket"),
+                "value": made_field(self.scalars["Value"], Origin("part")),
+                "count": made_field(GraphQLInt, Origin("part")),
+                **{name: made_field(GraphQLFloat, Origin("part")) for name in numbers},
             },
         )
 
-    def _page_type(self) -> GraphQLObjectType:
+    @cached_property
+    def _series(self) -> GraphQLObjectType:
+        numbers = ("avg", "min", "max", "sum", "first", "last", "stddev")
+        column = GraphQLNonNull(GraphQLList(self.scalars["Value"]))
+        return GraphQLObjectType(
+            "Series",
+            {
+                "signal": made_field(GraphQLNonNull(GraphQLString), Origin("part")),
+                "unit": made_field(GraphQLString, Origin("part")),
+                "count": made_field(GraphQLNonNull(GraphQLInt), Origin("part"), "Length of every column"),
+                "timestamps": made_field(listed(self.scalars["DateTime"]), Origin("part"), "As text"),
+                "epochs": made_field(listed(self.scalars["Long"]), Origin("part"), "Milliseconds since 1970, UTC"),
+                "values": made_field(column, Origin("part")),
+                "counts": made_field(GraphQLList(GraphQLInt), Origin("part"), "Points in each bucket"),
+                **{name: made_field(GraphQLList(GraphQLFloat), Origin("part")) for name in numbers},
+            },
+        )
+
+    @cached_property
+    def _page(self) -> GraphQLObjectType:
         return GraphQLObjectType(
             "PageInfo",
             {
-                "hasNextPage": _field(GraphQLNonNull(GraphQLBoolean), Origin("plain")),
-                "hasPreviousPage": _field(GraphQLNonNull(GraphQLBoolean), Origin("plain")),
-                "startCursor": _field(GraphQLString, Origin("plain")),
-                "endCursor": _field(GraphQLString, Origin("plain")),
+                "hasNextPage": made_field(GraphQLNonNull(GraphQLBoolean), Origin("part")),
+                "hasPreviousPage": made_field(GraphQLNonNull(GraphQLBoolean), Origin("part")),
+                "startCursor": made_field(GraphQLString, Origin("part")),
+                "endCursor": made_field(GraphQLString, Origin("part")),
             },
         )
 
 
-AGGREGATES = ("AVG", "MIN", "MAX", "SUM", "COUNT", "FIRST", "LAST")
-BUILT_IN: dict[str, Any] = {
-    "String": GraphQLString, "Int": GraphQLInt, "Float": GraphQLFloat, "Boolean": GraphQLBoolean, "ID": GraphQLID
-}  # fmt: skip
+MEASURES_OF = dict.fromkeys(("Int", "Long", "Float"), "Numbers") | {"DateTime": "Moments"}
 
 
-def _field(
+def value_origin(name: str, schema: Schema, signal: bool, unit: str = "") -> Origin:
+    fields = tuple(leaf_paths(schema)) if isinstance(schema, Object) else ()
+    return Origin(value_kind(schema), name, fields=fields, signal=signal, unit=unit)
+
+
+def made_field(
     type_: Any, origin: Origin, description: str | None = None, arguments: Mapping[str, GraphQLArgument] | None = None
 ) -> GraphQLField:
-    return GraphQLField(type_, dict(arguments or {}), _by_key, description=description or None, extensions={ORIGIN: origin})
+    return GraphQLField(type_, dict(arguments or {}), by_key, description=description or None, extensions={ORIGIN: origin})
 
 
-def _by_key(source: Any, info: Any, **arguments: Any) -> Any:
-    """In the executor a compiled field's value lies ready under its response key."""
-    return source[info.path.key]
-
-
-def _resolve_type(value: Any, info: Any, type_: Any) -> str:
-    return str(value[TYPE_KEY])
-
-
-TYPE_KEY = "\x00type"
-
-
-def _list(type_: Any) -> Any:
-    return GraphQLNonNull(GraphQLList(GraphQLNonNull(type_)))
-
-
-def _named(type_: Any) -> str:
-    while hasattr(type_, "of_type"):
-        type_ = type_.of_type
-    return str(type_.name)
-
-
-def _value_origin(name: str, schema: Schema) -> Origin:
-    if isinstance(schema, Object):
-        return Origin("object", name, fields=tuple(leaf_paths(schema)))
-    if isinstance(schema, Primitive | Enum):
-        is_text = graphql_scalar(schema) == "JSON"
-        return Origin("json" if is_text else "value", name)
-    if isinstance(schema, Array) and isinstance(schema.element, Primitive | Enum):
-        return Origin("array", name)
-    return Origin("json", name)
-
-
-def leaf_paths(schema: Object) -> list[str]:
-    paths = []
-    for one in schema.fields:
-        inner = leaf_paths(one.schema) if isinstance(one.schema, Object) else [""]
-        paths += [f"{one.name}.{path}".rstrip(".") for path in inner]
-    return paths
-
-
-def _text(texts: Mapping[str, str]) -> str:
+def text(texts: Mapping[str, str]) -> str:
     return texts.get("en", "") or next(iter(texts.values()), "")
+
+
+def _names(name: str, values: list[str]) -> GraphQLEnumType:
+    return GraphQLEnumType(name, {one: one for one in values} or {"NONE": "NONE"})

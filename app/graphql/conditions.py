@@ -1,0 +1,113 @@
+"""Arguments → predicates, orders and hops of the select tree."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from graphql import get_named_type
+
+from app.dtdl import Catalog
+from app.graph.select import Both, Compare, Count, Either, Exists, Hop, IsNull, Not, Order, Predicate, Value, param
+from app.graphql.cursor import QueryError
+from app.graphql.filters import COUNTED
+from app.graphql.origin import ORIGIN, Origin
+from app.graphql.variables import each_epoch_ms, pair, paired_epoch_ms
+
+Arguments = Mapping[str, Any]
+SYSTEM_KEYS = {"id": "dtId", "model": "_model", "etag": "_etag", "last": "_last"}
+
+
+def key_of(origin: Origin) -> Value:
+    return Value(SYSTEM_KEYS.get(origin.kind, origin.key), origin.signal)
+
+
+def hop_of(catalog: Catalog, origin: Origin, depth: int = 0) -> Hop:
+    return Hop((origin.key,), origin.outgoing, catalog.labels.get(origin.target, ""), depth, origin.part)
+
+
+def where(catalog: Catalog, given: Any, type_: Any) -> Predicate | None:
+    """`type_` is the input type that `given` was coerced by."""
+    if not given:
+        return None
+    fields = get_named_type(type_).fields
+    return Both(tuple(part for name, value in given.items() for part in _conditions(catalog, fields[name], value)))
+
+
+def _conditions(catalog: Catalog, field_def: Any, value: Any) -> Iterator[Predicate]:
+    origin: Origin = field_def.extensions[ORIGIN]
+    if value is None:
+        return
+    match origin.kind:
+        case "and" | "or":
+            parts = tuple(where(catalog, part, field_def.type) or Both(()) for part in value)
+            yield Both(parts) if origin.kind == "and" else Either(parts)
+        case "not":
+            yield Not(where(catalog, value, field_def.type) or Both(()))
+        case "related":
+            yield from _related(catalog, origin, field_def.type, value)
+        case "object":
+            for name, inner in value.items():
+                for part in _conditions(catalog, get_named_type(field_def.type).fields[name], inner):
+                    yield _inside(part, origin.key)
+        case "reading":
+            yield from _compared(Value(f"_at_{origin.key}"), value.get("at") or {}, each_epoch_ms)
+        case "last":
+            yield from _compared(key_of(origin), value, each_epoch_ms)
+        case "nothing":
+            return
+        case _:
+            yield from _compared(key_of(origin), value)
+
+
+def _related(catalog: Catalog, origin: Origin, type_: Any, value: Arguments) -> Iterator[Predicate]:
+    hop, fields = hop_of(catalog, origin), get_named_type(type_).fields
+    for quantifier, part in value.items():
+        if part is None:
+            continue
+        if quantifier != "count":
+            yield Exists(hop, quantifier, where(catalog, part, fields[quantifier].type))  # type: ignore[arg-type]
+            continue
+        fits = where(catalog, part.get("where"), get_named_type(fields["count"].type).fields["where"].type)
+        for operator in COUNTED:
+            if part.get(operator) is not None:
+                yield Count(hop, fits, operator, param(part[operator]))
+
+
+def _compared(key: Value, value: Arguments, convert: Callable[[Any], Any] | None = None) -> Iterator[Predicate]:
+    for operator, operand in value.items():
+        if operator == "isNull" and operand is not None:
+            yield IsNull(key, bool(operand))
+        elif operand is None and operator in ("eq", "ne"):
+            yield IsNull(key, operator == "eq")
+        elif operand is not None and operator == "between":
+            yield Compare(key, operator, param(operand, pair if convert is None else paired_epoch_ms))
+        elif operand is not None:
+            yield Compare(key, operator, param(operand, convert))
+
+
+def _inside(part: Predicate, path: str) -> Predicate:
+    """A condition on a field of the object at `path`."""
+    match part:
+        case Compare(key, operator, given):
+            return Compare(Value(f"{path}.{key.key}"), operator, given)
+        case IsNull(key, null):
+            return IsNull(Value(f"{path}.{key.key}"), null)
+    return part
+
+
+def orders(catalog: Catalog, given: Any, type_: Any) -> tuple[Order, ...]:
+    """Raises: QueryError for an order by a twin further away than one relationship."""
+    return tuple(order for entry in given or () for order in _orders(catalog, entry, get_named_type(type_).fields))
+
+
+def _orders(catalog: Catalog, entry: Arguments, fields: Any) -> Iterator[Order]:
+    for name, value in entry.items():
+        origin: Origin = fields[name].extensions[ORIGIN]
+        if value is None:
+            continue
+        if origin.kind != "related":
+            yield Order(key_of(origin), bool(value))
+            continue
+        for inner in _orders(catalog, value, get_named_type(fields[name].type).fields):
+            if inner.hop is not None:
+                raise QueryError("an order can follow one relationship", where=f"orderBy.{name}")
+            yield Order(inner.key, inner.descending, hop_of(catalog, origin))

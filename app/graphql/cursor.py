@@ -1,0 +1,50 @@
+"""Cursors: where a row stands in an order, as text that a client hands back."""
+
+import base64
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from app.errors import TwingraphError
+from app.graph.records import tagged, untagged
+from app.graph.select import Order
+
+
+class QueryError(TwingraphError):
+    code = "BAD_USER_INPUT"
+
+
+@dataclass(frozen=True, slots=True)
+class CursorPart:
+    """Takes one value out of a cursor; a value itself, so that equal params stay equal."""
+
+    index: int
+    signature: str
+
+    def __call__(self, cursor: str) -> Any:
+        return read_cursor(cursor, self.signature)[self.index]
+
+
+def signature(order: tuple[Order, ...]) -> str:
+    parts = []
+    for one in order:
+        beyond = f"{'>' if one.hop.outgoing else '<'}{one.hop.types[0]}." if one.hop else ""
+        parts.append(f"{'-' if one.descending else ''}{beyond}{one.key.key}")
+    return ",".join(parts)
+
+
+def write_cursor(signed: str, values: list[Any]) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps([signed, *values], default=tagged)).decode()
+
+
+def read_cursor(cursor: str, signed: str) -> list[Any]:
+    """Raises: QueryError for what is no cursor, or one of another order."""
+    try:
+        found, *values = orjson.loads(base64.urlsafe_b64decode(cursor))
+        values = [untagged(value) if isinstance(value, list) else value for value in values]
+    except (ValueError, KeyError, TypeError) as error:
+        raise QueryError("not a cursor of this API", where="after", hint="take it from pageInfo or an edge") from error
+    if found != signed or len(values) != signed.count(",") + bool(signed) + 1:
+        raise QueryError("the cursor was made for another orderBy", where="after", hint="keep orderBy while paging")
+    return values

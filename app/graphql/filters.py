@@ -1,0 +1,184 @@
+"""Where and order: input types grown from the fields of twins, one for each kind of value."""
+
+from typing import TYPE_CHECKING, Any
+
+from graphql import (
+    GraphQLArgument,
+    GraphQLBoolean,
+    GraphQLFloat,
+    GraphQLInputField,
+    GraphQLInputObjectType,
+    GraphQLInt,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLString,
+)
+
+from app.graphql.origin import ORIGIN, Origin
+from app.graphql.values import BUILT_IN, type_name
+
+if TYPE_CHECKING:
+    from app.graphql.types import TypeFactory
+
+COMPARED = ("eq", "ne", "in", "notIn", "gt", "gte", "lt", "lte", "between", "isNull")
+TEXTUAL = ("contains", "startsWith", "endsWith", "matches")
+OPERATORS: dict[str, tuple[str, ...]] = {
+    "String": (*COMPARED, *TEXTUAL),
+    "ID": ("eq", "ne", "in", "notIn", "gt", "lt", *TEXTUAL),
+    "Boolean": ("eq", "ne", "isNull"),
+    "Duration": ("isNull",),
+    "Point": ("near", "within", "isNull"),
+    **dict.fromkeys(("Int", "Long", "Float", "DateTime", "Date", "Time"), COMPARED),
+}
+CHOSEN = ("eq", "ne", "in", "notIn", "isNull")
+LISTED = ("has", "hasAny", "hasAll", "isNull")
+MANY = ("in", "notIn", "between", "hasAny", "hasAll")
+COUNTED = ("eq", "ne", "gt", "gte", "lt", "lte")
+SORTED = ("id", "last", "value", "plain", "enum")
+
+
+class Filters:
+    def __init__(self, factory: "TypeFactory") -> None:
+        self.factory = factory
+        self._made: dict[tuple[str, str], GraphQLInputObjectType] = {}
+
+    def list_arguments(self, dtmi: str) -> dict[str, GraphQLArgument]:
+        return {
+            "first": GraphQLArgument(GraphQLInt),
+            "after": GraphQLArgument(GraphQLString, description="a cursor of the connection"),
+            "offset": GraphQLArgument(GraphQLInt),
+            "where": GraphQLArgument(self.where(dtmi)),
+            "orderBy": GraphQLArgument(GraphQLList(GraphQLNonNull(self.order(dtmi)))),
+        }
+
+    def page_arguments(self, dtmi: str) -> dict[str, GraphQLArgument]:
+        before = {
+            "last": GraphQLArgument(GraphQLInt, description="the last ones, before `before`"),
+            "before": GraphQLArgument(GraphQLString),
+        }
+        return self.list_arguments(dtmi) | before
+
+    def where(self, dtmi: str) -> GraphQLInputObjectType:
+        """The conditions on twins of a model; those on any twin for the empty one."""
+        return self._once("where", dtmi, "Where", lambda: self._where_fields(dtmi))
+
+    def order(self, dtmi: str) -> GraphQLInputObjectType:
+        return self._once("order", dtmi, "Order", lambda: self._order_fields(dtmi))
+
+    def _once(self, kind: str, dtmi: str, suffix: str, fields: Any) -> GraphQLInputObjectType:
+        dtmi = dtmi if dtmi in self.factory.catalog.interfaces else ""
+        if (kind, dtmi) not in self._made:
+            self._made[kind, dtmi] = GraphQLInputObjectType(self.factory.claimed(dtmi, suffix), fields)
+        return self._made[kind, dtmi]
+
+    def _fields_of(self, dtmi: str) -> dict[str, Any]:
+        return self.factory.fields(dtmi) if dtmi in self.factory.catalog.interfaces else self.factory.system
+
+    def _where_fields(self, dtmi: str) -> dict[str, GraphQLInputField]:
+        own = self.where(dtmi)
+        fields: dict[str, GraphQLInputField] = {}
+        for name, made in self._fields_of(dtmi).items():
+            origin: Origin = made.extensions[ORIGIN]
+            condition = self._condition(made.type, origin)
+            if condition is not None:
+                fields[name] = _given(condition, origin)
+        many = GraphQLList(GraphQLNonNull(own))
+        glue = {"and": many, "or": many, "not": own}
+        return {
+            name if name not in fields else f"{name}_": _given(type_, Origin(name)) for name, type_ in glue.items()
+        } | fields
+
+    def _condition(self, type_: Any, origin: Origin) -> Any:
+        match origin.kind:
+            case "id" | "model" | "last" | "value" | "plain":
+                name = "ID" if origin.kind == "model" else type_name(type_)
+                return self.compare(name, OPERATORS[name]) if name in OPERATORS else None
+            case "enum":
+                return self.compare(type_name(type_), CHOSEN, type_)
+            case "array" | "enums":
+                return self.compare(f"{type_name(type_)}List", LISTED, type_.of_type)
+            case "object":
+                return self._object(type_, origin.key)
+            case "reading":
+                return self._reading
+            case "related" if not origin.part or origin.target in self.factory.catalog.interfaces:
+                return self._related(origin.target)
+        return None
+
+    def compare(self, name: str, operators: tuple[str, ...], of: Any = None) -> GraphQLInputObjectType:
+        key = ("compare", name)
+        if key not in self._made:
+            of = of or BUILT_IN.get(name) or self.factory.scalars[name]
+            special = {"isNull": GraphQLBoolean, "near": self._near, "within": self._within, "matches": GraphQLString}
+            kinds = special | {many: GraphQLList(GraphQLNonNull(of)) for many in MANY}
+            fields = {operator: GraphQLInputField(kinds.get(operator, of)) for operator in operators}
+            self._made[key] = GraphQLInputObjectType(self.factory.taken.claim(f"{name}Filter"), fields)
+        return self._made[key]
+
+    @property
+    def _near(self) -> GraphQLInputObjectType:
+        numbers = ("longitude", "latitude", "distance")
+        return self._numbers("PointNear", numbers, "At most `distance` metres from a place")
+
+    @property
+    def _within(self) -> GraphQLInputObjectType:
+        return self._numbers("PointWithin", ("west", "south", "east", "north"), "Inside a box, in degrees")
+
+    def _numbers(self, name: str, fields: tuple[str, ...], description: str) -> GraphQLInputObjectType:
+        if ("numbers", name) not in self._made:
+            made = {one: GraphQLInputField(GraphQLNonNull(GraphQLFloat)) for one in fields}
+            claimed = self.factory.taken.claim(name)
+            self._made["numbers", name] = GraphQLInputObjectType(claimed, made, description=description)
+        return self._made["numbers", name]
+
+    def _object(self, type_: Any, path: str) -> GraphQLInputObjectType:
+        key = ("object", type_.name)
+        if key not in self._made:
+            self._made[key] = GraphQLInputObjectType(
+                self.factory.taken.claim(f"{type_.name}Filter"), lambda: self._object_fields(type_)
+            )
+        return self._made[key]
+
+    def _object_fields(self, type_: Any) -> dict[str, GraphQLInputField]:
+        conditions = {}
+        for name, made in type_.fields.items():
+            origin = made.extensions[ORIGIN]
+            condition = self._condition(made.type, origin)
+            if condition is not None:
+                conditions[name] = _given(condition, origin)
+        return conditions or {"isNull": GraphQLInputField(GraphQLBoolean, extensions={ORIGIN: Origin("nothing")})}
+
+    @property
+    def _reading(self) -> GraphQLInputObjectType:
+        key = ("reading", "")
+        if key not in self._made:
+            moment = self.compare("DateTime", OPERATORS["DateTime"])
+            name = self.factory.taken.claim("ReadingFilter")
+            self._made[key] = GraphQLInputObjectType(name, {"at": _given(moment, Origin("reading at"))})
+        return self._made[key]
+
+    def _related(self, target: str) -> GraphQLInputObjectType:
+        def fields() -> dict[str, GraphQLInputField]:
+            where = self.where(target)
+            quantified = {name: GraphQLInputField(where) for name in ("some", "none", "all", "single")}
+            return quantified | {"count": GraphQLInputField(self._once("count", target, "CountFilter", counted))}
+
+        def counted() -> dict[str, GraphQLInputField]:
+            numbers = {name: GraphQLInputField(GraphQLInt) for name in COUNTED}
+            return numbers | {"where": GraphQLInputField(self.where(target), description="of those that fit")}
+
+        return self._once("related", target, "RelatedFilter", fields)
+
+    def _order_fields(self, dtmi: str) -> dict[str, GraphQLInputField]:
+        fields: dict[str, GraphQLInputField] = {}
+        for name, made in self._fields_of(dtmi).items():
+            origin: Origin = made.extensions[ORIGIN]
+            if origin.kind in SORTED and type_name(made.type) not in ("Point", "Duration"):
+                fields[name] = _given(self.factory.direction, origin)
+            elif origin.kind == "related" and not origin.part and origin.target in self.factory.catalog.interfaces:
+                fields[name] = _given(self.order(origin.target), origin)
+        return fields
+
+
+def _given(type_: Any, origin: Origin) -> GraphQLInputField:
+    return GraphQLInputField(type_, extensions={ORIGIN: origin})

@@ -1,0 +1,133 @@
+"""The fields of Query that grow from the models."""
+
+from collections.abc import Callable
+from typing import Any
+
+from graphql import (
+    GraphQLArgument,
+    GraphQLBoolean,
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLID,
+    GraphQLInt,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLString,
+)
+
+from app.graphql.names import STATIC_ROOTS, Taken, root_names
+from app.graphql.origin import ORIGIN, Origin
+from app.graphql.types import TypeFactory, made_field
+from app.graphql.values import listed
+
+GROUPED = ("value", "plain", "enum")
+
+
+def query_fields(factory: TypeFactory, resolve: Callable[..., Any]) -> dict[str, GraphQLField]:
+    fields = _any_twin(factory)
+    if factory.relationships:
+        fields["shortestPath"] = _shortest_path(factory)
+    names = root_names(factory.catalog)
+    taken = Taken([*STATIC_ROOTS, *(name for pair in names.values() for name in pair)])
+    for dtmi, (one, many) in names.items():
+        fields |= _of_model(factory, dtmi, one, many, taken)
+    for made in fields.values():
+        made.resolve = resolve
+    return fields
+
+
+def _any_twin(factory: TypeFactory) -> dict[str, GraphQLField]:
+    model = {"model": GraphQLArgument(GraphQLString, description="label or DTMI; twins of it and of what extends it")}
+    where = {"where": GraphQLArgument(factory.filters.where(""))}
+    page = factory.filters.page_arguments("") | model | _as_of(factory)
+    return {
+        "twin": made_field(factory.twin, Origin("one", "Twin"), "The twin with this identifier", _one(factory)),
+        "twins": made_field(
+            listed(factory.twin), Origin("list", "Twin"), "Twins", factory.filters.list_arguments("") | model | _as_of(factory)
+        ),
+        "twinsConnection": made_field(
+            GraphQLNonNull(factory.page_types("", "Twin", {})), Origin("connection", "Twin"), "By pages", page
+        ),
+        "twinsAggregate": made_field(
+            GraphQLNonNull(factory.aggregate("")), Origin("aggregate", "Twin"), "Over all that fit", where | model
+        ),
+    }
+
+
+def _of_model(factory: TypeFactory, dtmi: str, one: str, many: str, taken: Taken) -> dict[str, GraphQLField]:
+    label, type_ = factory.label(dtmi), factory.output(dtmi)
+    where = {"where": GraphQLArgument(factory.filters.where(dtmi))}
+
+    def origin(kind: str) -> Origin:
+        return Origin(kind, label, target=dtmi)
+
+    return {
+        one: made_field(type_, origin("one"), f"The {label} with this identifier", _one(factory)),
+        many: made_field(
+            listed(type_), origin("list"), f"Every {label}", factory.filters.list_arguments(dtmi) | _as_of(factory)
+        ),
+        taken.claim(f"{many}Connection"): made_field(
+            GraphQLNonNull(factory.page_types(dtmi, label, {})),
+            origin("connection"),
+            "By pages",
+            factory.filters.page_arguments(dtmi) | _as_of(factory),
+        ),
+        taken.claim(f"{many}Aggregate"): made_field(
+            GraphQLNonNull(factory.aggregate(dtmi)), origin("aggregate"), "Over all that fit", where
+        ),
+        taken.claim(f"{many}Groups"): made_field(
+            listed(factory.aggregate(dtmi, grouped=True)),
+            origin("groups"),
+            "For each combination of property values, or for each related twin",
+            where | _group_arguments(factory, dtmi),
+        ),
+    }
+
+
+def _group_arguments(factory: TypeFactory, dtmi: str) -> dict[str, GraphQLArgument]:
+    fields = {name: made.extensions[ORIGIN] for name, made in factory.fields(dtmi).items()}
+    keys = {name: name for name, origin in fields.items() if origin.kind in GROUPED}
+    arguments = {"first": GraphQLArgument(GraphQLInt)}
+    if keys:
+        enum = GraphQLEnumType(factory.claimed(dtmi, "Key"), keys)
+        arguments["by"] = GraphQLArgument(GraphQLList(GraphQLNonNull(enum)))
+    if any(origin.kind == "related" and not origin.part for origin in fields.values()):
+        arguments["via"] = GraphQLArgument(factory.relationship_field, description="a relationship, either way")
+    return arguments
+
+
+def _one(factory: TypeFactory) -> dict[str, GraphQLArgument]:
+    return {"dtId": GraphQLArgument(GraphQLNonNull(GraphQLID))} | _as_of(factory)
+
+
+def _as_of(factory: TypeFactory) -> dict[str, GraphQLArgument]:
+    return {"asOf": GraphQLArgument(factory.scalars["DateTime"], description="what the graph said then")}
+
+
+def _shortest_path(factory: TypeFactory) -> GraphQLField:
+    step = GraphQLObjectType(
+        "PathStep",
+        {
+            "relationship": made_field(GraphQLNonNull(GraphQLString), Origin("part"), "its name"),
+            "source": made_field(GraphQLNonNull(GraphQLID), Origin("part")),
+            "target": made_field(GraphQLNonNull(GraphQLID), Origin("part")),
+            "id": made_field(GraphQLString, Origin("part")),
+        },
+    )
+    path = GraphQLObjectType(
+        "Path",
+        {
+            "length": made_field(GraphQLNonNull(GraphQLInt), Origin("length"), "how many relationships"),
+            "twins": made_field(listed(factory.twin), Origin("twins"), "from one end to the other"),
+            "steps": made_field(listed(step), Origin("steps")),
+        },
+    )
+    arguments = {
+        "from": GraphQLArgument(GraphQLNonNull(GraphQLID)),
+        "to": GraphQLArgument(GraphQLNonNull(GraphQLID)),
+        "via": GraphQLArgument(GraphQLList(GraphQLNonNull(factory.relationship)), description="all"),
+        "directed": GraphQLArgument(GraphQLBoolean, default_value=False, description="only in the relationships' direction"),
+        "most": GraphQLArgument(GraphQLInt, default_value=16, description="longest path looked for, 1 to 32"),
+    }
+    return made_field(path, Origin("path"), "A shortest way from one twin to another; null when there is none", arguments)
