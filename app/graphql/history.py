@@ -180,10 +180,12 @@ def _spread(name: str, found: Any, place: Any, grid: Any, fill: str) -> Any:
         return spread
     if fill == "linear" and not _has_texts(spread):
         numbers = np.interp(grid, grid[place], np.asarray(found, np.float64))
-        return np.where((grid < grid[place[0]]) | (grid > grid[place[-1]]), None, numbers.astype(object))
-    known = np.zeros(len(grid), np.int64)
-    known[place] = np.arange(len(grid))[place]
-    return np.where(np.arange(len(grid)) < place[0], None, spread[np.maximum.accumulate(known)])
+        spread = numbers.astype(object)
+        spread[(grid < grid[place[0]]) | (grid > grid[place[-1]])] = None
+        return spread
+    known = np.zeros(len(grid), np.int64)  # before the first one nothing is known: bucket 0 is empty there
+    known[place] = place
+    return spread[np.maximum.accumulate(known)]
 
 
 def _listed(values: Any) -> list[Any]:

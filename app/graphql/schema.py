@@ -54,7 +54,8 @@ class TwinSchema(strawberry.Schema):
     def __init__(self, catalog: Catalog, settings: Settings) -> None:
         super().__init__(Query, mutation=Mutation, extensions=[Compiled])
         base = self._schema
-        factory = TypeFactory(catalog, make_scalars() | {"JSON": base.type_map["JSON"]})  # type: ignore[dict-item]
+        json: Any = base.type_map["JSON"]
+        factory = TypeFactory(catalog, make_scalars() | {"JSON": json})
         self._schema = self._grown(base, factory)
         self._schema._strawberry_schema = self  # type: ignore[attr-defined]
         errors = validate_schema(self._schema)

@@ -218,7 +218,7 @@ class Selector:
         if backward and any(arguments.get(name) is not None for name in ("first", "after", "offset")):
             raise QueryError("last and before go without first, after and offset", hint="page in one direction")
         scope = self._scope((), field_def, arguments, backward)
-        cursor = tuple((*(order.key for order in scope.order if order.hop is None), Value("dtId")))
+        cursor = (*(order.key for order in scope.order if order.hop is None), Value("dtId"))
         columns = _merge(forms, cursor)
         assert scope.limit is not None
         rows = any(emit.kind != "totalCount" for emit in emits)
@@ -433,7 +433,7 @@ class Selector:
 
     def _scope(self, columns: tuple[Column, ...], field_def: Any, arguments: Arguments, backward: bool = False) -> Scope:
         fits = where(self.catalog, arguments.get("where"), field_def.args["where"].type)
-        order = ()
+        order: tuple[Order, ...] = ()
         if arguments.get("orderBy"):
             order = orders(self.catalog, arguments["orderBy"], field_def.args["orderBy"].type)
         offset = param(arguments["offset"], not_negative) if arguments.get("offset") is not None else None

@@ -173,10 +173,10 @@ class TypeFactory:
         fields = dict(self.system)
         beside: dict[str, GraphQLField] = {}
         for name, content in self.catalog.contents[dtmi].items():
-            own, *others = self._content(content).items() or [(None, None)]
-            if own[0] is not None:
-                fields[field_name(name)] = own[1]  # type: ignore[assignment]
-            beside |= dict(others)
+            made = dict(self._content(content))
+            if name in made:
+                fields[field_name(name)] = made.pop(name)
+            beside |= made
         above = {dtmi, *self.catalog.ancestors[dtmi]}
         for name, (owner, targets) in self.reverses.items():
             if not targets.isdisjoint(above):
