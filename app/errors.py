@@ -12,6 +12,8 @@ TwingraphError
 │   └── Conflict             an etag or an identifier is taken
 ├── MappingError         a mapping names what does not exist
 ├── MessageError         a message cannot become readings
+├── Unauthenticated      nobody knows who asks
+├── Forbidden            who asks may not do this
 ├── CommandError         a command is refused, unanswered or failed
 └── PredictionError      not enough history, no trained model
 """
@@ -92,6 +94,14 @@ class Conflict(TwinError):
 
 class IdentifierTaken(Conflict, StoreError):
     """A uniqueness constraint has refused it: a Conflict for who asked, a StoreError for who stores."""
+
+
+class Unauthenticated(TwingraphError):
+    code = "UNAUTHENTICATED"
+
+
+class Forbidden(TwingraphError):
+    code = "FORBIDDEN"
 
 
 class MappingError(TwingraphError):

@@ -10,9 +10,20 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 
-from app.errors import CommandError, Conflict, ModelError, NotFound, StoreUnavailable, TwinError, TwingraphError
+from app.errors import (
+    CommandError,
+    Conflict,
+    Forbidden,
+    ModelError,
+    NotFound,
+    StoreUnavailable,
+    TwinError,
+    TwingraphError,
+    Unauthenticated,
+)
 from app.graph.store import Store
 from app.graphql.router import Router
+from app.identity import Gate
 from app.rest import api, docs, health
 from app.server import Server
 from app.settings import Settings
@@ -30,7 +41,17 @@ from ingest.pipeline import Pipeline
 from ingest.sources import MAPPINGS, SOURCES, outlets, read_mappings
 
 log = structlog.get_logger()
-STATUS = {NotFound: 404, Conflict: 409, StoreUnavailable: 503, TwinError: 422, ModelError: 422, CommandError: 422}
+STATUS = {
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    StoreUnavailable: 503,
+    TwinError: 422,
+    ModelError: 422,
+    CommandError: 422,
+}
+HEADERS = {503: {"Retry-After": "5"}, 401: {"WWW-Authenticate": 'Bearer, Basic realm="twingraph"'}}
 FOLLOW_SECONDS = 1.0
 
 
@@ -58,7 +79,7 @@ def make_app(settings: Settings) -> FastAPI:
     registry = Registry(store, changes)
     registry.load(read_models([settings.models]))
     held = outlets(read_mappings([MAPPINGS]), settings)
-    server = Server(settings, store, registry, Watcher(store), settings.token, held)
+    server = Server(settings, store, registry, Watcher(store), Gate(store, settings), held)
     graphql = Router(server)
     changes.on_catalog(graphql.take)
 
@@ -92,8 +113,7 @@ async def _follow_models(registry: Registry) -> None:
 
 async def _answer_error(request: Request, error: TwingraphError) -> JSONResponse:
     status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
-    headers = {"Retry-After": "5"} if status == 503 else {}
-    return JSONResponse({"what": error.what, **error.extensions()}, status, headers)
+    return JSONResponse({"what": error.what, **error.extensions()}, status, HEADERS.get(status))
 
 
 async def ingest(settings: Settings, mappings: list[Mapping]) -> None:

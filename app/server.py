@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from app.commands.outlet import Outlet
 from app.graph.store import Store
+from app.identity import Gate
 from app.settings import Settings
 from app.twins.registry import Registry
 from app.twins.watch import Watcher
@@ -16,5 +17,5 @@ class Server:
     store: Store
     registry: Registry
     watcher: Watcher
-    token: str
+    gate: Gate
     outlets: Sequence[Outlet] = field(default_factory=list)

@@ -27,6 +27,19 @@ HELP: dict[str, str] = {
     "mqtt_password": "MQTT password; empty: the one generated in the state folder",
     "opcua_port": "OPC UA server of the simulated farm",
     "token": "bearer token of the server; empty: the one generated in the state folder",
+    "oidc_issuer": "OpenID Connect provider whose tokens are let in; empty: none",
+    "oidc_audience": "audience its tokens must be for",
+    "oidc_role_claim": "claim with the role, a path: realm_access.roles",
+    "oidc_roots_claim": "claim with the dtIds of the twins a user's part of the graph lies below; absent: all",
+    "scope_via": "relationships a part of the graph is followed over, with commas",
+    "cors_origins": "origins whose pages may call the API, with commas; * for all",
+    "tls_certificate": "certificate file of the server (PEM); empty: no TLS",
+    "tls_key": "its private key",
+    "client_rate": "requests a second one client may make on average; twice as many at once",
+    "client_concurrency": "requests of one client at the same time",
+    "query_cost": "values one GraphQL operation may read by estimate",
+    "operations": "folder of persisted GraphQL operations",
+    "operations_only": "refuse operations that are not persisted",
     "models": "folder of DTDL models loaded at start",
     "flush_seconds": "longest time a reading waits for its batch [s]",
     "batch_messages": "messages that close a batch at once",
@@ -64,6 +77,19 @@ class Settings:
     mqtt_password: str = ""
     opcua_port: int = 4840
     token: str = ""
+    oidc_issuer: str = ""
+    oidc_audience: str = "twingraph"
+    oidc_role_claim: str = "roles"
+    oidc_roots_claim: str = "twingraph_roots"
+    scope_via: str = "contains,hasComponent"
+    cors_origins: str = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    client_rate: float = 500.0
+    client_concurrency: int = 32
+    query_cost: int = 2_000_000
+    operations: str = ""
+    operations_only: bool = False
     models: Path = ROOT / "dtdl_models"
     flush_seconds: float = 0.1
     batch_messages: int = 5000
@@ -100,6 +126,9 @@ class Settings:
         return {variable(f.name): str(getattr(self, f.name)) for f in fields(self)}
 
 
+SWITCH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False, "": False}
+
+
 def variable(name: str) -> str:
     return f"TWINGRAPH_{name.upper()}"
 
@@ -107,8 +136,8 @@ def variable(name: str) -> str:
 def _convert(name: str, default: object, text: str) -> object:
     kind = type(default) if not isinstance(default, Path) else Path
     try:
-        return kind(text)  # type: ignore[call-arg]
-    except ValueError as error:
+        return SWITCH[text.lower()] if isinstance(default, bool) else kind(text)  # type: ignore[call-arg]
+    except (ValueError, KeyError) as error:
         raise SettingError(
             f"{variable(name)}={text!r} is not a valid {kind.__name__}",
             hint=f"{HELP[name]}; the default is {default}",

@@ -20,6 +20,7 @@ from app.graph.store import Store
 from app.twins.write import model_of
 
 POLL_SECONDS = 0.05
+_under_way: set["asyncio.Task[CommandRecord]"] = set()  # a task that nobody holds may be collected
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,16 @@ class CommandRecord:
 
 
 async def issue(
-    store: Store, catalog: Catalog, outlets: Sequence[Outlet], dt_id: str, command: str, request: Any, timeout: float
+    store: Store,
+    catalog: Catalog,
+    outlets: Sequence[Outlet],
+    dt_id: str,
+    command: str,
+    request: Any,
+    timeout: float,
+    wait: bool = True,
 ) -> CommandRecord:
-    """The command's record once the device has answered or `timeout` seconds have passed.
+    """The command's record once the device has answered or `timeout` seconds have passed; without `wait` at once.
 
     Raises: NotFound; CommandError when the model refuses it or nothing delivers to the twin."""
     if not 0.1 <= timeout <= 300:
@@ -52,8 +60,18 @@ async def issue(
     identifier = uuid.uuid4().hex
     properties = {"command": command, "request": orjson.dumps(request).decode(), "timeout": timeout}
     await asyncio.to_thread(store.run, statement("command/issue"), dtId=dt_id, id=identifier, properties=properties)
-    await _deliver(store, outlet, Delivery(identifier, dt_id, command, request, timeout))
-    record = await _wait(store, identifier, timeout)
+    seen_through = _see_through(store, outlet, Delivery(identifier, dt_id, command, request, timeout))
+    if wait:
+        return await seen_through
+    task = asyncio.create_task(seen_through)
+    _under_way.add(task)
+    task.add_done_callback(_under_way.discard)
+    return await asyncio.to_thread(look, store, identifier)
+
+
+async def _see_through(store: Store, outlet: Outlet, delivery: Delivery) -> CommandRecord:
+    await _deliver(store, outlet, delivery)
+    record = await _wait(store, delivery.id, delivery.timeout)
     metrics.COMMANDS.labels(record.status).inc()
     return record
 

@@ -27,6 +27,7 @@ SYSTEM_CONSTRAINTS = (
     ("_interface_dtmi", "_Interface", "dtmi"),
     ("_ddl_name", "_Ddl", "name"),
     ("_event_id", "_Event", "id"),
+    ("_key_id", "_Key", "id"),
 )
 SYSTEM_INDEXES = (("_event_at", "_Event", "at"), ("_event_kind", "_Event", "kind"))
 

@@ -16,7 +16,8 @@ from strawberry.types import ExecutionResult
 from app import metrics
 from app.errors import TwingraphError
 from app.graphql.failures import as_graphql, said
-from app.graphql.plan import Plan, run_step
+from app.graphql.plan import Plan, bound, run_step
+from app.identity import Identity
 
 KEPT = 1000
 
@@ -62,20 +63,23 @@ class Compiled(SchemaExtension):
         entry = schema.plans.entry(context.query, context.graphql_document, context.operation_name)
         if entry is not None and entry.compiled:
             values = schema.plans.variables(entry, context.variables or {})
-            store = context.context["server"].store
-            context.result = await asyncio.to_thread(self._answer, schema, entry, values, store)
+            given = context.context
+            context.result = await asyncio.to_thread(
+                self._answer, schema, entry, values, given["server"].store, given["identity"]
+            )
         yield
 
-    def _answer(self, schema: Any, entry: Any, values: Any, store: Any) -> ExecutionResult:
+    def _answer(self, schema: Any, entry: Any, values: Any, store: Any, identity: Identity) -> ExecutionResult:
         try:
-            plan: Plan = schema.plans.plan(entry, values)
+            plan: Plan = schema.plans.plan(entry, values, identity.access)
         except TwingraphError as error:
             return ExecutionResult(data=None, errors=[as_graphql(error)])
         data: dict[str, Any] | None = {}
         errors: list[GraphQLError] = []
+        variables = bound(values.coerced, identity)
         for step in plan.steps:
             try:
-                value = run_step(step, store, values.coerced, schema.timeout)
+                value = run_step(step, store, variables, schema.timeout)
             except TwingraphError as error:
                 errors.append(as_graphql(error, [step.key]))
                 value = None

@@ -7,7 +7,7 @@ from app.dtdl import Catalog
 SYSTEM_FIELDS = (
     "dtId", "model", "etag", "lastMeasured", "properties", "signals", "history", "series", "descendants", "ancestors"
 )  # fmt: skip
-STATIC_ROOTS = ("twin", "twins", "twinsConnection", "twinsAggregate", "shortestPath", "command", "commands", "models", "me")
+STATIC_ROOTS = ("twin", "twins", "twinsConnection", "twinsAggregate", "shortestPath", "command", "models", "me", "job")
 LITERALS = ("true", "false", "null")
 
 

@@ -25,13 +25,14 @@ from app import metrics
 from app.dtdl import Catalog
 from app.graph.cypher import Statement, print_root
 from app.graph.records import one_record
-from app.graph.select import Hole
+from app.graph.select import ACCESS, Hole
 from app.graph.store import Store
 from app.graphql.collect import Collector
 from app.graphql.origin import ORIGIN, Origin
 from app.graphql.select import Selector
 from app.graphql.shape import Build, Shaper
 from app.graphql.variables import open_variables
+from app.identity import Identity
 from app.settings import Settings
 
 KEPT = 1000
@@ -51,6 +52,11 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Plan:
     steps: tuple[Step, ...]
+
+
+def bound(variables: Mapping[str, Any], identity: Identity) -> Mapping[str, Any]:
+    """The variables of a request, and the roots of what it may see."""
+    return variables if identity.roots is None else {**variables, ACCESS: list(identity.roots)}
 
 
 def run_step(step: Step, store: Store, variables: Mapping[str, Any], timeout: float) -> Any:

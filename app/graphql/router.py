@@ -1,7 +1,6 @@
-"""GraphQL over HTTP and WebSocket: stock Strawberry transports, orjson, a token on every door."""
+"""GraphQL over HTTP and WebSocket: stock Strawberry transports, orjson, an identity on every door."""
 
-import hmac
-from base64 import b64decode
+import asyncio
 from collections.abc import Mapping
 from json import JSONDecodeError
 from typing import Any
@@ -14,7 +13,9 @@ from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http.exceptions import WebSocketDisconnected
 
 from app.dtdl import Catalog
+from app.errors import TwingraphError, Unauthenticated
 from app.graphql.schema import TwinSchema
+from app.identity import Gate, Identity
 from app.server import Server
 
 
@@ -42,19 +43,26 @@ class Router(GraphQL[Any, Any]):
         self.schema = TwinSchema(catalog, self.server.settings)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http" and not authorised(self.server.token, dict(scope["headers"]).get(b"authorization", b"")):
-            await refused()(scope, receive, send)
-            return
+        if scope["type"] == "http":
+            header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+            try:
+                scope["identity"] = await identified(self.server.gate, header)
+            except TwingraphError as error:
+                await refusal(error)(scope, receive, send)
+                return
         await super().__call__(scope, receive, send)
 
     async def get_context(self, request: Any, response: Any) -> Any:
-        return {"request": request, "response": response, "server": self.server}
+        identity = request.scope.get("identity")
+        return {"request": request, "response": response, "server": self.server, "identity": identity}
 
     async def on_ws_connect(self, context: Any) -> Any:
         given = (context.get("connection_params") or {}).get("Authorization", "")
-        header = context["request"].headers.get("authorization", "")
-        if not any(authorised(self.server.token, str(one).encode()) for one in (given, header) if one):
-            raise ConnectionRejectionError({"code": "UNAUTHENTICATED"})
+        header = str(given) or context["request"].headers.get("authorization", "")
+        try:
+            context["identity"] = await identified(self.server.gate, header)
+        except TwingraphError as error:
+            raise ConnectionRejectionError({"code": error.code}) from error
         return await super().on_ws_connect(context)
 
     def encode_json(self, data: object) -> bytes:
@@ -67,19 +75,15 @@ class Router(GraphQL[Any, Any]):
         return decoded
 
 
-def authorised(token: str, header: bytes) -> bool:
-    """`Bearer <token>`, or Basic with the token as password for browsers that open a page."""
-    scheme, _, given = header.partition(b" ")
-    if scheme.lower() == b"basic":
-        try:
-            given = b64decode(given, validate=True).partition(b":")[2]
-        except ValueError:
-            return False
-    return scheme.lower() in (b"bearer", b"basic") and hmac.compare_digest(given.strip(), token.encode())
+async def identified(gate: Gate, header: str) -> Identity:
+    """Raises: Unauthenticated, StoreError."""
+    known = gate.remembered(header)
+    return known if known is not None else await asyncio.to_thread(gate.identify, header)
 
 
-def refused() -> Response:
-    body = {"errors": [{"message": "a valid token is needed", "extensions": {"code": "UNAUTHENTICATED"}}]}
-    return Response(
-        orjson.dumps(body), 401, {"WWW-Authenticate": 'Bearer, Basic realm="twingraph"'}, media_type="application/json"
-    )
+def refusal(error: TwingraphError) -> Response:
+    body = {"errors": [{"message": error.what, "extensions": error.extensions()}]}
+    if isinstance(error, Unauthenticated):
+        headers = {"WWW-Authenticate": 'Bearer, Basic realm="twingraph"'}
+        return Response(orjson.dumps(body), 401, headers, media_type="application/json")
+    return Response(orjson.dumps(body), 503, {"Retry-After": "5"}, media_type="application/json")

@@ -22,17 +22,18 @@ from graphql.execution.values import VariableValues
 
 from app import metrics
 from app.dtdl import Catalog
-from app.errors import NotFound
 from app.graphql.execute import Compiled
 from app.graphql.guards import limits
 from app.graphql.mutation import IDENTIFIER, mutation_fields
+from app.graphql.names import Taken
 from app.graphql.origin import ORIGIN, Origin
-from app.graphql.plan import Plans, run_step, variable_types
+from app.graphql.plan import Plans, bound, run_step, variable_types
 from app.graphql.roots import query_fields
 from app.graphql.scalars import make_scalars
-from app.graphql.static import Mutation, Query, server_of
+from app.graphql.static import Mutation, Query, identity_of, server_of
 from app.graphql.types import TypeFactory
 from app.settings import Settings
+from app.twins.write import model_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class TwinSchema(strawberry.Schema):
         result = base.type_map["CommandResult"]
         assert isinstance(result, GraphQLObjectType)
         query = query_fields(factory, self._resolve)
-        mutation = mutation_fields(factory, result, self._read_twin)
+        mutation = mutation_fields(factory, result, self._read_twin, Taken(base.mutation_type.fields))
         arguments = {"dtId": GraphQLArgument(IDENTIFIER)}
         changed = GraphQLField(
             factory.twin,
@@ -107,14 +108,15 @@ class TwinSchema(strawberry.Schema):
         # Strawberry hands its resolvers the coerced values alone, graphql-core's subscribe the whole container.
         coerced = getattr(info.variable_values, "coerced", info.variable_values)
         types = variable_types(self._schema, info.operation)
-        step = self.plans.field_step(info.path.key, field_def, nodes, info.fragments, VariableValues({}, coerced), types)
-        return await asyncio.to_thread(run_step, step, server_of(info).store, coerced, self.timeout)
+        who = identity_of(info)
+        values = VariableValues({}, coerced)
+        step = self.plans.field_step(info.path.key, field_def, nodes, info.fragments, values, types, who.access)
+        return await asyncio.to_thread(run_step, step, server_of(info).store, bound(coerced, who), self.timeout)
 
     async def _changes(self, _: Any, info: Any, dtId: str) -> AsyncIterator[str]:
         server = server_of(info)
-        rows = await asyncio.to_thread(server.store.read, "MATCH (t:Twin {dtId: $dtId}) RETURN 1", {"dtId": dtId})
-        if not rows:
-            raise NotFound(f"no twin {dtId!r}")
+        await asyncio.to_thread(model_of, server.store, server.registry.catalog, dtId)
+        await asyncio.to_thread(server.gate.sees, identity_of(info), [dtId])
         metrics.SUBSCRIBERS.inc()
         try:
             async for changed in server.watcher.watch(dtId):

@@ -1,21 +1,49 @@
-"""What does not grow from models, as Strawberry classes."""
+"""What does not grow from models, as Strawberry classes. Each door of a mutation asks the policy first."""
 
 import asyncio
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
+import orjson
 import strawberry
 from strawberry.scalars import JSON
 
 from app.commands.issue import CommandRecord, issue, look
+from app.dtdl import Catalog, Document
+from app.dtdl.syntax import parse
+from app.errors import ModelError, NotFound
+from app.identity import Identity, allow
 from app.server import Server
 from app.twins import write
-from app.twins.write import NewRelationship
+from app.twins.jobs import Job, find_job, start_import
+from app.twins.migrate import migrate
+from app.twins.write import NewRelationship, NewTwin
 
 Info = strawberry.Info[Any, Any]
+T = TypeVar("T")
 
 
 def server_of(info: Any) -> Server:
     return info.context["server"]  # type: ignore[no-any-return]
+
+
+def identity_of(info: Any) -> Identity:
+    return info.context["identity"]  # type: ignore[no-any-return]
+
+
+async def permitted(info: Any, action: str, *dt_ids: str) -> Server:
+    """The server, once the policy lets the request act on these twins. Raises: Forbidden; NotFound for what it may not see."""
+    server, identity = server_of(info), identity_of(info)
+    allow(identity, action)
+    if identity.roots is not None:
+        await asyncio.to_thread(server.gate.sees, identity, dt_ids)
+    return server
+
+
+async def changed(info: Any, action: str, dt_ids: tuple[str, ...], work: Callable[..., T], *arguments: Any) -> T:
+    """`work(store, catalog, …)` in a thread, once permitted."""
+    server = await permitted(info, action, *dt_ids)
+    return await asyncio.to_thread(work, server.store, server.registry.catalog, *arguments)
 
 
 @strawberry.type(description="A command and what became of it.")
@@ -36,34 +64,83 @@ class Model:
     dtmi: str
     label: str
     extends: list[str]
+    decommissioned: bool
     display_name: JSON
     description: JSON
+
+
+@strawberry.type(name="Identity", description="Who asks, and what they may do.")
+class Caller:
+    name: str
+    role: str
+    roots: list[strawberry.ID] | None = strawberry.field(description="twins whose subtrees are seen; null: all")
+
+
+@strawberry.type(name="Job", description="A longer piece of work, and how far it is.")
+class JobState:
+    id: strawberry.ID
+    kind: str
+    status: str = strawberry.field(description="RUNNING, SUCCEEDED or FAILED")
+    done: int = strawberry.field(description="documents worked on so far")
+    total: int
+    twins: int = strawberry.field(description="new twins")
+    relationships: int = strawberry.field(description="new relationships")
+    reason: str | None
+    started_at: str
+    ended_at: str | None
+
+
+@strawberry.input(name="NewTwin")
+class TwinInput:
+    dt_id: strawberry.ID
+    model: str = strawberry.field(description="label or DTMI")
+    properties: JSON | None = None
+
+
+@strawberry.input(name="NewRelationship")
+class RelationshipInput:
+    source: strawberry.ID
+    relationship: str
+    target: strawberry.ID
+    properties: JSON | None = None
+    id: str | None = None
 
 
 @strawberry.type
 class Query:
     @strawberry.field(description="The state of a command.")
     async def command(self, info: Info, id: strawberry.ID) -> CommandResult:
-        return shown(await asyncio.to_thread(look, server_of(info).store, str(id)))
+        server, identity = server_of(info), identity_of(info)
+        record = await asyncio.to_thread(look, server.store, str(id))
+        try:
+            await asyncio.to_thread(server.gate.sees, identity, [record.dt_id])
+        except NotFound as error:
+            raise NotFound(f"no command {str(id)!r}") from error
+        return shown(record)
 
     @strawberry.field(description="The loaded models.")
     def models(self, info: Info) -> list[Model]:
         catalog = server_of(info).registry.catalog
-        return [
-            Model(
-                dtmi=dtmi,
-                label=catalog.labels[dtmi],
-                extends=list(interface.extends),
-                display_name=JSON(dict(interface.display_name)),
-                description=JSON(dict(interface.description)),
-            )
-            for dtmi, interface in sorted(catalog.interfaces.items())
-        ]
+        return [_model(catalog, dtmi) for dtmi in sorted(catalog.interfaces)]
+
+    @strawberry.field(description="Who asks.")
+    def me(self, info: Info) -> Caller:
+        who = identity_of(info)
+        roots = None if who.roots is None else [strawberry.ID(root) for root in who.roots]
+        return Caller(name=who.name, role=who.role, roots=roots)
+
+    @strawberry.field(description="How far a job is.")
+    async def job(self, info: Info, id: strawberry.ID) -> JobState:
+        server = await permitted(info, "model")
+        return _job(await asyncio.to_thread(find_job, server.store, str(id)))
 
 
 @strawberry.type
 class Mutation:
-    @strawberry.mutation(description="Sends a command by name; answers when the device has, or after `timeout` seconds.")
+    @strawberry.mutation(
+        description="Sends a command by name. With `wait` it answers when the device has, or after `timeout` seconds; "
+        "without it at once, and `command(id)` tells later."
+    )
     async def invoke(
         self,
         info: Info,
@@ -71,10 +148,20 @@ class Mutation:
         command: str,
         request: JSON | None = None,
         timeout: float | None = None,
+        wait: bool = True,
     ) -> CommandResult:
-        return await send(server_of(info), str(dt_id), command, request, timeout)
+        return await send(info, str(dt_id), command, request, timeout, wait)
 
-    @strawberry.mutation(description="Relates one twin to another.")
+    @strawberry.mutation(description="Creates twins and relationships in one transaction: all of it, or nothing.")
+    async def create_twins(
+        self, info: Info, twins: list[TwinInput], relationships: list[RelationshipInput] | None = None
+    ) -> list[strawberry.ID]:
+        links = [_link(one) for one in relationships or []]
+        made = [NewTwin(str(one.dt_id), one.model, cast(Any, one.properties) or {}) for one in twins]
+        await create(info, made, links)
+        return [one.dt_id for one in twins]
+
+    @strawberry.mutation(description="Relates one twin to another, or gives their relationship other properties.")
     async def relate(
         self,
         info: Info,
@@ -83,26 +170,88 @@ class Mutation:
         target: strawberry.ID,
         properties: JSON | None = None,
     ) -> bool:
-        server = server_of(info)
         link = NewRelationship(str(source), relationship, str(target), cast(Any, properties) or {})
-        await asyncio.to_thread(write.relate, server.store, server.registry.catalog, link)
+        await changed(info, "write", (link.source, link.target), write.relate, link)
         return True
 
     @strawberry.mutation(description="Ends a relationship.")
     async def unrelate(self, info: Info, source: strawberry.ID, relationship: str, target: strawberry.ID) -> bool:
         link = NewRelationship(str(source), relationship, str(target))
-        await asyncio.to_thread(write.unrelate, server_of(info).store, link)
+        server = await permitted(info, "write", link.source, link.target)
+        await asyncio.to_thread(write.unrelate, server.store, link)
         return True
 
-    @strawberry.mutation(description="Deletes a twin that nothing is related to, with its history.")
-    async def delete_twin(self, info: Info, dt_id: strawberry.ID) -> bool:
-        await asyncio.to_thread(write.delete, server_of(info).store, str(dt_id))
+    @strawberry.mutation(description="Deletes a twin, with its history; with `relationships` also ends those it has.")
+    async def delete_twin(self, info: Info, dt_id: strawberry.ID, relationships: bool = False) -> bool:
+        server = await permitted(info, "write", str(dt_id))
+        await asyncio.to_thread(write.delete, server.store, str(dt_id), relationships)
+        return True
+
+    @strawberry.mutation(description="Brings twins and relationships, as Azure Digital Twins writes them, in a job.")
+    async def import_twins(self, info: Info, documents: list[JSON]) -> JobState:
+        server = await permitted(info, "model")
+        return _job(await asyncio.to_thread(start_import, server.store, server.registry.catalog, cast(Any, documents)))
+
+    @strawberry.mutation(description="Loads DTDL interfaces; answers those that are new.")
+    async def load_models(self, info: Info, documents: list[JSON]) -> list[Model]:
+        server = await permitted(info, "model")
+        parsed = [_document(index, one) for index, one in enumerate(documents)]
+        before = set(server.registry.catalog.interfaces)
+        await asyncio.to_thread(server.registry.load, parsed)
+        catalog = server.registry.catalog
+        return [_model(catalog, dtmi) for dtmi in sorted(set(catalog.interfaces) - before)]
+
+    @strawberry.mutation(description="Moves all twins of a model to another version of it; answers how many moved.")
+    async def migrate_twins(self, info: Info, source: str, target: str, dry_run: bool = False) -> int:
+        server = await permitted(info, "model")
+        catalog = server.registry.catalog
+        done = await asyncio.to_thread(migrate, server.store, catalog, source, target, dry_run)
+        await asyncio.to_thread(server.registry.changed)
+        return done.moved
+
+    @strawberry.mutation(description="A decommissioned model keeps its twins and takes no new ones.")
+    async def decommission_model(self, info: Info, model: str, decommissioned: bool = True) -> bool:
+        server = await permitted(info, "model")
+        await asyncio.to_thread(server.registry.decommission, model, decommissioned)
+        return True
+
+    @strawberry.mutation(description="Deletes a model that no twin and no other model needs.")
+    async def delete_model(self, info: Info, model: str) -> bool:
+        server = await permitted(info, "model")
+        await asyncio.to_thread(server.registry.delete, model)
         return True
 
 
-async def send(server: Server, dt_id: str, command: str, request: Any, timeout: float | None) -> CommandResult:
+async def create(info: Any, twins: list[NewTwin], links: list[NewRelationship]) -> None:
+    """Whoever sees a part of the graph creates inside it only: each new twin must hang below one that is seen.
+
+    Raises: NotFound, TwinError, Conflict, Forbidden."""
+    new = {twin.dt_id for twin in twins}
+    ends = {end for link in links for end in (link.source, link.target)} - new
+    server = await permitted(info, "write", *ends)
+    identity = identity_of(info)
+    if identity.roots is not None:
+        _require_below(identity, new, links)
+    await asyncio.to_thread(write.create, server.store, server.registry.catalog, twins, links)
+
+
+def _require_below(identity: Identity, new: set[str], links: list[NewRelationship]) -> None:
+    held = set[str]()
+    while (
+        below := {k.target for k in links if k.name in identity.via and (k.source not in new or k.source in held)} & new - held
+    ):
+        held |= below
+    for dt_id in sorted(new - held):
+        raise NotFound(
+            f"{dt_id} would lie outside what {identity.name} sees",
+            hint=f"create it with a relationship ({', '.join(identity.via)}) from a twin that is seen: createTwins",
+        )
+
+
+async def send(info: Any, dt_id: str, command: str, request: Any, timeout: float | None, wait: bool = True) -> CommandResult:
+    server = await permitted(info, "command", dt_id)
     seconds = server.settings.command_timeout if timeout is None else timeout
-    record = await issue(server.store, server.registry.catalog, server.outlets, dt_id, command, request, seconds)
+    record = await issue(server.store, server.registry.catalog, server.outlets, dt_id, command, request, seconds, wait)
     return shown(record)
 
 
@@ -118,3 +267,31 @@ def shown(record: CommandRecord) -> CommandResult:
         at=record.at,
         answered_at=record.answered_at,
     )
+
+
+def _model(catalog: Catalog, dtmi: str) -> Model:
+    interface = catalog.interfaces[dtmi]
+    return Model(
+        dtmi=dtmi,
+        label=catalog.labels[dtmi],
+        extends=list(interface.extends),
+        decommissioned=dtmi in catalog.decommissioned,
+        display_name=JSON(dict(interface.display_name)),
+        description=JSON(dict(interface.description)),
+    )
+
+
+def _link(given: RelationshipInput) -> NewRelationship:
+    properties = cast(Any, given.properties) or {}
+    return NewRelationship(str(given.source), given.relationship, str(given.target), properties, given.id or "")
+
+
+def _document(index: int, given: Any) -> Document:
+    parsed = parse(f"documents[{index}]", orjson.dumps(given, option=orjson.OPT_INDENT_2).decode())
+    if not isinstance(parsed, Document):
+        raise ModelError("not JSON", problems=(parsed,))
+    return parsed
+
+
+def _job(job: Job) -> JobState:
+    return JobState(**{**job.__dict__, "id": strawberry.ID(job.id)})

@@ -86,7 +86,8 @@ class Schemas:
                 return self._input(schema, owner)
             case Array(element=element):
                 return GraphQLList(self.input(element, owner))
-        return self.scalar(scalar_name(schema))
+        name = scalar_name(schema)  # a duration of months is no number of seconds: its own text is kept
+        return self.scalar("String" if name == "Duration" else name)
 
     def _enum(self, schema: Enum, owner: str) -> GraphQLEnumType:
         key = (owner, False)

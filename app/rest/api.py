@@ -4,25 +4,18 @@ import asyncio
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Body, Depends, Header, HTTPException, Request
+from fastapi import APIRouter, Body, Depends, Header, Request
 from pydantic import BaseModel
 
 from app.commands.issue import issue, look
 from app.dtdl import Document
 from app.dtdl.syntax import parse
-from app.errors import ModelError, NotFound
+from app.errors import Forbidden, ModelError, NotFound
 from app.graph.records import plain
-from app.graphql.router import authorised
+from app.identity import Identity, allow
 from app.server import Server
 from app.twins import write
 from app.twins.write import NewTwin
-
-
-def guarded(request: Request, authorization: Annotated[str, Header()] = "") -> None:
-    server: Server = request.app.state.server
-    if not authorised(server.token, authorization.encode()):
-        headers = {"WWW-Authenticate": 'Basic realm="twingraph"'}
-        raise HTTPException(401, {"what": "a valid token is needed", "code": "UNAUTHENTICATED"}, headers)
 
 
 def server_of(request: Request) -> Server:
@@ -30,7 +23,20 @@ def server_of(request: Request) -> Server:
 
 
 Held = Annotated[Server, Depends(server_of)]
-router = APIRouter(prefix="/api", dependencies=[Depends(guarded)], tags=["twins"])
+
+
+def identified(server: Held, authorization: Annotated[str, Header()] = "") -> Identity:
+    return server.gate.identify(authorization)
+
+
+Who = Annotated[Identity, Depends(identified)]
+router = APIRouter(prefix="/api", dependencies=[Depends(identified)], tags=["twins"])
+
+
+def permit(server: Server, who: Identity, action: str, *dt_ids: str) -> None:
+    """Raises: Forbidden; NotFound for a twin that `who` may not see."""
+    allow(who, action)
+    server.gate.sees(who, dt_ids)
 
 
 class LoadedModel(BaseModel):
@@ -60,7 +66,8 @@ def models(server: Held) -> list[LoadedModel]:
 
 
 @router.post("/models", status_code=201, summary="Load DTDL interfaces: one, or a list of them")
-def load(server: Held, body: Annotated[Any, Body()]) -> list[str]:
+def load(server: Held, who: Who, body: Annotated[Any, Body()]) -> list[str]:
+    permit(server, who, "model")
     document = parse("request", orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
     if not isinstance(document, Document):
         raise ModelError("not JSON", problems=(document,))
@@ -70,7 +77,8 @@ def load(server: Held, body: Annotated[Any, Body()]) -> list[str]:
 
 
 @router.get("/twins/{dt_id}", summary="A twin as it lies in the graph")
-def twin(server: Held, dt_id: str) -> dict[str, Any]:
+def twin(server: Held, who: Who, dt_id: str) -> dict[str, Any]:
+    permit(server, who, "read", dt_id)
     rows = server.store.read("MATCH (t:Twin {dtId: $dtId}) RETURN properties(t)", {"dtId": dt_id})
     if not rows:
         raise NotFound(f"no twin {dt_id!r}")
@@ -78,24 +86,32 @@ def twin(server: Held, dt_id: str) -> dict[str, Any]:
 
 
 @router.post("/twins", status_code=201, summary="Create a twin")
-def create(server: Held, body: TwinIn) -> dict[str, Any]:
+def create(server: Held, who: Who, body: TwinIn) -> dict[str, Any]:
+    permit(server, who, "write")
+    if who.roots is not None:
+        raise Forbidden(f"{who.name} sees a part of the graph", hint="createTwins of GraphQL creates below a twin that is seen")
     write.create(server.store, server.registry.catalog, [NewTwin(body.dtId, body.model, body.properties)])
-    return twin(server, body.dtId)
+    return twin(server, who, body.dtId)
 
 
 @router.patch("/twins/{dt_id}", summary="Set writable properties; If-Match guards with an etag")
-def patch(server: Held, dt_id: str, body: dict[str, Any], if_match: Annotated[str | None, Header()] = None) -> dict[str, str]:
+def patch(
+    server: Held, who: Who, dt_id: str, body: dict[str, Any], if_match: Annotated[str | None, Header()] = None
+) -> dict[str, str]:
+    permit(server, who, "write", dt_id)
     return {"etag": write.patch(server.store, server.registry.catalog, dt_id, body, if_match)}
 
 
 @router.post("/twins/{dt_id}/commands/{name}", summary="Send a command and wait for the device's answer")
-async def command(server: Held, dt_id: str, name: str, body: CommandIn) -> dict[str, Any]:
+async def command(server: Held, who: Who, dt_id: str, name: str, body: CommandIn) -> dict[str, Any]:
+    await asyncio.to_thread(permit, server, who, "command", dt_id)
     seconds = server.settings.command_timeout if body.timeout is None else body.timeout
     record = await issue(server.store, server.registry.catalog, server.outlets, dt_id, name, body.request, seconds)
     return {"id": record.id, "status": record.status, "response": record.response, "reason": record.reason}
 
 
 @router.get("/commands/{identifier}", summary="What became of a command")
-async def command_state(server: Held, identifier: str) -> dict[str, Any]:
+async def command_state(server: Held, who: Who, identifier: str) -> dict[str, Any]:
     record = await asyncio.to_thread(look, server.store, identifier)
+    await asyncio.to_thread(permit, server, who, "read", record.dt_id)
     return {"id": record.id, "status": record.status, "response": record.response, "reason": record.reason}

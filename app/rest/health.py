@@ -2,11 +2,12 @@
 
 import asyncio
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from app import metrics
 from app.errors import StoreError
-from app.rest.api import Held, guarded
+from app.identity import allow
+from app.rest.api import Held, Who
 
 router = APIRouter(tags=["operation"])
 
@@ -27,6 +28,7 @@ async def ready(server: Held, response: Response) -> dict[str, str]:
     return {"status": "ready"}
 
 
-@router.get("/metrics", summary="Prometheus metrics of all processes of the stack", dependencies=[Depends(guarded)])
-def exposition() -> Response:
+@router.get("/metrics", summary="Prometheus metrics of all processes of the stack")
+def exposition(who: Who) -> Response:
+    allow(who, "metrics")
     return Response(metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")

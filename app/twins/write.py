@@ -157,9 +157,22 @@ class NewRelationship:
     id: str = ""
 
 
-def create(store: Store, catalog: Catalog, twins: Sequence[NewTwin]) -> None:
-    """Raises: NotFound for an unknown model, TwinError for a property that does not fit, Conflict for a taken dtId."""
-    store.run(statement("twin/create"), rows=[twin_row(catalog, twin) for twin in twins])
+def create(store: Store, catalog: Catalog, twins: Sequence[NewTwin], links: Sequence[NewRelationship] = ()) -> None:
+    """Twins and the relationships from and to them, in one transaction: all of it, or nothing.
+
+    Raises: NotFound for an unknown model or twin, TwinError for what does not fit, Conflict for a taken dtId."""
+    rows = [twin_row(catalog, twin) for twin in twins]
+    models = {row["dtId"]: row["properties"]["_model"] for row in rows}
+    for end in {end for link in links for end in (link.source, link.target)} - models.keys():
+        models[end] = model_of(store, catalog, end)
+    checked = [checked_link(catalog, link, models[link.source], models[link.target]) for link in links]
+
+    def work(transaction: Transaction) -> None:
+        transaction.run(statement("twin/create"), rows=rows)
+        if checked:
+            _relate(transaction, checked, update=False)
+
+    store.write(work)
 
 
 def ensure(store: Store, catalog: Catalog, twins: Sequence[NewTwin], relationships: Sequence[NewRelationship]) -> None:
@@ -184,15 +197,16 @@ def relate_all(store: Store, links: Sequence[Mapping[str, Any]], update: bool = 
     """Writes links made by `checked_link`; how many are new. Raises: TwinError when a twin has more than its model allows;
     nothing is written then."""
 
-    def work(transaction: Transaction) -> int:
-        ((made,),) = transaction.run(statement("twin/relate"), rows=list(links), update=update)
-        bounded = [{"source": link["source"], "name": link["name"], "most": link["most"]} for link in links if link["most"]]
-        if bounded and (crowded := transaction.run(statement("twin/crowded"), rows=bounded)):
-            source, name, count, most = crowded[0]
-            raise TwinError(f"{count} relationships {name!r}, at most {most} are allowed", where=source)
-        return int(made)
+    return store.write(lambda transaction: _relate(transaction, links, update))
 
-    return store.write(work)
+
+def _relate(transaction: Transaction, links: Sequence[Mapping[str, Any]], update: bool) -> int:
+    ((made,),) = transaction.run(statement("twin/relate"), rows=list(links), update=update)
+    bounded = [{"source": link["source"], "name": link["name"], "most": link["most"]} for link in links if link["most"]]
+    if bounded and (crowded := transaction.run(statement("twin/crowded"), rows=bounded)):
+        source, name, count, most = crowded[0]
+        raise TwinError(f"{count} relationships {name!r}, at most {most} are allowed", where=source)
+    return int(made)
 
 
 def checked_link(catalog: Catalog, link: NewRelationship, source: str, target: str) -> dict[str, Any]:
@@ -222,9 +236,9 @@ def unrelate(store: Store, link: NewRelationship) -> None:
         raise NotFound(f"no {link.name!r} from {link.source} to {link.target}", where=link.source)
 
 
-def delete(store: Store, dt_id: str) -> None:
-    """Raises: NotFound; Conflict while another twin is related to it."""
-    rows = store.run(statement("twin/delete"), dtId=dt_id)
+def delete(store: Store, dt_id: str, relationships: bool = False) -> None:
+    """Raises: NotFound; Conflict while another twin is related to it, unless its `relationships` go with it."""
+    rows = store.run(statement("twin/delete"), dtId=dt_id, relationships=relationships)
     if not rows:
         raise NotFound(f"no twin {dt_id!r}")
     if rows[0][0]:

@@ -1,0 +1,17 @@
+"""Who asks, what they may do, and which part of the graph they may see.
+
+In: the `Authorization` header of a request, or of a WebSocket's first message. Out: an Identity, or Unauthenticated.
+
+    policy   roles, the table of actions, Identity
+    keys     API keys: made, hashed, listed, revoked; nodes of the graph
+    tokens   JSON Web Tokens of an OpenID Connect provider
+    gate     header → Identity; the twins an identity may see
+
+A scope is a set of twins, `roots`, and relationships, `via`: whatever lies below a root over these is seen, nothing else.
+A key bound to farm wf01 over contains and hasComponent sees the farm, its turbines and their components. The cut is part of
+every compiled statement (app.graph.cypher), not a filter on its answer; what is outside is not there: NOT_FOUND, null, 0."""
+
+from app.identity.gate import Gate
+from app.identity.policy import ACTIONS, ROLES, Identity, allow
+
+__all__ = ["ACTIONS", "ROLES", "Gate", "Identity", "allow"]

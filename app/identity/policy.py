@@ -1,0 +1,52 @@
+"""The table of what each role may do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from app.errors import Forbidden, Unauthenticated
+
+ROLES = ("reader", "operator", "engineer", "administrator")  # each may do what those before it may
+ACTIONS: Mapping[str, str] = {
+    "read": "reader",
+    "command": "operator",
+    "write": "engineer",  # twins, properties, relationships
+    "model": "engineer",  # models, migrations, bulk import; of a scope: never
+    "metrics": "reader",
+    "keys": "administrator",
+}
+WHOLE = ("model", "metrics", "keys")  # what touches the whole graph is not for an identity that sees a part of it
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """`roots` None: sees every twin; else those below these twins over the relationships `via`."""
+
+    name: str
+    role: str
+    roots: tuple[str, ...] | None = None
+    via: tuple[str, ...] = ()
+    expires: datetime | None = None
+    key: str = ""
+
+    @property
+    def access(self) -> tuple[str, ...] | None:
+        """The part that decides a plan; the roots are bound to it."""
+        return None if self.roots is None else self.via
+
+    def alive(self) -> None:
+        """Raises: Unauthenticated when its time is over."""
+        if self.expires is not None and self.expires <= datetime.now(UTC):
+            raise Unauthenticated("the credentials have expired", hint="ask for new ones")
+
+
+LOCAL = Identity("local", "administrator")
+
+
+def allow(identity: Identity, action: str) -> None:
+    """Raises: Forbidden naming the role that is needed."""
+    least = ACTIONS[action]
+    if ROLES.index(identity.role) < ROLES.index(least):
+        raise Forbidden(f"{identity.name} is {identity.role}; this needs {least}", hint="another key: twingraph keys create")
+    if action in WHOLE and identity.roots is not None:
+        raise Forbidden(f"{identity.name} sees a part of the graph; this touches the whole", hint="use a key without --root")
