@@ -21,6 +21,7 @@ STAGE = Counter("twingraph_ingest_stage_seconds", "Time spent by stage", ["sourc
 REQUESTS = Counter("twingraph_graphql_requests", "GraphQL operations by kind and outcome", ["kind", "outcome"])
 REQUEST_SECONDS = Histogram("twingraph_graphql_seconds", "GraphQL operations", ["kind"], buckets=SECONDS)
 PLANS = Counter("twingraph_graphql_plans", "Plan cache", ["result"])
+REFUSED = Counter("twingraph_graphql_refused", "Requests of clients that ask too much")
 SUBSCRIBERS = Gauge("twingraph_graphql_subscribers", "Open subscriptions", multiprocess_mode="livesum")
 COMMANDS = Counter("twingraph_commands", "Commands by outcome", ["status"])
 COMPACTED = Counter("twingraph_history_compacted_segments", "Segments joined into longer ones")

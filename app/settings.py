@@ -86,7 +86,7 @@ class Settings:
     tls_certificate: str = ""
     tls_key: str = ""
     client_rate: float = 500.0
-    client_concurrency: int = 32
+    client_concurrency: int = 128
     query_cost: int = 2_000_000
     operations: str = ""
     operations_only: bool = False

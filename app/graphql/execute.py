@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import orjson
-from graphql import DocumentNode, GraphQLError
+from graphql import DocumentNode, GraphQLError, OperationDefinitionNode
 from strawberry.extensions import SchemaExtension
 from strawberry.types import ExecutionResult
 
 from app import metrics
 from app.errors import TwingraphError
-from app.graphql.failures import as_graphql, said
+from app.graphql.failures import as_graphql
 from app.graphql.plan import Plan, bound, run_step
 from app.identity import Identity
 
@@ -25,12 +25,11 @@ KEPT = 1000
 class Compiled(SchemaExtension):
     def on_operation(self) -> Iterator[None]:
         started = time.perf_counter()
-        yield
         context = self.execution_context
-        result = context.result
-        errors = getattr(result, "errors", None) or context.pre_execution_errors
-        if errors:
-            errors[:] = [said(error) for error in errors]
+        schema: Any = context.schema
+        context.query = schema.persisted.text(context.query, context.operation_extensions)
+        yield
+        errors = getattr(context.result, "errors", None) or context.pre_execution_errors
         kind = context.operation_type.value if context.graphql_document else "unparsed"
         metrics.REQUESTS.labels(kind, "failed" if errors else "answered").inc()
         metrics.REQUEST_SECONDS.labels(kind).observe(time.perf_counter() - started)
@@ -48,6 +47,8 @@ class Compiled(SchemaExtension):
         context = self.execution_context
         schema: Any = context.schema
         context.validation_rules = (*context.validation_rules, *schema.rules)
+        if _is_ambiguous(context):
+            context.pre_execution_errors = [GraphQLError("the document has several operations: operationName must name one")]
         yield
         if not context.pre_execution_errors and context.query and context.graphql_document:
             documents = _documents(schema)
@@ -61,7 +62,12 @@ class Compiled(SchemaExtension):
         assert context.query is not None
         assert context.graphql_document is not None
         entry = schema.plans.entry(context.query, context.graphql_document, context.operation_name)
-        if entry is not None and entry.compiled:
+        if entry is not None and entry.introspects:
+            values = schema.plans.variables(entry, context.variables or {})
+            key = (context.query, context.operation_name)
+            data = await asyncio.to_thread(schema.introspection.answer, key, entry.operation, entry.fragments, values)
+            context.result = ExecutionResult(data=orjson.Fragment(data), errors=None)  # type: ignore[arg-type]
+        elif entry is not None and entry.compiled:
             values = schema.plans.variables(entry, context.variables or {})
             given = context.context
             context.result = await asyncio.to_thread(
@@ -90,6 +96,12 @@ class Compiled(SchemaExtension):
             data[step.key] = value
         written: Any = None if data is None else orjson.Fragment(orjson.dumps(data))
         return ExecutionResult(data=written, errors=errors or None)
+
+
+def _is_ambiguous(context: Any) -> bool:
+    if context._provided_operation_name is not None:
+        return False
+    return sum(isinstance(one, OperationDefinitionNode) for one in context.graphql_document.definitions) > 1
 
 
 def _documents(schema: Any) -> OrderedDict[str, DocumentNode]:

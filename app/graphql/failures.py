@@ -2,10 +2,12 @@
 
 import structlog
 from graphql import GraphQLError, GraphQLSyntaxError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from app.errors import TwingraphError
 
 log = structlog.get_logger()
+OURS = (GraphQLError, InvalidOperationTypeError, CannotGetOperationTypeError)
 
 
 def said(error: GraphQLError) -> GraphQLError:
@@ -14,7 +16,7 @@ def said(error: GraphQLError) -> GraphQLError:
         original = original.original_error
     if isinstance(original, TwingraphError):
         return GraphQLError(original.what, error.nodes, path=error.path, extensions=original.extensions())
-    if original is None or isinstance(original, GraphQLError):
+    if original is None or isinstance(original, OURS):
         code = "GRAPHQL_PARSE_FAILED" if isinstance(error, GraphQLSyntaxError) else "GRAPHQL_VALIDATION_FAILED"
         if not error.extensions or "code" not in error.extensions:
             error.extensions = {**(error.extensions or {}), "code": code}

@@ -1,5 +1,6 @@
 """Where and order: input types grown from the fields of twins, one for each kind of value."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
@@ -41,6 +42,7 @@ class Filters:
     def __init__(self, factory: "TypeFactory") -> None:
         self.factory = factory
         self._made: dict[tuple[str, str], GraphQLInputObjectType] = {}
+        self._inputs: dict[tuple[str, int], GraphQLInputField | None] = {}
 
     def list_arguments(self, dtmi: str) -> dict[str, GraphQLArgument]:
         return {
@@ -78,10 +80,9 @@ class Filters:
         own = self.where(dtmi)
         fields: dict[str, GraphQLInputField] = {}
         for name, made in self._fields_of(dtmi).items():
-            origin: Origin = made.extensions[ORIGIN]
-            condition = self._condition(made.type, origin)
-            if condition is not None:
-                fields[name] = _given(condition, origin)
+            given = self._shared("where", made, self._condition)
+            if given is not None:
+                fields[name] = given
         many = GraphQLList(GraphQLNonNull(own))
         glue = {"and": many, "or": many, "not": own}
         return {
@@ -172,12 +173,26 @@ class Filters:
     def _order_fields(self, dtmi: str) -> dict[str, GraphQLInputField]:
         fields: dict[str, GraphQLInputField] = {}
         for name, made in self._fields_of(dtmi).items():
-            origin: Origin = made.extensions[ORIGIN]
-            if origin.kind in SORTED and type_name(made.type) not in ("Point", "Duration"):
-                fields[name] = _given(self.factory.direction, origin)
-            elif origin.kind == "related" and not origin.part and origin.target in self.factory.catalog.interfaces:
-                fields[name] = _given(self.order(origin.target), origin)
+            given = self._shared("order", made, self._sorting)
+            if given is not None:
+                fields[name] = given
         return fields
+
+    def _sorting(self, type_: Any, origin: Origin) -> Any:
+        if origin.kind in SORTED and type_name(type_) not in ("Point", "Duration"):
+            return self.factory.direction
+        if origin.kind == "related" and not origin.part and origin.target in self.factory.catalog.interfaces:
+            return self.order(origin.target)
+        return None
+
+    def _shared(self, use: str, made: Any, of: Callable[[Any, Origin], Any]) -> GraphQLInputField | None:
+        """One input field for a field that many types share."""
+        key = (use, id(made))
+        if key not in self._inputs:
+            origin: Origin = made.extensions[ORIGIN]
+            type_ = of(made.type, origin)
+            self._inputs[key] = None if type_ is None else _given(type_, origin)
+        return self._inputs[key]
 
 
 def _given(type_: Any, origin: Origin) -> GraphQLInputField:

@@ -28,6 +28,7 @@ from app.graph.records import one_record
 from app.graph.select import ACCESS, Hole
 from app.graph.store import Store
 from app.graphql.collect import Collector
+from app.graphql.introspection import is_introspection
 from app.graphql.origin import ORIGIN, Origin
 from app.graphql.select import Selector
 from app.graphql.shape import Build, Shaper
@@ -73,6 +74,7 @@ class Entry:
     operation: OperationDefinitionNode
     fragments: dict[str, FragmentDefinitionNode]
     compiled: bool
+    introspects: bool
     types: dict[str, Any] = field(default_factory=dict)
     structural: set[tuple[str | int, ...]] = field(default_factory=set)
     plans: dict[Any, Plan] = field(default_factory=dict)
@@ -168,13 +170,13 @@ class Plans:
     def _inspect(self, document: DocumentNode, operation: OperationDefinitionNode) -> Entry:
         fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
         types = variable_types(self.schema, operation)
-        compiled = operation.operation is OperationType.QUERY and self._all_compile(operation, fragments)
-        return Entry(operation, fragments, compiled, types)
+        names = list(_root_names(operation.selection_set, fragments, set()))
+        reads = operation.operation is OperationType.QUERY
+        return Entry(operation, fragments, reads and self._all_compile(names), reads and is_introspection(names), types)
 
-    def _all_compile(self, operation: OperationDefinitionNode, fragments: Any) -> bool:
+    def _all_compile(self, names: list[str]) -> bool:
         assert self.schema.query_type is not None
         fields = self.schema.query_type.fields
-        names = list(_root_names(operation.selection_set, fragments, set()))
         return all(name == "__typename" or (name in fields and _is_compiled(fields[name])) for name in names)
 
 

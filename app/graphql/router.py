@@ -6,17 +6,25 @@ from json import JSONDecodeError
 from typing import Any
 
 import orjson
+from cross_web import HTTPException
 from starlette.responses import Response
 from starlette.websockets import WebSocketDisconnect
 from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http.exceptions import WebSocketDisconnected
+from strawberry.http.streaming import SSETransport
+from strawberry.schema.exceptions import InvalidOperationTypeError
 
 from app.dtdl import Catalog
 from app.errors import TwingraphError, Unauthenticated
+from app.graphql.clients import Busy, Clients
+from app.graphql.persisted import Persisted
 from app.graphql.schema import TwinSchema
 from app.identity import Gate, Identity
 from app.server import Server
+
+JSON, GRAPHQL, EVENTS = "application/json", "application/graphql-response+json", "text/event-stream"
+PROTOCOLS = ("graphql-transport-ws", "graphql-sse")
 
 
 class TextSocket(ASGIWebSocketAdapter):
@@ -29,32 +37,80 @@ class TextSocket(ASGIWebSocketAdapter):
             raise WebSocketDisconnected from error
 
 
+class EventStream(SSETransport):
+    """graphql-sse for who wants it most: urql names the type beside JSON on every query. And it looks for bare line feeds."""
+
+    def accepts(self, accept: str) -> bool:
+        return preferred(accept) == EVENTS
+
+    def encode_event(self, event: str, data: str | None = None) -> str:
+        return super().encode_event(event, data).replace("\r\n", "\n")
+
+    def encode_comment(self, comment: str) -> str:
+        return super().encode_comment(comment).replace("\r\n", "\n")
+
+
 class Router(GraphQL[Any, Any]):
     """`take(catalog)` swaps the schema generation; requests under way keep theirs."""
 
     websocket_adapter_class = TextSocket
+    stream_transport_classes_by_protocol = {"graphql-sse": EventStream}
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        schema = TwinSchema(server.registry.catalog, server.settings)
-        super().__init__(schema, graphql_ide=None, subscription_protocols=("graphql-transport-ws",))
+        self.clients = Clients(server.settings)
+        self.persisted = Persisted(server.settings.operations, server.settings.operations_only)
+        schema = TwinSchema(server.registry.catalog, server.settings, self.persisted)
+        super().__init__(schema, graphql_ide=None, subscription_protocols=PROTOCOLS)
+        self.allowed_origins = origins(server.settings.cors_origins)
 
     def take(self, catalog: Catalog) -> None:
-        self.schema = TwinSchema(catalog, self.server.settings)
+        self.schema = TwinSchema(catalog, self.server.settings, self.persisted)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
-            try:
-                scope["identity"] = await identified(self.server.gate, header)
-            except TwingraphError as error:
-                await refusal(error)(scope, receive, send)
-                return
-        await super().__call__(scope, receive, send)
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+        try:
+            identity = scope["identity"] = await identified(self.server.gate, header)
+            with self.clients.served(client_name(identity)):
+                await super().__call__(scope, receive, send)
+        except TwingraphError as error:
+            await refusal(error)(scope, receive, send)
+
+    async def run(self, request: Any, *given: Any, **named: Any) -> Any:
+        try:
+            return await super().run(request, *given, **named)
+        except HTTPException as error:
+            writes = isinstance(error.__cause__, InvalidOperationTypeError)  # a mutation by GET
+            status = 405 if writes else error.status_code
+            headers = {"Allow": "POST" if writes else "GET, POST"} if status == 405 else {}
+            return failure(status, error.reason, {"code": "BAD_REQUEST"}, headers)
 
     async def get_context(self, request: Any, response: Any) -> Any:
         identity = request.scope.get("identity")
         return {"request": request, "response": response, "server": self.server, "identity": identity}
+
+    async def get_sub_response(self, request: Any) -> Response:
+        response = await super().get_sub_response(request)
+        response.media_type = preferred(request.headers.get("accept", ""))
+        return response
+
+    async def process_result(self, request: Any, result: Any) -> Any:
+        answer: Any = await super().process_result(request, result)
+        if result.data is None and not any(error.path for error in result.errors or ()):
+            answer.pop("data", None)  # refused before a field was executed
+        return answer
+
+    def create_response(self, response_data: Any, sub_response: Response) -> Response:
+        response = super().create_response(response_data, sub_response)
+        if sub_response.media_type == GRAPHQL:
+            response.headers["Content-Type"] = GRAPHQL
+            if "data" not in response_data:
+                broken = any(error["extensions"]["code"] == "INTERNAL" for error in response_data["errors"])
+                response.status_code = 500 if broken else 400
+        return response
 
     async def on_ws_connect(self, context: Any) -> Any:
         given = (context.get("connection_params") or {}).get("Authorization", "")
@@ -63,6 +119,7 @@ class Router(GraphQL[Any, Any]):
             context["identity"] = await identified(self.server.gate, header)
         except TwingraphError as error:
             raise ConnectionRejectionError({"code": error.code}) from error
+        context["credentials"] = header
         return await super().on_ws_connect(context)
 
     def encode_json(self, data: object) -> bytes:
@@ -81,9 +138,34 @@ async def identified(gate: Gate, header: str) -> Identity:
     return known if known is not None else await asyncio.to_thread(gate.identify, header)
 
 
+def client_name(identity: Identity) -> str:
+    return f"{identity.name} {identity.key}".strip()
+
+
+def origins(text: str) -> frozenset[str]:
+    return frozenset(part.strip() for part in text.split(",") if part.strip())
+
+
+def preferred(accept: str) -> str:
+    """That of our media types which the client wants most; JSON where it names none."""
+
+    def quality(part: str) -> float:
+        try:
+            return float(part.partition("q=")[2] or 1)
+        except ValueError:
+            return 0.0
+
+    wanted = [part.partition(";")[0].strip().lower() for part in sorted(accept.split(","), key=quality, reverse=True)]
+    return next((one for one in wanted if one in (JSON, GRAPHQL, EVENTS)), JSON)
+
+
 def refusal(error: TwingraphError) -> Response:
-    body = {"errors": [{"message": error.what, "extensions": error.extensions()}]}
     if isinstance(error, Unauthenticated):
-        headers = {"WWW-Authenticate": 'Bearer, Basic realm="twingraph"'}
-        return Response(orjson.dumps(body), 401, headers, media_type="application/json")
-    return Response(orjson.dumps(body), 503, {"Retry-After": "5"}, media_type="application/json")
+        return failure(401, error.what, error.extensions(), {"WWW-Authenticate": 'Bearer, Basic realm="twingraph"'})
+    status, seconds = (429, "1") if isinstance(error, Busy) else (503, "5")
+    return failure(status, error.what, error.extensions(), {"Retry-After": seconds})
+
+
+def failure(status: int, message: str, extensions: dict[str, Any], headers: dict[str, str]) -> Response:
+    body = {"errors": [{"message": message, "extensions": extensions}]}
+    return Response(orjson.dumps(body), status, headers, media_type=JSON)

@@ -23,10 +23,13 @@ from graphql.execution.values import VariableValues
 from app import metrics
 from app.dtdl import Catalog
 from app.graphql.execute import Compiled
+from app.graphql.failures import said
 from app.graphql.guards import limits
+from app.graphql.introspection import Introspection
 from app.graphql.mutation import IDENTIFIER, mutation_fields
 from app.graphql.names import Taken
 from app.graphql.origin import ORIGIN, Origin
+from app.graphql.persisted import Persisted
 from app.graphql.plan import Plans, bound, run_step, variable_types
 from app.graphql.roots import query_fields
 from app.graphql.scalars import make_scalars
@@ -52,7 +55,7 @@ class TwinSchema(strawberry.Schema):
     tokens: int
     timeout: float
 
-    def __init__(self, catalog: Catalog, settings: Settings) -> None:
+    def __init__(self, catalog: Catalog, settings: Settings, persisted: Persisted) -> None:
         super().__init__(Query, mutation=Mutation, extensions=[Compiled])
         base = self._schema
         json: Any = base.type_map["JSON"]
@@ -64,10 +67,13 @@ class TwinSchema(strawberry.Schema):
             raise ValueError("; ".join(error.message for error in errors[:5]))
         self.plans = Plans(self._schema, catalog, settings)
         self.rules = limits(settings.query_depth, settings.query_aliases)
+        self.introspection = Introspection(self._schema)
+        self.persisted = persisted
         self.tokens, self.timeout = settings.query_tokens, settings.query_timeout
 
     def process_errors(self, errors: Any, execution_context: Any = None) -> None:
         """Users' mistakes are told to the users; what is unexpected is logged in `failures`, once."""
+        errors[:] = [said(error) for error in errors]
 
     def _grown(self, base: GraphQLSchema, factory: TypeFactory) -> GraphQLSchema:
         assert base.query_type is not None

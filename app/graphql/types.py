@@ -314,14 +314,20 @@ class TypeFactory:
     def _aggregate_fields(self, dtmi: str, grouped: bool) -> dict[str, GraphQLField]:
         made = {}
         for name, one in (self.fields(dtmi) if dtmi in self.catalog.interfaces else {}).items():
-            origin: Origin = one.extensions[ORIGIN]
-            if origin.kind in ("value", "plain", "enum") and (kind := MEASURES_OF.get(type_name(one.type), "Values")):
-                made[name] = made_field(GraphQLNonNull(self._measures[kind]), origin, one.description)
+            if one.extensions[ORIGIN].kind in ("value", "plain", "enum"):
+                made[name] = self._measured(one)
         own = {"count": made_field(GraphQLNonNull(GraphQLInt), Origin("count"))}
         if grouped:
             own["keys"] = made_field(GraphQLNonNull(self.scalars["JSON"]), Origin("keys"), "What the twins of the group share")
             own["twin"] = made_field(self.twin, Origin("twin"), "The related twin of `via`")
         return made | own
+
+    def _measured(self, one: GraphQLField) -> GraphQLField:
+        key = ("measured", id(one))
+        if key not in self._made:
+            kind = MEASURES_OF.get(type_name(one.type), "Values")
+            self._made[key] = made_field(GraphQLNonNull(self._measures[kind]), one.extensions[ORIGIN], one.description)
+        return self._made[key]  # type: ignore[no-any-return]
 
     @cached_property
     def _measures(self) -> dict[str, GraphQLObjectType]:

@@ -6,6 +6,7 @@ from graphql import parse, validate
 
 from app.dtdl import compile_models, read_documents
 from app.graph.store import Store
+from app.graphql.persisted import Persisted
 from app.graphql.schema import TwinSchema
 from app.settings import Settings
 from tests.conftest import ROOT
@@ -18,7 +19,7 @@ def blocks(kind: str) -> list[str]:
 
 
 def test_graphql_of_the_readme_is_valid() -> None:
-    schema = TwinSchema(compile_models(read_documents([ROOT / "dtdl_models"])[0]), Settings())
+    schema = TwinSchema(compile_models(read_documents([ROOT / "dtdl_models"])[0]), Settings(), Persisted("", False))
     found = [validate(schema._schema, parse(block)) for block in blocks("graphql")]
     assert len(found) == 3
     assert not any(found)
