@@ -19,6 +19,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from app.errors import MappingError, StackError, TwingraphError
+from app.graphql_cli import graphql_app
+from app.keys_cli import keys_app
 from app.logs import configure
 from app.models_cli import models_app
 from app.settings import ROOT, Settings
@@ -31,6 +33,8 @@ app.add_typer(stack_app, name="stack")
 app.add_typer(models_app, name="models")
 app.add_typer(twins_app, name="twin")
 app.add_typer(predict_app, name="predict")
+app.add_typer(keys_app, name="keys")
+app.add_typer(graphql_app, name="graphql")
 out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 Paths = Annotated[list[Path], typer.Argument(help="files and folders")]
 
@@ -86,6 +90,8 @@ def serve(
         port=settings.server_port,
         log_level=settings.log_level.lower(),
         access_log=False,
+        ssl_certfile=settings.tls_certificate or None,
+        ssl_keyfile=settings.tls_key or None,
         timeout_graceful_shutdown=5,
     )
 

@@ -1,13 +1,14 @@
 """Opens the rooms bottom-up and joins them. The only file that knows all."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
 
 from app.errors import (
@@ -22,7 +23,7 @@ from app.errors import (
     Unauthenticated,
 )
 from app.graph.store import Store
-from app.graphql.router import Router
+from app.graphql.router import Router, origins
 from app.identity import Gate
 from app.rest import api, docs, health
 from app.server import Server
@@ -53,6 +54,7 @@ STATUS = {
 }
 HEADERS = {503: {"Retry-After": "5"}, 401: {"WWW-Authenticate": 'Bearer, Basic realm="twingraph"'}}
 FOLLOW_SECONDS = 1.0
+MEASURE_SECONDS = 60.0
 
 
 def open_store(settings: Settings) -> Store:
@@ -85,9 +87,13 @@ def make_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
-        following = asyncio.create_task(_follow_models(registry))
+        tasks = [
+            asyncio.create_task(_again(FOLLOW_SECONDS, registry.refresh, "look for new models")),
+            asyncio.create_task(_again(MEASURE_SECONDS, graphql.measure, "measure the graph")),
+        ]
         yield
-        following.cancel()
+        for task in tasks:
+            task.cancel()
         store.close()
 
     app = FastAPI(title="Twingraph", version="0.1.0", docs_url=None, redoc_url=None, lifespan=running)
@@ -97,18 +103,22 @@ def make_app(settings: Settings) -> FastAPI:
     app.include_router(docs.pages(jars.fetch("explorer", settings.cache)))
     app.router.routes.append(Route("/graphql", graphql))
     app.router.routes.append(WebSocketRoute("/graphql", graphql))
+    if settings.cors_origins:
+        headers = ["Authorization", "Content-Type", "If-Match"]
+        allowed = list(origins(settings.cors_origins))
+        app.add_middleware(CORSMiddleware, allow_origins=allowed, allow_methods=["*"], allow_headers=headers)
     app.add_exception_handler(TwingraphError, _answer_error)  # type: ignore[arg-type]
     return app
 
 
-async def _follow_models(registry: Registry) -> None:
-    """Takes over models that another process has loaded."""
+async def _again(seconds: float, work: Callable[[], object], what: str) -> None:
+    """Takes over models that another process has loaded, and the like."""
     while True:
-        await asyncio.sleep(FOLLOW_SECONDS)
         try:
-            await asyncio.to_thread(registry.refresh)
+            await asyncio.to_thread(work)
         except TwingraphError as error:
-            log.warning("cannot look for new models", error=str(error))
+            log.warning(f"cannot {what}", error=str(error))
+        await asyncio.sleep(seconds)
 
 
 async def _answer_error(request: Request, error: TwingraphError) -> JSONResponse:

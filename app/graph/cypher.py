@@ -261,13 +261,13 @@ class _Printer:
     def _path(self, path: Path) -> str:
         start, end = self.param(path.start), self.param(path.end)
         arrow = "->" if path.directed else "-"
-        seen = " AND ".join(["x:Twin", *self._seen("x")])
+        step = f"((x:Twin)-[:{_types(path.types)}]{arrow}(y:Twin){self._filter(self._seen('y')).replace(chr(10), ' ')})"
+        ends = self._filter(self._seen("a"))
         rows = f"UNWIND nodes(p) AS n{self._subqueries(path.columns, 'n')}"
         rows += f"\nRETURN collect([{', '.join(self._columns(path.columns, 'n'))}]) AS twins"
         return (
-            f"CALL () {{\n  MATCH (a:Twin {{dtId: {start}}}), (b:Twin {{dtId: {end}}})"
-            f"\n  MATCH p = SHORTEST 1 (a)-[:{_types(path.types)}]{arrow}{{0,{path.most}}}(b)"
-            f"\n  WHERE all(x IN nodes(p) WHERE {seen})"
+            f"CALL () {{\n  MATCH (a:Twin {{dtId: {start}}}), (b:Twin {{dtId: {end}}}){_indent(ends)}"
+            f"\n  MATCH p = SHORTEST 1 (a) {step}{{0,{path.most}}} (b)"
             f"\n  CALL (p) {{\n{_indent(_indent(rows))}\n  }}"
             f"\n  RETURN collect([twins, [r IN relationships(p) |"
             f" [type(r), startNode(r).dtId, endNode(r).dtId, r._id]]]) AS rows\n}}\nRETURN rows"

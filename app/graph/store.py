@@ -60,6 +60,11 @@ class Store:
         with self._border(), self._session(neo4j.READ_ACCESS) as session:
             return [record.values() for record in session.run(query, dict(parameters or {}))]
 
+    def plan(self, cypher: str, parameters: Parameters) -> dict[str, Any]:
+        """Neo4j's plan of a reading statement, which is not run: operatorType, args, children."""
+        with self._border(), self._session(neo4j.READ_ACCESS) as session:
+            return dict(session.run(f"EXPLAIN {cypher}", dict(parameters)).consume().plan or {})
+
     def table(self, cypher: str) -> tuple[list[str], list[list[Any]]]:
         """(column names, rows) of a reading statement without parameters."""
         with self._border(), self._session(neo4j.READ_ACCESS) as session:

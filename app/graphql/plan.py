@@ -23,11 +23,13 @@ from graphql.execution.values import VariableValues
 
 from app import metrics
 from app.dtdl import Catalog
+from app.graph.cost import Sizes, cost
 from app.graph.cypher import Statement, print_root
 from app.graph.records import one_record
-from app.graph.select import ACCESS, Hole
+from app.graph.select import ACCESS, Hole, Root
 from app.graph.store import Store
 from app.graphql.collect import Collector
+from app.graphql.cursor import QueryError
 from app.graphql.introspection import is_introspection
 from app.graphql.origin import ORIGIN, Origin
 from app.graphql.select import Selector
@@ -48,11 +50,15 @@ class Step:
     statement: Statement | None
     build: Build
     nullable: bool = False
+    root: Root | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
+    """`cost`: how many values it reads by estimate."""
+
     steps: tuple[Step, ...]
+    cost: float = 0.0
 
 
 def bound(variables: Mapping[str, Any], identity: Identity) -> Mapping[str, Any]:
@@ -85,6 +91,7 @@ class Plans:
 
     def __init__(self, schema: GraphQLSchema, catalog: Catalog, settings: Settings) -> None:
         self.schema, self.catalog, self.settings = schema, catalog, settings
+        self.sizes = Sizes()
         self._entries: OrderedDict[tuple[str, str | None], Entry] = OrderedDict()
         self._lock = Lock()
 
@@ -125,7 +132,10 @@ class Plans:
         steps = []
         for name, nodes in selector.collector.fields(self.schema.query_type, [entry.operation.selection_set]):
             steps.append(self._step(selector, shaper, name, nodes))
-        made = Plan(tuple(steps))
+        made = Plan(tuple(steps), sum(cost(step.root, self.sizes) for step in steps if step.root is not None))
+        if made.cost > self.settings.query_cost:
+            what = f"the operation reads about {made.cost:,.0f} values, at most {self.settings.query_cost:,} are allowed"
+            raise QueryError(what, hint="give first, fewer fields, or pages", code="QUERY_TOO_LARGE")
         entry.structural |= selector.structural
         key = (access, key[1], tuple(_at(values.coerced, path) for path in sorted(entry.structural, key=repr)))
         if len(entry.plans) >= KEPT:
@@ -165,7 +175,7 @@ class Plans:
         field_def = self.schema.query_type.fields[field_name]
         selected = selector.root(name, field_def, nodes)
         nullable = not isinstance(field_def.type, GraphQLNonNull)
-        return Step(name, print_root(selected.root), shaper.build(selected), nullable)
+        return Step(name, print_root(selected.root), shaper.build(selected), nullable, selected.root)
 
     def _inspect(self, document: DocumentNode, operation: OperationDefinitionNode) -> Entry:
         fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}

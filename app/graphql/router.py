@@ -17,6 +17,7 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 
 from app.dtdl import Catalog
 from app.errors import TwingraphError, Unauthenticated
+from app.graph.cost import count_sizes
 from app.graphql.clients import Busy, Clients
 from app.graphql.persisted import Persisted
 from app.graphql.schema import TwinSchema
@@ -62,10 +63,21 @@ class Router(GraphQL[Any, Any]):
         self.persisted = Persisted(server.settings.operations, server.settings.operations_only)
         schema = TwinSchema(server.registry.catalog, server.settings, self.persisted)
         super().__init__(schema, graphql_ide=None, subscription_protocols=PROTOCOLS)
+        self.schema: TwinSchema
         self.allowed_origins = origins(server.settings.cors_origins)
 
     def take(self, catalog: Catalog) -> None:
-        self.schema = TwinSchema(catalog, self.server.settings, self.persisted)
+        made = TwinSchema(catalog, self.server.settings, self.persisted)
+        made.plans.sizes = self.schema.plans.sizes
+        self.schema = made
+
+    def measure(self) -> None:
+        """Looks how large the graph is, for the estimates of what operations cost. Raises: StoreError."""
+        catalog = self.schema.plans.catalog
+        types = sorted(
+            {name for dtmi in catalog.interfaces for name in (*catalog.relationships(dtmi), *catalog.components(dtmi))}
+        )
+        self.schema.plans.sizes = count_sizes(self.server.store, ["Twin", *sorted(catalog.by_label)], types)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":

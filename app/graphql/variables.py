@@ -4,7 +4,7 @@ A variable's scalar leaves become Holes: they flow through graphql-core's own co
 plan serves all values. What decides the tree itself (enums, booleans, nulls, the shape of a filter, a model's name) is
 read from the variables and is part of the plan's key. Each converter is a value, so that equal params stay equal."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -54,7 +54,11 @@ class Within:
 
 @dataclass(frozen=True, slots=True)
 class PlusOne:
-    inner: Callable[[int], int]
+    inner: Within
+
+    @property
+    def most(self) -> int:
+        return self.inner.most + 1
 
     def __call__(self, first: int) -> int:
         return self.inner(first) + 1

@@ -1,0 +1,117 @@
+"""What a select tree may read, estimated before it runs from what the graph's own counts say.
+
+Rows multiply from level to level: so many twins of a label, so many relationships of a type on each, never more than
+`first` lets through. The unit is one value; one signal's history counts as a hundred."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from app.graph.names import quote
+from app.graph.select import (
+    Both,
+    Column,
+    Count,
+    Either,
+    Exists,
+    Fields,
+    History,
+    Hole,
+    Hop,
+    Not,
+    Predicate,
+    Related,
+    Root,
+    Scope,
+    Totals,
+)
+from app.graph.store import Store
+
+HISTORY = 100.0
+MEASURED = 0.05  # what is compared or summed costs less than what is sent
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Twins by label, relationships by type."""
+
+    twins: Mapping[str, int] = field(default_factory=dict)
+    relationships: Mapping[str, int] = field(default_factory=dict)
+
+    def beyond(self, hop: Hop, label: str) -> float:
+        """Twins beyond one twin of `label` on average; over several relationships, as many as there are at most."""
+        held = sum(self.relationships.get(name, 0) for name in hop.types)
+        if hop.depth:
+            return float(min(self.twins.get(hop.label or "Twin", 0), held)) + 1
+        return held / max(self.twins.get(label, 1), 1) + 1
+
+
+def count_sizes(store: Store, labels: list[str], types: list[str]) -> Sizes:
+    """Neo4j keeps these counts: each is one look, however large the graph."""
+    twins = _counted(store, labels, lambda name: f"COUNT {{ MATCH (:{quote(name)}) }}")
+    return Sizes(twins, _counted(store, types, lambda name: f"COUNT {{ MATCH ()-[:{quote(name)}]->() }}"))
+
+
+def _counted(store: Store, names: list[str], count: Callable[[str], str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for start in range(0, len(names), 100):
+        part = names[start : start + 100]
+        ((counts,),) = store.read(f"RETURN [{', '.join(count(name) for name in part)}]")
+        found |= dict(zip(part, counts, strict=True))
+    return found
+
+
+def cost(root: Root, sizes: Sizes) -> float:
+    """Values read by estimate."""
+    held, label = float(sizes.twins.get(root.label, 1)), root.label
+    if root.dt_id is not None:
+        return _scope(root.scope, 1.0, label, sizes) if root.scope else 1.0
+    total = 0.0
+    if root.scope is not None:
+        total += held * _conditions(root.scope.where, label, sizes) + _scope(root.scope, held, label, sizes)
+    for aggregate in (root.aggregate, root.groups.aggregate if root.groups else None):
+        if aggregate is not None:
+            total += held * (len(aggregate.measures) * MEASURED + _conditions(aggregate.where, label, sizes))
+    if root.path is not None:
+        total += 1000.0 * len(root.path.columns)
+    return total
+
+
+def _scope(scope: Scope, held: float, label: str, sizes: Sizes) -> float:
+    rows = min(held, _most(scope))
+    return rows * sum(_column(column, label, sizes) for column in scope.columns)
+
+
+def _most(scope: Scope) -> float:
+    if scope.limit is None:
+        return float("inf")
+    given = scope.limit.tree
+    return float(scope.limit.convert.most if isinstance(given, Hole) else given)  # type: ignore[union-attr]
+
+
+def _column(column: Column, label: str, sizes: Sizes) -> float:
+    match column:
+        case Related(hop, scope):
+            beyond = 1.0 if scope.limit is None else sizes.beyond(hop, label)
+            beneath = hop.label or "Twin"
+            return beyond * (MEASURED + _conditions(scope.where, beneath, sizes)) + _scope(scope, beyond, beneath, sizes)
+        case Totals(hop, aggregate):
+            measured = len(aggregate.measures) * MEASURED + _conditions(aggregate.where, hop.label or "Twin", sizes)
+            return sizes.beyond(hop, label) * measured
+        case History():
+            return HISTORY
+        case Fields(_, fields):
+            return float(len(fields))
+    return 1.0
+
+
+def _conditions(predicate: Predicate | None, label: str, sizes: Sizes) -> float:
+    match predicate:
+        case Both(parts) | Either(parts):
+            return sum(_conditions(part, label, sizes) for part in parts)
+        case Not(part):
+            return _conditions(part, label, sizes)
+        case Exists(hop, _, part) | Count(hop, part):
+            return sizes.beyond(hop, label) * (MEASURED + _conditions(part, hop.label or "Twin", sizes))
+        case None:
+            return 0.0
+    return MEASURED

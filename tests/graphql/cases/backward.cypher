@@ -1,0 +1,17 @@
+CALL () {
+  MATCH (n:`TurbineComponent`)
+  WITH n ORDER BY n.dtId DESC LIMIT $p0
+  RETURN collect([n.`dtId`]) AS rows
+}
+CALL () {
+  MATCH (n:`TurbineComponent`)
+  RETURN [count(n)] AS totals
+}
+RETURN rows, totals
+
+CALL () {
+  MATCH (n:`Turbine`)
+  WITH n ORDER BY n.`power` DESC, n.dtId DESC LIMIT $p0
+  RETURN collect([n.`dtId`, n.`power`]) AS rows
+}
+RETURN rows
