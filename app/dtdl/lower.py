@@ -29,7 +29,11 @@ SYSTEM_CONSTRAINTS = (
     ("_event_id", "_Event", "id"),
     ("_key_id", "_Key", "id"),
 )
-SYSTEM_INDEXES = (("_event_at", "_Event", "at"), ("_event_kind", "_Event", "kind"))
+SYSTEM_INDEXES = (
+    ("_event_at", "_Event", "at"),
+    ("_event_kind", "_Event", "kind"),
+    ("_event_recorded", "_Event", "_recorded"),
+)
 
 
 @dataclass(frozen=True, slots=True)

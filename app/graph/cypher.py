@@ -87,6 +87,16 @@ def print_root(root: Root) -> Statement:
     return made
 
 
+def seen(node: str, access: tuple[str, ...] | None, granted: str) -> str:
+    """The condition that `node` lies below one of the twins whose dtIds are `granted`; true where access is to all."""
+    if access is None:
+        return "true"
+    if not access:
+        return f"{node}.dtId IN {granted}"
+    above = f"({node})<-[:{_types(access)}*0..{FARTHEST}]-({node}a:Twin)"
+    return f"EXISTS {{ MATCH {above} WHERE {node}a.dtId IN {granted} }}"
+
+
 class _Printer:
     def __init__(self, statement: Statement, access: tuple[str, ...] | None, as_of: Param | None) -> None:
         self._statement = statement
@@ -128,12 +138,7 @@ class _Printer:
 
     def _seen(self, node: str) -> list[str]:
         """The condition that the request may see `node`; none when it may see all."""
-        if self._access is None:
-            return []
-        if not self._access:
-            return [f"{node}.dtId IN {self._granted()}"]
-        above = f"({node})<-[:{_types(self._access)}*0..{FARTHEST}]-({node}a:Twin)"
-        return [f"EXISTS {{ MATCH {above} WHERE {node}a.dtId IN {self._granted()} }}"]
+        return [seen(node, self._access, self._granted())] if self._access is not None else []
 
     def _granted(self) -> str:
         return self.param(param(Hole((ACCESS,))))

@@ -7,7 +7,18 @@ from app.dtdl import Catalog
 SYSTEM_FIELDS = (
     "dtId", "model", "etag", "lastMeasured", "properties", "signals", "history", "series", "descendants", "ancestors"
 )  # fmt: skip
-STATIC_ROOTS = ("twin", "twins", "twinsConnection", "twinsAggregate", "shortestPath", "command", "models", "me", "job")
+STATIC_ROOTS = (
+    "twin",
+    "twins",
+    "twinsConnection",
+    "twinsAggregate",
+    "shortestPath",
+    "command",
+    "models",
+    "me",
+    "job",
+    "alarms",
+)
 LITERALS = ("true", "false", "null")
 
 

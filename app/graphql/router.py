@@ -102,7 +102,14 @@ class Router(GraphQL[Any, Any]):
 
     async def get_context(self, request: Any, response: Any) -> Any:
         identity = request.scope.get("identity")
-        return {"request": request, "response": response, "server": self.server, "identity": identity}
+        credentials = request.headers.get("authorization", "")
+        return {
+            "request": request,
+            "response": response,
+            "server": self.server,
+            "identity": identity,
+            "credentials": credentials,
+        }
 
     async def get_sub_response(self, request: Any) -> Response:
         response = await super().get_sub_response(request)

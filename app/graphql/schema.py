@@ -2,7 +2,7 @@
 pinned and `tests/graphql/test_schema.py` holds the contract."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,32 +11,39 @@ from graphql import (
     ArgumentNode,
     FieldNode,
     GraphQLArgument,
+    GraphQLEnumType,
     GraphQLField,
+    GraphQLID,
+    GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
+    GraphQLString,
     NameNode,
     StringValueNode,
     validate_schema,
 )
 from graphql.execution.values import VariableValues
 
-from app import metrics
 from app.dtdl import Catalog
+from app.graph.cypher import print_root
+from app.graph.records import one_record
+from app.graph.select import Root, Scope, Value, param
+from app.graphql.conditions import where
 from app.graphql.execute import Compiled
 from app.graphql.failures import said
 from app.graphql.guards import limits
 from app.graphql.introspection import Introspection
 from app.graphql.mutation import IDENTIFIER, mutation_fields
-from app.graphql.names import Taken
+from app.graphql.names import Taken, root_names
 from app.graphql.origin import ORIGIN, Origin
 from app.graphql.persisted import Persisted
 from app.graphql.plan import Plans, bound, run_step, variable_types
 from app.graphql.roots import query_fields
 from app.graphql.scalars import make_scalars
 from app.graphql.static import Mutation, Query, identity_of, server_of
+from app.graphql.subscription import MOST_TWINS, Change, Memory, Pace, Seen, Subscription, changes, counted, visible
 from app.graphql.types import TypeFactory
 from app.settings import Settings
-from app.twins.write import model_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +61,12 @@ class TwinSchema(strawberry.Schema):
     rules: tuple[Any, ...]
     tokens: int
     timeout: float
+    memory: Memory
+    _change: GraphQLObjectType | None = None
 
     def __init__(self, catalog: Catalog, settings: Settings, persisted: Persisted) -> None:
-        super().__init__(Query, mutation=Mutation, extensions=[Compiled])
+        super().__init__(Query, mutation=Mutation, subscription=Subscription, extensions=[Compiled])
+        self.memory = Memory()
         base = self._schema
         json: Any = base.type_map["JSON"]
         factory = TypeFactory(catalog, make_scalars() | {"JSON": json})
@@ -78,24 +88,17 @@ class TwinSchema(strawberry.Schema):
     def _grown(self, base: GraphQLSchema, factory: TypeFactory) -> GraphQLSchema:
         assert base.query_type is not None
         assert base.mutation_type is not None
+        assert base.subscription_type is not None
         result = base.type_map["CommandResult"]
         assert isinstance(result, GraphQLObjectType)
         query = query_fields(factory, self._resolve)
         mutation = mutation_fields(factory, result, self._read_twin, Taken(base.mutation_type.fields))
-        arguments = {"dtId": GraphQLArgument(IDENTIFIER)}
-        changed = GraphQLField(
-            factory.twin,
-            arguments,
-            self._resolve,
-            self._changes,
-            description="The twin at once, then after every change; states between two looks may be passed over.",
-            extensions={ORIGIN: Origin("one", "Twin")},
-        )
+        subscription = self._subscriptions(factory)
         kept: dict[str, Any] = {**base.to_kwargs()}
         kept |= {
             "query": GraphQLObjectType("Query", {**base.query_type.fields, **query}),
             "mutation": GraphQLObjectType("Mutation", {**base.mutation_type.fields, **mutation}),
-            "subscription": GraphQLObjectType("Subscription", {"twinChanged": changed}),
+            "subscription": GraphQLObjectType("Subscription", {**base.subscription_type.fields, **subscription}),
             "types": [*factory.objects.values()],
         }
         return GraphQLSchema(**kept)
@@ -119,16 +122,77 @@ class TwinSchema(strawberry.Schema):
         step = self.plans.field_step(info.path.key, field_def, nodes, info.fragments, values, types, who.access)
         return await asyncio.to_thread(run_step, step, server_of(info).store, bound(coerced, who), self.timeout)
 
-    async def _changes(self, _: Any, info: Any, dtId: str) -> AsyncIterator[str]:
-        server = server_of(info)
-        await asyncio.to_thread(model_of, server.store, server.registry.catalog, dtId)
-        await asyncio.to_thread(server.gate.sees, identity_of(info), [dtId])
-        metrics.SUBSCRIBERS.inc()
-        try:
-            async for changed in server.watcher.watch(dtId):
-                yield changed
-        finally:
-            metrics.SUBSCRIBERS.dec()
+    # Subscriptions ---------------------------------------------------------------------------------------------------
+
+    def _subscriptions(self, factory: TypeFactory) -> dict[str, GraphQLField]:
+        changed = GraphQLField(
+            factory.twin,
+            {"dtId": GraphQLArgument(IDENTIFIER)},
+            self._resolve,
+            self._twin_changes,
+            description="The twin at once, then after every change; states between two looks may be passed over.",
+            extensions={ORIGIN: Origin("one", "Twin")},
+        )
+        fields = {"twinChanged": changed, "twinsChanged": self._changes_field(factory, "", "Twin")}
+        taken = Taken(fields)
+        for dtmi, (_, many) in root_names(factory.catalog).items():
+            fields[taken.claim(f"{many}Changed")] = self._changes_field(factory, dtmi, factory.label(dtmi))
+        return fields
+
+    def _changes_field(self, factory: TypeFactory, dtmi: str, label: str) -> GraphQLField:
+        arguments = {
+            "where": GraphQLArgument(factory.filters.where(dtmi)),
+            "after": GraphQLArgument(GraphQLString, description="the cursor of the last event before a reconnect"),
+        }
+
+        async def subscribe(_: Any, info: Any, where: Any = None, after: str | None = None) -> AsyncIterator[Change]:
+            look = self._look(info, label, where, arguments["where"].type)
+            async for change in changes(info, look, f"{identity_of(info)} {label} {where!r}", self.memory, after):
+                yield change
+
+        return GraphQLField(
+            GraphQLNonNull(self._change_type(factory)),
+            arguments,
+            lambda change, info, **_: change,
+            lambda *given, **named: counted(subscribe(*given, **named)),
+            description=f"What enters, changes in and leaves the {label}s that fit, all of them first",
+        )
+
+    def _look(self, info: Any, label: str, given: Any, type_: Any) -> Callable[[], Seen]:
+        columns = (Value("_etag"), Value("_last"), Value("dtId"))
+        who, store = identity_of(info), server_of(info).store
+        scope = Scope(columns, where(self.plans.catalog, given, type_), limit=param(MOST_TWINS + 1))
+        asked = print_root(Root(label, scope, access=who.access))
+        parameters = {f"p{index}": one.value(bound({}, who)) for index, one in enumerate(asked.params)}
+
+        def look() -> Seen:
+            return {dt_id: (etag, last) for etag, last, dt_id in one_record(store, asked.text, parameters, self.timeout)[0]}
+
+        return look
+
+    def _change_type(self, factory: TypeFactory) -> GraphQLObjectType:
+        if self._change is None:
+            text = GraphQLNonNull(GraphQLString)
+            kinds = GraphQLEnumType("ChangeKind", {kind: kind for kind in ("ENTERED", "CHANGED", "LEFT", "RESET")})
+
+            async def twin(change: Change, info: Any) -> Any:
+                return None if change.dt_id is None else await self._read_twin(info, change.dt_id)
+
+            fields = {
+                "kind": GraphQLField(GraphQLNonNull(kinds), resolve=lambda change, _: change.kind),
+                "dtId": GraphQLField(GraphQLID, resolve=lambda change, _: change.dt_id),
+                "cursor": GraphQLField(text, resolve=lambda change, _: change.cursor, description="for `after`"),
+                "twin": GraphQLField(factory.twin, resolve=twin, description="as it is now"),
+            }
+            self._change = GraphQLObjectType("TwinChange", fields)
+        return self._change
+
+    async def _twin_changes(self, _: Any, info: Any, dtId: str) -> AsyncIterator[str]:
+        await visible(info, dtId)
+        pace = Pace(info, 0)
+        async for changed in counted(server_of(info).watcher.watch(dtId)):
+            await pace.wait()
+            yield changed
 
 
 def _with_id(node: Any, dt_id: str) -> Any:

@@ -12,9 +12,11 @@ from app.commands.issue import CommandRecord, issue, look
 from app.dtdl import Catalog, Document
 from app.dtdl.syntax import parse
 from app.errors import ModelError, NotFound
+from app.graphql.cursor import QueryError
 from app.identity import Identity, allow
 from app.server import Server
 from app.twins import write
+from app.twins.alarms import MOST, Alarm, alarms
 from app.twins.jobs import Job, find_job, start_import
 from app.twins.migrate import migrate
 from app.twins.write import NewRelationship, NewTwin
@@ -67,6 +69,18 @@ class Model:
     decommissioned: bool
     display_name: JSON
     description: JSON
+
+
+@strawberry.type(name="Alarm")
+class AlarmEvent:
+    id: strawberry.ID
+    dt_id: strawberry.ID
+    code: str
+    severity: str | None
+    text: str | None
+    at: str = strawberry.field(description="when it began")
+    ended_at: str | None
+    cursor: str = strawberry.field(description="for `after` when a subscription is taken up again")
 
 
 @strawberry.type(name="Identity", description="Who asks, and what they may do.")
@@ -128,6 +142,17 @@ class Query:
         who = identity_of(info)
         roots = None if who.roots is None else [strawberry.ID(root) for root in who.roots]
         return Caller(name=who.name, role=who.role, roots=roots)
+
+    @strawberry.field(description="Alarms, the newest first.")
+    async def alarms(
+        self, info: Info, dt_id: strawberry.ID | None = None, open: bool | None = None, first: int = 100
+    ) -> list[AlarmEvent]:
+        server, who = server_of(info), identity_of(info)
+        if not 0 <= first <= MOST:
+            raise QueryError(f"first: {first} is outside 0 to {MOST}")
+        wanted = str(dt_id) if dt_id is not None else None
+        found = await asyncio.to_thread(alarms, server.store, who.access, who.roots or (), wanted, open, None, first)
+        return [shown_alarm(alarm) for alarm in found]
 
     @strawberry.field(description="How far a job is.")
     async def job(self, info: Info, id: strawberry.ID) -> JobState:
@@ -266,6 +291,19 @@ def shown(record: CommandRecord) -> CommandResult:
         reason=record.reason,
         at=record.at,
         answered_at=record.answered_at,
+    )
+
+
+def shown_alarm(alarm: Alarm) -> AlarmEvent:
+    return AlarmEvent(
+        id=strawberry.ID(alarm.id),
+        dt_id=strawberry.ID(alarm.dt_id),
+        code=alarm.code,
+        severity=alarm.severity,
+        text=alarm.text,
+        at=alarm.at,
+        ended_at=alarm.ended_at,
+        cursor=alarm.recorded.isoformat(),
     )
 
 

@@ -31,7 +31,8 @@ from app.graphql.values import Schemas, leaf_paths, listed, type_name, value_kin
 STATIC_TYPES = (
     "String", "Int", "Float", "Boolean", "ID", "Query", "Mutation", "Subscription", "Twin", "Signal", "HistoryPoint",
     "Series", "PageInfo", "Aggregate", "SortDirection", "Fill", "Relationship", "RelationshipField", "Path", "PathStep",
-    "CommandResult", "Model", "Job", "Event", "Identity",
+    "CommandResult", "Model", "Job", "Identity", "Alarm", "FreshPoints", "TelemetryEvent", "TwinChange", "ChangeKind",
+    "NewTwin", "NewRelationship",
 )  # fmt: skip
 AGGREGATES = ("AVG", "MIN", "MAX", "SUM", "COUNT", "FIRST", "LAST", "STDDEV")
 FILLS = {"NONE": "none", "NULL": "null", "PREVIOUS": "previous", "LINEAR": "linear"}

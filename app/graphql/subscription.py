@@ -1,0 +1,262 @@
+"""Subscriptions. Each looks at the graph again and again, so it sees what any process has written.
+
+After a reconnect the same question with `after: <cursor of the last event>` goes on from there: nothing is missed of
+telemetry and alarms; of changes, a server that remembers the cursor sends what has changed since, another one a RESET and
+then everything as it is."""
+
+import asyncio
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import strawberry
+from strawberry.scalars import JSON
+
+from app import metrics
+from app.commands.issue import look
+from app.errors import Unauthenticated
+from app.graphql.cursor import QueryError
+from app.graphql.scalars import epoch_ms
+from app.graphql.static import AlarmEvent, CommandResult, Info, identity_of, server_of, shown, shown_alarm
+from app.twins.alarms import OVERLAP, Alarm, alarms
+from app.twins.fresh import fresh
+from app.twins.write import model_of
+
+POLL_SECONDS = 0.25
+CHECK_SECONDS = 5.0
+KEPT_SECONDS = 300.0
+KEPT = 1000
+MOST_TWINS = 10_000
+
+Seen = dict[str, tuple[str | None, int | None]]
+
+
+@strawberry.type(description="New points of one signal, in columns.")
+class FreshPoints:
+    signal: str
+    unit: str | None
+    timestamps: list[str]
+    values: list[JSON]
+
+
+@strawberry.type(description="What a twin has measured since the last event.")
+class TelemetryEvent:
+    dt_id: strawberry.ID
+    signals: list[FreshPoints]
+    cursor: str
+
+
+@dataclass(slots=True)
+class Pace:
+    """Waits between two looks, and looks whether who asks still may."""
+
+    info: Any
+    seconds: float = POLL_SECONDS
+    checked: float = field(default_factory=time.monotonic)
+
+    async def wait(self) -> None:
+        """Raises: Unauthenticated when the key was revoked or the token has expired."""
+        await asyncio.sleep(self.seconds)
+        credentials = self.info.context.get("credentials")
+        if time.monotonic() - self.checked > CHECK_SECONDS and credentials:
+            self.checked = time.monotonic()
+            identity = await asyncio.to_thread(server_of(self.info).gate.identify, credentials)
+            if identity != identity_of(self.info):
+                raise Unauthenticated("what these credentials stand for has changed", hint="connect again")
+
+
+def counted(stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async def run() -> AsyncIterator[Any]:
+        metrics.SUBSCRIBERS.inc()
+        try:
+            async for event in stream:
+                yield event
+        finally:
+            metrics.SUBSCRIBERS.dec()
+
+    return run()
+
+
+async def visible(info: Any, dt_id: str) -> str:
+    """The twin's model. Raises: NotFound for a twin that is not there, or not for who asks."""
+    server = server_of(info)
+    model = await asyncio.to_thread(model_of, server.store, server.registry.catalog, dt_id)
+    await asyncio.to_thread(server.gate.sees, identity_of(info), [dt_id])
+    return model
+
+
+@strawberry.type
+class Subscription:
+    @strawberry.subscription(description="A command at once, then at every step until it has ended.")  # type: ignore[untyped-decorator]
+    async def command_changed(self, info: Info, id: strawberry.ID) -> AsyncIterator[CommandResult]:
+        server, before = server_of(info), ""
+        pace = Pace(info)
+        while before not in ("SUCCEEDED", "REFUSED", "FAILED", "TIMED_OUT"):
+            record = await asyncio.to_thread(look, server.store, str(id))
+            if not before:
+                await visible(info, record.dt_id)
+            if record.status != before:
+                before = record.status
+                yield shown(record)
+            if before == "PENDING":
+                await pace.wait()
+
+    @strawberry.subscription(description="Alarms that begin or end; the open ones first, or all since `after`.")  # type: ignore[untyped-decorator]
+    async def alarms(
+        self, info: Info, dt_id: strawberry.ID | None = None, after: str | None = None
+    ) -> AsyncIterator[AlarmEvent]:
+        server, who = server_of(info), identity_of(info)
+        if dt_id is not None:
+            await visible(info, str(dt_id))
+        since = _moment(after) if after is not None else datetime.now(UTC)
+        sent: OrderedDict[tuple[str, str | None], None] = OrderedDict()
+
+        def found(**conditions: Any) -> list[Alarm]:
+            return alarms(server.store, who.access, who.roots or (), str(dt_id) if dt_id is not None else None, **conditions)
+
+        if after is None:
+            for alarm in reversed(await asyncio.to_thread(found, opened=True)):
+                sent[alarm.state] = None
+                yield shown_alarm(alarm)
+        pace = Pace(info)
+        while True:
+            for alarm in await asyncio.to_thread(found, since=since - OVERLAP):
+                if alarm.state not in sent and (after is None or alarm.recorded > since - OVERLAP):
+                    sent[alarm.state] = None
+                    yield shown_alarm(alarm)
+                since = max(since, alarm.recorded)
+            while len(sent) > KEPT:
+                sent.popitem(last=False)
+            await pace.wait()
+
+    @strawberry.subscription(  # type: ignore[untyped-decorator]
+        description="Every point of a twin's signals, gathered for at least `every` seconds; from `after`, or from now on."
+    )
+    async def telemetry(
+        self,
+        info: Info,
+        dt_id: strawberry.ID,
+        signals: list[str] | None = None,
+        every: float = 1.0,
+        after: str | None = None,
+    ) -> AsyncIterator[TelemetryEvent]:
+        if not 0.1 <= every <= 3600:
+            raise QueryError(f"every: {every} is outside 0.1 to 3600 s")
+        server = server_of(info)
+        known = server.registry.catalog.telemetry(await visible(info, str(dt_id)))
+        for signal in signals or ():
+            if signal not in known:
+                raise QueryError(f"no signal {signal!r}", where=str(dt_id), hint=f"signals are {', '.join(known)}")
+        since = epoch_ms(_moment(after)) if after is not None else epoch_ms(datetime.now(UTC))
+        pace, asked = Pace(info, every), signals or list(known)
+        while True:
+            points = await asyncio.to_thread(fresh, server.store, str(dt_id), asked, since)
+            if points:
+                await visible(info, str(dt_id))
+                since = max(last[-1][0] for last in points.values())
+                rows = [_fresh(signal, known[signal].unit, found) for signal, found in points.items()]
+                yield TelemetryEvent(dt_id=dt_id, signals=rows, cursor=_cursor(since))
+            await pace.wait()
+
+
+def _fresh(signal: str, unit: str, found: list[tuple[int, Any]]) -> FreshPoints:
+    times = [_cursor(at) for at, _ in found]
+    return FreshPoints(signal=signal, unit=unit or None, timestamps=times, values=[value for _, value in found])
+
+
+def _cursor(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def _moment(cursor: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(cursor)
+    except ValueError as error:
+        raise QueryError("not a cursor of this API", where="after", hint="take it from an event") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+# Changes of a query ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`kind`: ENTERED, CHANGED, LEFT, or RESET before everything is told anew."""
+
+    kind: str
+    dt_id: str | None
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One look: what was known before it, what it found, and the differences in the order they are told."""
+
+    question: str
+    before: Seen
+    found: Seen
+    differences: list[tuple[str, str]]
+    until: float
+
+    def after(self, count: int) -> Seen:
+        """What a client knows who has been told so many of the differences."""
+        known = dict(self.before)
+        for kind, dt_id in self.differences[:count]:
+            if kind == "LEFT":
+                known.pop(dt_id, None)
+            else:
+                known[dt_id] = self.found[dt_id]
+        return known
+
+
+class Memory:
+    """What subscribers have been told, kept for five minutes, for who comes back with a cursor."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Told] = OrderedDict()
+
+    def keep(self, look: str, told: Told) -> None:
+        self._kept[look] = told
+        while len(self._kept) > KEPT or (self._kept and next(iter(self._kept.values())).until < time.monotonic()):
+            self._kept.popitem(last=False)
+
+    def known(self, cursor: str, question: str) -> Seen | None:
+        look, _, count = cursor.rpartition(".")
+        told = self._kept.get(look)
+        if told is None or told.question != question or told.until < time.monotonic() or not count.isdecimal():
+            return None
+        return told.after(int(count))
+
+
+async def changes(
+    info: Any, look: Callable[[], Seen], question: str, memory: Memory, after: str | None
+) -> AsyncIterator[Change]:
+    """What enters, changes in and leaves the answer of `look`: dtId → (etag, last measured). Raises: StoreError."""
+    session, number = secrets.token_hex(8), 0
+    seen = memory.known(after, question) if after is not None else {}
+    if seen is None:
+        seen = {}
+        yield Change("RESET", None, f"{session}.0.0")
+    pace = Pace(info)
+    while True:
+        found = await asyncio.to_thread(look)
+        if len(found) > MOST_TWINS:
+            raise QueryError(f"more than {MOST_TWINS} twins cannot be watched", hint="a narrower where")
+        differences = _differences(seen, found)
+        if differences:
+            number += 1
+            memory.keep(f"{session}.{number}", Told(question, seen, found, differences, time.monotonic() + KEPT_SECONDS))
+            for index, (kind, dt_id) in enumerate(differences):
+                yield Change(kind, dt_id, f"{session}.{number}.{index + 1}")
+            seen = found
+        await pace.wait()
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str]]:
+    left = [("LEFT", dt_id) for dt_id in before if dt_id not in now]
+    entered = [("ENTERED", dt_id) for dt_id in now if dt_id not in before]
+    return [*left, *entered, *(("CHANGED", dt_id) for dt_id in now if dt_id in before and before[dt_id] != now[dt_id])]

@@ -1,0 +1,58 @@
+"""Alarms of twins: those that are open, and those that begin or end while somebody looks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from app.graph.cypher import seen
+from app.graph.records import plain
+from app.graph.store import Store
+
+OVERLAP = timedelta(seconds=5)  # a transaction that took its time may commit behind a later one
+MOST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    id: str
+    dt_id: str
+    code: str
+    severity: str | None
+    text: str | None
+    at: str
+    ended_at: str | None
+    recorded: datetime
+
+    @property
+    def state(self) -> tuple[str, str | None]:
+        return self.id, self.ended_at
+
+
+def alarms(
+    store: Store,
+    access: tuple[str, ...] | None,
+    roots: Sequence[str],
+    dt_id: str | None = None,
+    opened: bool | None = None,
+    since: datetime | None = None,
+    first: int = MOST,
+) -> list[Alarm]:
+    """Newest first; with `since` those recorded after it, oldest first. `access` and `roots` are those of an identity."""
+    conditions = ["e.kind = 'alarm'", seen("t", access, "$roots")]
+    conditions += ["t.dtId = $dtId"] if dt_id is not None else []
+    conditions += [f"e.endedAt IS {'' if opened else 'NOT '}NULL"] if opened is not None else []
+    conditions += ["e._recorded > $since"] if since is not None else []
+    text = (
+        f"MATCH (t:Twin)-[:_EVENT]->(e:_Event) WHERE {' AND '.join(conditions)}"
+        f" WITH t, e ORDER BY {'e._recorded' if since is not None else 'e.at DESC'}, e.id LIMIT $first"
+        " RETURN e.id, t.dtId, e.code, e.severity, e.text, e.at, e.endedAt, e._recorded"
+    )
+    given = {"roots": list(roots), "dtId": dt_id, "since": since, "first": min(first, MOST)}
+    return [_alarm(row) for row in store.read(text, given, 10.0)]
+
+
+def _alarm(row: list[Any]) -> Alarm:
+    identifier, dt_id, code, severity, text, at, ended, recorded = row
+    moment = recorded.to_native() if recorded is not None else datetime.now(UTC)
+    return Alarm(identifier, dt_id, code, severity, text, plain(at), plain(ended), moment)

@@ -1,0 +1,26 @@
+"""Points of a twin that are new since a moment: what a telemetry subscription sends."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.graph.statements import statement
+from app.graph.store import Store
+
+Points = Mapping[str, list[tuple[int, Any]]]
+
+
+def fresh(store: Store, dt_id: str, signals: Sequence[str], after: int) -> Points:
+    """Signal → (epoch ms, value) of every point measured after `after`, oldest first. Raises: StoreError."""
+    rows = store.read(statement("telemetry/fresh"), {"dtId": dt_id, "after": after})
+    found: dict[str, dict[int, Any]] = {signal: {} for signal in signals}
+    for (segment,) in rows:
+        start, shared = segment["_from"], segment["_dt"]
+        for signal in signals:
+            if signal in segment:
+                offsets = segment.get(f"_dt_{signal}", shared)
+                found[signal].update(
+                    (start + offset, value)
+                    for offset, value in zip(offsets, segment[signal], strict=True)
+                    if start + offset > after
+                )
+    return {signal: sorted(points.items()) for signal, points in found.items() if points}

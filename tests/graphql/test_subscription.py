@@ -1,0 +1,146 @@
+"""Subscriptions over a real WebSocket: what is written by another process is seen, a reconnect goes on, a revoked key ends."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from gql import Client, gql
+from gql.transport.exceptions import TransportError
+from gql.transport.websockets import WebsocketsTransport
+
+from app.identity import keys
+from app.settings import Settings
+from app.stack.child import Child
+from app.twins.registry import Registry
+from app.twins.series import Series
+from app.twins.write import Batch, Event, append, patch
+from tests.conftest import program
+
+WEAK = """subscription($after: String) { turbinesChanged(where: { healthScore: { lt: 0.5 } }, after: $after)
+  { kind dtId cursor twin { ... on Turbine { healthScore } } } }"""
+
+
+@pytest.fixture(scope="module")
+def served(plant: Registry, settings: Settings, broker: Child) -> Iterator[Settings]:
+    with program(settings, "serve", "serve", healthy=lambda: _ready(settings)):
+        yield settings
+
+
+def _ready(settings: Settings) -> bool:
+    import urllib.request
+
+    try:
+        return urllib.request.urlopen(f"http://127.0.0.1:{settings.server_port}/health/ready").status == 200  # type: ignore[no-any-return]
+    except OSError:
+        return False
+
+
+@asynccontextmanager
+async def listening(settings: Settings, key: str, query: str, **variables: Any) -> AsyncIterator[Any]:
+    """`await next()` answers the next event."""
+    url = f"ws://127.0.0.1:{settings.server_port}/graphql"
+    transport = WebsocketsTransport(url=url, init_payload={"Authorization": f"Bearer {key}"})
+    async with Client(transport=transport) as session:
+        asked = gql(query)
+        asked.variable_values = variables
+        events = session.subscribe(asked)
+
+        async def following() -> Any:
+            (value,) = (await asyncio.wait_for(anext(events), 20)).values()
+            return value
+
+        yield following
+        await events.aclose()
+
+
+def measure(registry: Registry, dt_id: str, **values: float) -> None:
+    at = round(datetime.now(UTC).timestamp() * 1000)
+    append(registry.store, Batch([Series(dt_id, [at], {name: [value] for name, value in values.items()}, values)]))
+
+
+async def test_twins_enter_change_in_and_leave_a_query(served: Settings, secured: Settings, plant: Registry) -> None:
+    async with listening(served, secured.token, WEAK) as following:
+        measure(plant, "t1", healthScore=0.4)
+        entered = await following()
+        measure(plant, "t1", healthScore=0.3)
+        changed = await following()
+        measure(plant, "t1", healthScore=0.9)
+        left = await following()
+    assert [(e["kind"], e["dtId"]) for e in (entered, changed, left)] == [("ENTERED", "t1"), ("CHANGED", "t1"), ("LEFT", "t1")]
+    assert changed["twin"] == {"healthScore": 0.3}
+    measure(plant, "t2", healthScore=0.2)
+    async with listening(served, secured.token, WEAK, after=changed["cursor"]) as following:
+        events = [await following(), await following()]
+    assert {(e["kind"], e["dtId"]) for e in events} == {("LEFT", "t1"), ("ENTERED", "t2")}
+    async with listening(served, secured.token, WEAK, after="another.server.1") as following:
+        events = [await following(), await following()]
+    assert [(e["kind"], e["dtId"]) for e in events] == [("RESET", None), ("ENTERED", "t2")]
+
+
+async def test_telemetry_goes_on_after_a_reconnect(served: Settings, secured: Settings, plant: Registry) -> None:
+    query = """subscription($after: String) { telemetry(dtId: "t3", signals: ["power"], every: 0.2, after: $after)
+      { cursor signals { signal unit values } } }"""
+    async with listening(served, secured.token, query) as following:
+        waiting = asyncio.create_task(following())
+        await asyncio.sleep(1)
+        measure(plant, "t3", power=1.0)
+        before = await waiting
+    measure(plant, "t3", power=2.0)
+    await asyncio.sleep(0.01)  # another millisecond, another point
+    measure(plant, "t3", power=3.0)
+    async with listening(served, secured.token, query, after=before["cursor"]) as following:
+        values = (await following())["signals"][0]
+    assert before["signals"] == [{"signal": "power", "unit": "kilowatt", "values": [1.0]}]
+    assert values == {"signal": "power", "unit": "kilowatt", "values": [2.0, 3.0]}
+
+
+async def test_alarms_begin_and_end(served: Settings, secured: Settings, plant: Registry) -> None:
+    def alarm(code: str) -> Event:
+        return Event("t1", f"t1|{code}", "alarm", {"code": code, "severity": "warning", "at": datetime.now(UTC)})
+
+    append(plant.store, Batch(events=[alarm("OLD")]))
+    query = "subscription($after: String) { alarms(after: $after) { dtId code endedAt cursor } }"
+    async with listening(served, secured.token, query) as following:
+        old = await following()
+        append(plant.store, Batch(events=[alarm("NEW")]))
+        new = await following()
+        append(plant.store, Batch(closed=[{"dtId": "t1", "code": "NEW", "at": datetime.now(UTC)}]))
+        ended = await following()
+    assert [old["code"], new["code"], ended["code"]] == ["OLD", "NEW", "NEW"]
+    assert new["endedAt"] is None
+    assert ended["endedAt"] is not None
+
+
+async def test_a_scope_hears_of_its_own_twins_only(served: Settings, plant: Registry) -> None:
+    key = keys.create(plant.store, "south", "reader", ["south"], ["contains", "hasComponent"])
+    async with listening(served, key, "subscription { twinsChanged { kind dtId } }") as following:
+        events = [await following(), await following()]
+        patch(plant.store, plant.catalog, "t1", {"maintenanceNote": "hidden"})
+        patch(plant.store, plant.catalog, "t3", {"maintenanceNote": "seen"})
+        events.append(await following())
+    assert [event["dtId"] for event in events] == ["south", "t3", "t3"]
+
+
+@pytest.mark.parametrize("field", ["twinChanged { dtId }", "telemetry { cursor }", "alarms { id }"])
+async def test_a_scope_cannot_listen_to_a_twin_outside(field: str, served: Settings, plant: Registry) -> None:
+    key = keys.create(plant.store, "south", "reader", ["south"], ["contains", "hasComponent"])
+    name, _, selection = field.partition(" ")
+    with pytest.raises(TransportError, match="no twin 't1'"):
+        await first(served, key, f'subscription {{ {name}(dtId: "t1") {selection} }}')
+
+
+async def first(settings: Settings, key: str, query: str) -> Any:
+    async with listening(settings, key, query) as following:
+        return await following()
+
+
+async def test_a_revoked_key_ends_its_subscriptions(served: Settings, plant: Registry) -> None:
+    key = keys.create(plant.store, "brief", "reader")
+    waiting = asyncio.create_task(first(served, key, 'subscription { alarms(after: "2100-01-01") { id } }'))
+    await asyncio.sleep(1)
+    keys.revoke(plant.store, key.split("_")[1])
+    with pytest.raises(TransportError, match="valid token"):
+        await waiting
