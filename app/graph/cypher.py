@@ -8,6 +8,7 @@ Every way to another twin is printed by `_hop`, `_root` or `_path`: there the ac
 from dataclasses import dataclass, field
 
 from app.graph.names import quote
+from app.graph.past import SYSTEM, hop_then, property_then, signal_then
 from app.graph.select import (
     ACCESS,
     Aggregate,
@@ -151,7 +152,12 @@ class _Printer:
         label = f":{quote(hop.label)}" if hop.label else ":Twin"
         left, right = ("-", "->") if hop.outgoing else ("<-", "-")
         far = f"*1..{hop.depth}" if hop.depth else ""
+        then = self._as_of is not None and not hop.part
+        edge = edge or (f"{beyond}r" if then else "")
         match = f"MATCH ({node}){left}[{edge}:{_types(hop.types)}{far}]{right}({beyond}{label})"
+        if then:
+            moment, name = self._moment(), self.param(param(hop.types[0]))
+            match = hop_then(match, node, beyond, edge, label, hop.outgoing, moment, name)
         match += f"\nWITH DISTINCT {node}, {beyond}" if hop.depth else ""
         return match, self._beyond(hop, beyond)
 
@@ -208,7 +214,7 @@ class _Printer:
     def _row(self, scope: Scope, node: str, edge: str = "", asked: tuple[Value | Fields, ...] = ()) -> str:
         """Columns, then the keys of orders by related twins, then the relationship's properties."""
         named = [f"{node}_k{index}" for index, order in enumerate(scope.order) if order.hop]
-        parts = [*self._columns(scope.columns, node), *named, *(self._column(column, edge, "") for column in asked)]
+        parts = [*self._columns(scope.columns, node), *named, *(_asked_of(column, edge) for column in asked)]
         return f"[{', '.join(parts)}]"
 
     def _columns(self, columns: tuple[Column, ...], node: str) -> list[str]:
@@ -218,8 +224,11 @@ class _Printer:
         match column:
             case Value():
                 return self._key(column, node)
-            case Fields(name, fields):
-                return "{" + ", ".join(f"{quote(f)}: {self._key(Value(f'{name}.{f}'), node)}" for f in fields) + "}"
+            case Fields(name, fields, signal):
+                return "{" + ", ".join(f"{quote(f)}: {self._key(Value(f'{name}.{f}', signal), node)}" for f in fields) + "}"
+            case Everything() if self._as_of is not None:
+                versions = f"MATCH ({node})-[:_PAST]->(v:_Version) WHERE v._until > {self._moment()}"
+                return f"[properties({node}), COLLECT {{ {versions} RETURN properties(v) ORDER BY v._until DESC }}]"
             case Everything():
                 return f"properties({node})"
             case Totals(hop) if self._is_degree(column):
@@ -235,7 +244,17 @@ class _Printer:
         return plain and not self._beyond(hop, "") and self._as_of is None
 
     def _key(self, value: Value, node: str) -> str:
-        return f"{node}.{quote(value.key)}"
+        if self._as_of is None or value.key in SYSTEM:
+            return f"{node}.{quote(value.key)}"
+        if value.signal:
+            return signal_then(value, node, self._moment())
+        if value.key.startswith("_at_"):
+            return signal_then(Value(value.key.removeprefix("_at_")), node, self._moment(), "at")
+        return property_then(value, node, self._moment(), self.param(param(value.key)))
+
+    def _moment(self) -> str:
+        assert self._as_of is not None
+        return self.param(self._as_of)
 
     def _measures(self, aggregate: Aggregate, node: str) -> str:
         return "[" + ", ".join(self._measure(measure, node) for measure in aggregate.measures) + "]"
@@ -347,6 +366,13 @@ class _Printer:
             self._named[given] = f"$p{len(self._statement.params)}"
             self._statement.params.append(given)
         return self._named[given]
+
+
+def _asked_of(column: Value | Fields, edge: str) -> str:
+    """Properties of a relationship, or of what is left of it."""
+    if isinstance(column, Value):
+        return f"{edge}.{quote(column.key)}"
+    return "{" + ", ".join(f"{quote(f)}: {edge}.{quote(f'{column.name}.{f}')}" for f in column.fields) + "}"
 
 
 def _types(types: tuple[str, ...]) -> str:

@@ -133,10 +133,11 @@ Predicate = Compare | IsNull | Both | Either | Not | Exists | Count
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """`signal`: telemetry, whose past lies in segments; the others' lies in versions."""
+    """`signal`: of telemetry, how its past lies in segments (value, dateTime, date, time, duration); empty of what is set,
+    whose past lies in versions."""
 
     key: str
-    signal: bool = False
+    signal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +146,12 @@ class Fields:
 
     name: str
     fields: tuple[str, ...]
+    signal: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Everything:
-    """All of the node's properties as one map."""
+    """All of the node's properties as one map; of a moment, with the versions after it, the newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +263,7 @@ class Root:
     """One top-level field: twins of `label`, or the one with `dt_id`; what is asked of all.
 
     `access` None: every twin may be seen; else those that lie, over these relationships, below the twins whose dtIds the
-    request carries under ACCESS. `as_of`: what the graph said then [epoch ms]."""
+    request carries under ACCESS. `as_of`: what the graph said then [datetime]."""
 
     label: str
     scope: Scope | None = None

@@ -19,6 +19,7 @@ from graphql import (
 )
 
 from app.dtdl import Command
+from app.errors import TwinError
 from app.graphql.names import Taken, lower_first, upper_first
 from app.graphql.origin import ORIGIN, Origin
 from app.graphql.static import create, permitted, send
@@ -104,6 +105,10 @@ def _create_field(factory: TypeFactory, dtmi: str, given: GraphQLArgument, read:
 
 def _update_field(factory: TypeFactory, dtmi: str, given: GraphQLArgument, read: ReadTwin) -> GraphQLField:
     async def resolve(_: Any, info: Any, dtId: str, input: Any, etag: str | None = None) -> Any:
+        server = await permitted(info, "write", dtId)
+        found = await asyncio.to_thread(write.model_of, server.store, server.registry.catalog, dtId)
+        if not factory.catalog.is_a(found, dtmi):
+            raise TwinError(f"{dtId} is a {factory.label(found)}, not a {factory.label(dtmi)}", where=dtId)
         await _patch(info, dtId, {name: _json(value) for name, value in input.items()}, etag)
         return await read(info, dtId)
 

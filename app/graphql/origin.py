@@ -21,7 +21,7 @@ class Origin:
     target: str = ""
     single: bool = False
     fields: tuple[str, ...] = ()
-    signal: bool = False
+    signal: str = ""
     part: bool = False
     unit: str = ""
     of: "Origin | None" = None

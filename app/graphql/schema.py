@@ -20,6 +20,7 @@ from graphql import (
     GraphQLString,
     NameNode,
     StringValueNode,
+    get_named_type,
     validate_schema,
 )
 from graphql.execution.values import VariableValues
@@ -62,6 +63,7 @@ class TwinSchema(strawberry.Schema):
     tokens: int
     timeout: float
     memory: Memory
+    _labels: frozenset[str]
     _change: GraphQLObjectType | None = None
 
     def __init__(self, catalog: Catalog, settings: Settings, persisted: Persisted) -> None:
@@ -75,6 +77,7 @@ class TwinSchema(strawberry.Schema):
         errors = validate_schema(self._schema)
         if errors:
             raise ValueError("; ".join(error.message for error in errors[:5]))
+        self._labels = frozenset(catalog.by_label)
         self.plans = Plans(self._schema, catalog, settings)
         self.rules = limits(settings.query_depth, settings.query_aliases)
         self.introspection = Introspection(self._schema)
@@ -110,8 +113,12 @@ class TwinSchema(strawberry.Schema):
     async def _read_twin(self, info: Any, dt_id: str) -> Any:
         """The twin a mutation has changed, as its selection asks."""
         twin = self._schema.query_type.fields["twin"]  # type: ignore[union-attr]
+        asked: Any = get_named_type(info.return_type)
+        one = GraphQLField(
+            asked, twin.args, extensions={ORIGIN: Origin("one", asked.name if asked.name in self._labels else "Twin")}
+        )
         nodes = [_with_id(node, dt_id) for node in info.field_nodes]
-        return await self._read(info, twin, nodes)
+        return await self._read(info, one, nodes)
 
     async def _read(self, info: Any, field_def: Any, nodes: list[Any]) -> Any:
         # Strawberry hands its resolvers the coerced values alone, graphql-core's subscribe the whole container.

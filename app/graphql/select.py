@@ -42,6 +42,7 @@ from app.graphql.variables import PlusOne, Within, bucket, day_ago, day_before, 
 Arguments = Mapping[str, Any]
 FARTHEST = 16
 LONGEST_PATH = 32
+NOT_THEN = ("signals", "etag", "last", "reach")  # what is known of the present only
 
 
 @dataclass(slots=True)
@@ -109,15 +110,16 @@ class Selector:
     page_limit: int
     access: tuple[str, ...] | None = None
     hidden_types: bool = False
+    as_of: Param | None = None
     structural: set[tuple[str | int, ...]] = field(default_factory=set)
 
     def root(self, key: str, field_def: Any, nodes: list[FieldNode]) -> Selected:
         """Raises: QueryError with the field's name."""
         origin: Origin = field_def.extensions[ORIGIN]
         arguments = get_argument_values(field_def, nodes[0], self.variables)
+        self.as_of = param(arguments["asOf"]) if arguments.get("asOf") is not None else None
         made = getattr(self, f"_{origin.kind}")(key, origin, field_def, arguments, inner_sets(nodes))
-        as_of = param(arguments["asOf"]) if arguments.get("asOf") is not None else None
-        made.root = replace(made.root, access=self.access, as_of=as_of)
+        made.root = replace(made.root, access=self.access, as_of=self.as_of)
         return made  # type: ignore[no-any-return]
 
     def _one(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
@@ -304,6 +306,8 @@ class Selector:
         origin: Origin = field_def.extensions[ORIGIN]
         arguments = get_argument_values(field_def, nodes[0], self.variables) if field_def.args else {}
         sets = inner_sets(nodes)
+        if self.as_of is not None and origin.kind in NOT_THEN:
+            raise QueryError(f"{name} does not go with asOf", where=key, hint="ask history, or leave asOf out")
         match origin.kind:
             case "id" | "model" | "etag":
                 return Emit(key, "value", (key_of(origin),))
@@ -332,7 +336,9 @@ class Selector:
     def _value(self, key: str, field_def: Any, origin: Origin, sets: Sets) -> Emit:
         """A property or signal: its column, and how its value is written."""
         type_ = get_named_type(field_def.type)
-        column: Column = Fields(origin.key, origin.fields) if origin.kind == "object" else Value(origin.key, origin.signal)
+        column: Column = (
+            Fields(origin.key, origin.fields, origin.signal) if origin.kind == "object" else Value(origin.key, origin.signal)
+        )
         form: Any = None
         if origin.kind in ("enum", "enums"):
             form = {value.value: name for name, value in type_.values.items()}

@@ -196,7 +196,9 @@ class Shaper:
             parts.append(f"{key!r}: {shown}")
         return f"({{{', '.join(parts)}}} if {at} is not None else None)"
 
-    def _properties(self, node: Mapping[str, Any]) -> dict[str, Any]:
+    def _properties(self, node: Any) -> dict[str, Any]:
+        if isinstance(node, list):
+            node = _then(*node)
         known = self.catalog.properties(node["_model"])
         flat = {key: value for key, value in node.items() if key.partition(".")[0] in known}
         return _nested(flat) or {}
@@ -336,6 +338,11 @@ def _inner(kind: str, form: Any) -> Callable[[Any], Any]:
             picked = _picker(form)
             return lambda value: None if value is None else [picked(item) for item in _parsed(value)]
     return _decoder(kind, form)
+
+
+def _then(node: dict[str, Any], versions: list[dict[str, Any]]) -> dict[str, Any]:
+    """The properties of a moment: those of now, with what each version says it was before, the newest version first."""
+    return node | {key: version.get(key) for version in versions for key in version["_keys"]}
 
 
 def _parsed(text: Any) -> Any:

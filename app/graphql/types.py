@@ -21,7 +21,7 @@ from graphql import (
     GraphQLString,
 )
 
-from app.dtdl import Catalog, Component, Object, Property, Relationship, Schema, Telemetry
+from app.dtdl import Catalog, Component, Object, Primitive, Property, Relationship, Schema, Telemetry
 from app.graphql.filters import Filters
 from app.graphql.names import Taken, field_name, upper_first
 from app.graphql.origin import ORIGIN, Origin, by_key, resolve_type
@@ -201,7 +201,7 @@ class TypeFactory:
                 type_ = self.schemas.output(content.schema, owner)
                 fields = {name: made_field(type_, origin, shown)}
                 if origin.signal:
-                    reading = Origin("reading", name, of=origin, signal=True, unit=content.unit)
+                    reading = Origin("reading", name, of=origin, signal=origin.signal, unit=content.unit)
                     about = f"{description or name}: value, time of measure, age"
                     fields[f"{name}Reading"] = made_field(self._reading(type_), reading, about)
                 return fields
@@ -423,8 +423,9 @@ class TypeFactory:
 MEASURES_OF = dict.fromkeys(("Int", "Long", "Float"), "Numbers") | {"DateTime": "Moments"}
 
 
-def value_origin(name: str, schema: Schema, signal: bool, unit: str = "") -> Origin:
+def value_origin(name: str, schema: Schema, measured: bool, unit: str = "") -> Origin:
     fields = tuple(leaf_paths(schema)) if isinstance(schema, Object) else ()
+    signal = (schema.name if isinstance(schema, Primitive) and value_kind(schema) == "plain" else "value") if measured else ""
     return Origin(value_kind(schema), name, fields=fields, signal=signal, unit=unit)
 
 

@@ -2,7 +2,7 @@
 // dtId fails the whole.
 UNWIND $rows AS row
 CREATE (t:Twin {dtId: row.dtId})
-SET t += row.properties, t:$(row.labels)
+SET t += row.properties, t:$(row.labels), t._since = datetime()
 WITH t, row
 UNWIND row.components AS component
 CREATE (t)-[:$(component.name)]->(c:Component)

@@ -14,6 +14,7 @@ from app.stack.child import Child
 from app.twins.registry import Registry
 from app.twins.series import Series
 from app.twins.write import Batch, NewRelationship, NewTwin, append, ensure
+from tests.conftest import program
 
 START = 1_700_000_000_000 // 3_600_000 * 3_600_000  # a full hour: 2023-11-14T22:00Z
 Ask = Callable[..., Any]
@@ -84,3 +85,17 @@ def ask(http: httpx.AsyncClient) -> Ask:
         return (await http.post("/graphql", json={"query": query, "variables": variables})).json()
 
     return run
+
+
+@pytest.fixture(scope="module")
+def served(plant: Registry, settings: Settings, broker: Child) -> Iterator[Settings]:
+    """The server as a process of its own."""
+    with program(settings, "serve", "serve", healthy=lambda: _is_ready(settings)):
+        yield settings
+
+
+def _is_ready(settings: Settings) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{settings.server_port}/health/ready").status_code == 200
+    except httpx.TransportError:
+        return False

@@ -32,12 +32,13 @@ def test_query_becomes_cypher(path: Path, app: FastAPI) -> None:
     server = app.state.server
     schema = next(route for route in app.routes if getattr(route, "path", "") == "/graphql").app.schema
     entry = schema.plans.entry(query, parse(query), None)
-    plan = schema.plans.plan(entry, schema.plans.variables(entry, variables_of(query)))
+    variables = schema.plans.variables(entry, variables_of(query))
+    plan = schema.plans.plan(entry, variables)
     statements = [step.statement.text for step in plan.steps if step.statement]
     expect(path.with_suffix(".cypher"), "\n\n".join(statements) + "\n")
     for step in plan.steps:
         if step.statement:
-            values = {f"p{i}": p.value(variables_of(query)) for i, p in enumerate(step.statement.params)}
+            values = {f"p{i}": p.value(variables.coerced) for i, p in enumerate(step.statement.params)}
             server.store.read(f"EXPLAIN {step.statement.text}", values)
 
 

@@ -1,7 +1,7 @@
 """Subscriptions over a real WebSocket: what is written by another process is seen, a reconnect goes on, a revoked key ends."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -13,29 +13,12 @@ from gql.transport.websockets import WebsocketsTransport
 
 from app.identity import keys
 from app.settings import Settings
-from app.stack.child import Child
 from app.twins.registry import Registry
 from app.twins.series import Series
 from app.twins.write import Batch, Event, append, patch
-from tests.conftest import program
 
 WEAK = """subscription($after: String) { turbinesChanged(where: { healthScore: { lt: 0.5 } }, after: $after)
   { kind dtId cursor twin { ... on Turbine { healthScore } } } }"""
-
-
-@pytest.fixture(scope="module")
-def served(plant: Registry, settings: Settings, broker: Child) -> Iterator[Settings]:
-    with program(settings, "serve", "serve", healthy=lambda: _ready(settings)):
-        yield settings
-
-
-def _ready(settings: Settings) -> bool:
-    import urllib.request
-
-    try:
-        return urllib.request.urlopen(f"http://127.0.0.1:{settings.server_port}/health/ready").status == 200  # type: ignore[no-any-return]
-    except OSError:
-        return False
 
 
 @asynccontextmanager

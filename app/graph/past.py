@@ -1,0 +1,46 @@
+"""What the graph said at a moment, as Cypher: properties from versions, telemetry from segments, relationships from links.
+
+Whoever changes a property leaves `(twin)-[:_PAST]->(:_Version {_keys, _until, …})` with what it was; whoever ends a
+relationship leaves `(a)-[:_PAST]->(:_Link {_name, _since, _until, …})-[:_PAST_TO]->(b)`. What is current is read as ever."""
+
+from app.graph.names import quote
+from app.graph.select import Value
+
+SYSTEM = ("dtId", "_model")
+CONVERTED = {"dateTime": "datetime({})", "date": "date({})", "time": "time({})", "duration": "duration({})"}
+LOOKED_AT = 16  # segments that overlap the moment; late ones may lie under longer ones
+
+
+def property_then(value: Value, node: str, moment: str, name: str) -> str:
+    """`moment` and `name` are parameters: a datetime, and the property's key."""
+    key = quote(value.key)
+    versions = (
+        f"MATCH ({node})-[:_PAST]->(v:_Version) WHERE v._until > {moment} AND {name} IN v._keys"
+        f" RETURN [v.{key}] ORDER BY v._until LIMIT 1"
+    )
+    return f"coalesce(head(COLLECT {{ {versions} }}), [{node}.{key}])[0]"
+
+
+def signal_then(value: Value, node: str, moment: str, answer: str = "value") -> str:
+    """The last point measured before the moment; `answer` is `value` or `at`."""
+    key, own, ms = quote(value.key), quote(f"_dt_{value.key}"), f"{moment}.epochMillis"
+    points = (
+        f"MATCH ({node})-[:_HISTORY]->(s:_Segment) WHERE s._from <= {ms} AND s.{key} IS NOT NULL"
+        f" WITH s ORDER BY CASE WHEN s._to > {ms} THEN {ms} ELSE s._to END DESC LIMIT {LOOKED_AT}"
+        f" WITH s, coalesce(s.{own}, s._dt) AS dt UNWIND [i IN range(0, size(dt) - 1) WHERE s._from + dt[i] <= {ms}] AS i"
+        f" WITH s._from + dt[i] AS at, s.{key}[i] AS value ORDER BY at DESC LIMIT 1 RETURN {answer}"
+    )
+    found = f"head(COLLECT {{ {points} }})"
+    return CONVERTED.get(value.signal, "{}").format(found) if answer == "value" else found
+
+
+def hop_then(match: str, node: str, beyond: str, edge: str, label: str, outgoing: bool, moment: str, name: str) -> str:
+    """`match` finds the relationships of now, bound to `edge`; those that have ended since come beside them."""
+    left, right = ("-", "->") if outgoing else ("<-", "-")
+    first, last = ("_PAST", "_PAST_TO") if outgoing else ("_PAST_TO", "_PAST")
+    ended = f"MATCH ({node}){left}[:{first}]{right}({edge}:_Link){left}[:{last}]{right}({beyond}{label})"
+    return (
+        f"CALL ({node}) {{\n  {match}\n  WHERE coalesce({edge}._since <= {moment}, true)\n  RETURN {beyond}, {edge}"
+        f"\n  UNION ALL\n  {ended}\n  WHERE {edge}._name = {name} AND {edge}._until > {moment}"
+        f" AND coalesce({edge}._since <= {moment}, true)\n  RETURN {beyond}, {edge}\n}}\nWITH *"
+    )
