@@ -1,90 +1,335 @@
-"""Server CPU per request of point, nested and filtered queries, and of history: 12 farms × 42 turbines × 8 components."""
+"""GraphQL beside @neo4j/graphql on Yoga, on Apollo and compiled by graphql-jit, all on one Neo4j with one set of data: 12 farms
+× 42 turbines × 8 components. All servers are up at once and take turns in blocks, so the machine's noise meets all alike;
+answers are compared; server CPU per request and requests a second of one process with eight clients.
+
+Without npm, ours alone. `bench graphql [growth]`: with `growth` points and pages at 5,000, 50,000 and 500,000 twins."""
 
 import http.client
 import json
+import os
 import random
+import shutil
+import subprocess
 import sys
+import tempfile
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+import psutil
+
+from app.graph.store import Store
 from app.main import with_secrets
+from app.settings import Settings
 from app.simulate.layout import Layout
 from app.twins.history import compact
 from app.twins.series import Series
-from app.twins.write import Batch, append, ensure
-from bench.stack import bench_stack, cpu, process, show
+from app.twins.write import Batch, NewTwin, append, ensure
+from bench.stack import CONSOLE, bench_stack, cpu, free_port, process, show
 
-REQUESTS, WARM = 400, 100
+PEER = Path(__file__).parent / "peer"
+PEERS = ("jit", "yoga", "apollo")
+BLOCK, BLOCKS, WARM_SECONDS, CLIENTS = 25, 12, 30.0, 8
 DAY = 86_400
-QUERIES = {
-    "point, 8 fields": '{ turbine(dtId: "wf01-t01") { dtId name model etag power windSpeed healthScore ratedPower } }',
-    "farm → 42 turbines → 8 components": """{ windFarm(dtId: "wf01") { dtId name region contains { dtId name power windSpeed
-      healthScore ratedPower hasComponent { dtId name healthScore confidence } } } }""",
-    "filter, sort, first 50, parent": """{ turbines(where: { power: { gt: 500 }, healthScore: { lt: 0.9 } }, first: 50,
-      orderBy: [{ healthScore: ASC }]) { dtId name healthScore power containsOf { name } } }""",
-}
-HISTORY = """{ turbine(dtId: "wf01-t02") { history(signal: "power", from: "%s", to: "%s", every: "PT10M") { at avg } } }"""
+PARTS = "dtId name power windSpeed healthScore ratedPower hasComponent"
 
 
-def values(layout: Layout) -> list[Series]:
-    now, made = round(time.time() * 1000), []
-    for index in range(layout.count):
-        name = layout.turbine_id(index)
-        found = {"power": random.random() * 3000, "windSpeed": random.random() * 15, "healthScore": random.random()}
-        made.append(Series(name, [now], {key: [value] for key, value in found.items()}, found))
-    return made
+@dataclass(frozen=True, slots=True)
+class Query:
+    """`alike`: what the two answers are made into before they are compared; None where they cannot be."""
+
+    name: str
+    ours: str
+    peer: str = ""
+    alike: Callable[[Any, Any], tuple[Any, Any]] | None = None
+
+
+def _one(ours: Any, peer: Any) -> tuple[Any, Any]:
+    (mine,), (theirs,) = ours.values(), peer.values()
+    return _sorted(mine), _sorted(theirs[0])
+
+
+def _same(ours: Any, peer: Any) -> tuple[Any, Any]:
+    return ours, peer
+
+
+def _sorted(value: Any) -> Any:
+    """The peer gives nested twins in no order."""
+    if isinstance(value, list):
+        return sorted(map(_sorted, value), key=lambda item: json.dumps(item, sort_keys=True))
+    return {key: _sorted(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
+def _totals(ours: Any, peer: Any) -> tuple[Any, Any]:
+    mine = {f["dtId"]: (f["containsAggregate"]["count"], *f["containsAggregate"]["power"].values()) for f in ours["windFarms"]}
+    theirs = {}
+    for farm in peer["windFarms"]:
+        found = farm["containsConnection"]["aggregate"]
+        power = found["node"]["power"]
+        theirs[farm["dtId"]] = (found["count"]["nodes"], power["average"], power["max"], power["min"])
+    return _rounded(mine), _rounded(theirs)
+
+
+def _rounded(farms: dict[str, tuple[float, ...]]) -> dict[str, list[float]]:
+    return {name: [round(value, 6) for value in values] for name, values in sorted(farms.items())}
+
+
+QUERIES = (
+    Query(
+        "point, 8 fields",
+        '{ turbine(dtId: "wf01-t01") { dtId name model etag power windSpeed healthScore ratedPower } }',
+        '{ turbines(where: { dtId: { eq: "wf01-t01" } }) { dtId name model etag power windSpeed healthScore ratedPower } }',
+        _one,
+    ),
+    Query(
+        "farm → 42 turbines → 8 components",
+        f'{{ windFarm(dtId: "wf01") {{ dtId name region contains {{ {PARTS} {{ dtId name healthScore confidence }} }} }} }}',
+        f'{{ windFarms(where: {{ dtId: {{ eq: "wf01" }} }}) {{ dtId name region contains {{ {PARTS} '
+        "{ dtId name healthScore confidence } } } }",
+        _one,
+    ),
+    Query(
+        "filter, sort, first 50, parent",
+        """{ turbines(where: { power: { gt: 500 }, healthScore: { lt: 0.9 } }, first: 50, orderBy: [{ healthScore: ASC }])
+          { dtId name healthScore power containsOf { name } } }""",
+        """{ turbines(where: { power: { gt: 500 }, healthScore: { lt: 0.9 } }, limit: 50, sort: [{ healthScore: ASC }])
+          { dtId name healthScore power containsOf { name } } }""",
+        _same,
+    ),
+    Query(
+        "aggregates of each farm",
+        "{ windFarms { dtId containsAggregate { count power { avg max min } } } }",
+        "{ windFarms { dtId containsConnection { aggregate { count { nodes } node { power { average max min } } } } } }",
+        _totals,
+    ),
+    Query(
+        "deep filter",
+        "{ windFarms(where: { contains: { some: { hasComponent: { some: { healthScore: { lt: 0.1 } } } } } }) { dtId name } }",
+        "{ windFarms(where: { contains: { some: { hasComponent: { some: { healthScore: { lt: 0.1 } } } } } }) { dtId name } }",
+        lambda ours, peer: (_sorted(ours), _sorted(peer)),
+    ),
+    Query(
+        "mutation",
+        'mutation { updateTurbine(dtId: "wf01-t03", input: { maintenanceNote: "checked" }) { dtId maintenanceNote } }',
+        'mutation { updateTurbines(where: { dtId: { eq: "wf01-t03" } }, update: { maintenanceNote: { set: "checked" } })'
+        " { turbines { dtId maintenanceNote } } }",
+    ),
+)
+
+
+@dataclass(slots=True)
+class Door:
+    """One server: where it listens, its process, and the query each name stands for."""
+
+    name: str
+    port: int
+    process: psutil.Process
+    headers: dict[str, str]
+    ours: bool
+    connection: http.client.HTTPConnection = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def ask(self, query: str) -> tuple[float, bytes]:
+        """Milliseconds and the answer."""
+        body = json.dumps({"query": query})
+        headers = {"Content-Type": "application/json", **self.headers}
+        started = time.perf_counter()
+        try:
+            self.connection.request("POST", "/graphql", body, headers)
+            content = self.connection.getresponse().read()
+        except (OSError, http.client.RemoteDisconnected):  # Node closes what was idle for five seconds
+            self.connection.close()
+            self.connection.request("POST", "/graphql", body, headers)
+            content = self.connection.getresponse().read()
+        assert b'"errors"' not in content, f"{self.name}: {content[:400]!r}"
+        return (time.perf_counter() - started) * 1000, content
+
+    def query(self, asked: Query) -> str:
+        return asked.ours if self.ours else asked.peer
+
+
+def fill(store: Store, registry: Any, layout: Layout) -> None:
+    """Every turbine and component with its latest values."""
+    ensure(store, registry.catalog, list(layout.twins()), list(layout.relationships()))
+    rng, now = random.Random(5), round(time.time() * 1000)
+    ids = [(twin.dt_id, "-" in twin.dt_id and twin.dt_id.count("-") > 1) for twin in layout.twins()]
+    series = []
+    for dt_id, part in ids:
+        found = {"healthScore": rng.random()} | (
+            {"confidence": rng.random()} if part else {"power": rng.random() * 3000, "windSpeed": rng.random() * 15}
+        )
+        series.append(Series(dt_id, [now], {key: [value] for key, value in found.items()}, found))
+    for start in range(0, len(series), 1000):
+        append(store, Batch(series[start : start + 1000]))
 
 
 def main() -> None:
-    layout = Layout(12, 42)
-    with bench_stack() as (settings, store, registry):
-        ensure(store, registry.catalog, list(layout.twins()), list(layout.relationships()))
-        append(store, Batch(values(layout)))
+    with bench_stack(client_rate=100_000.0) as (settings, store, registry):
+        if "growth" in sys.argv:
+            growth(settings, store, registry)
+            return
+        fill(store, registry, Layout(12, 42))
         start = (round(time.time()) - 2 * DAY) // 600 * 600
         for first in range(0, DAY, 60):
             times = [(start + first + second) * 1000 for second in range(60)]
             column = [float(second) for second in range(60)]
             append(store, Batch([Series("wf01-t02", times, {"power": column}, {"power": 59.0})]))
-        with process(settings, "serve") as server:
-            _wait(settings)
-            figures = {name: _measure(settings, server, query) for name, query in QUERIES.items()}
-            spans = [time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)) for at in (start, start + DAY)]
-            query = HISTORY % tuple(spans)
-            figures["history, 86,400 points, 1,440 segments"] = _measure(settings, server, query, 40)
-            while compact(store, least=2):
-                pass
-            figures["history, 86,400 points, compacted"] = _measure(settings, server, query, 40)
-    rows = [(name, f"{c:.2f} ms CPU, {t:.2f} ms median, {size:,} bytes") for name, (c, t, size) in figures.items()]
-    show("graphql", rows, {name: {"cpu_ms": c, "median_ms": t} for name, (c, t, _) in figures.items()})
+        with ExitStack() as stack:
+            doors = [stack.enter_context(ours(settings))]
+            doors += [stack.enter_context(peer(kind, settings)) for kind in PEERS] if _has_npm() else []
+            figures = compare(doors)
+            figures |= history(doors[0], store, start)
+            figures["rss"] = {door.name: round(door.process.memory_info().rss / 1024**2) for door in doors}
+    rows = []
+    for name, found in figures.items():
+        rows.append((name, ", ".join(f"{door} {value}" for door, value in found.items())))
+    show("graphql: server CPU ms per request (requests/s)", rows, figures)
 
 
-def _wait(settings: object) -> None:
-    deadline = time.monotonic() + 30
+@contextmanager
+def ours(settings: Settings) -> Iterator[Door]:
+    with process(settings, "serve") as server:
+        headers = {"Authorization": f"Bearer {with_secrets(settings).token}"}
+        door = Door("ours", settings.server_port, server, headers, True)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                door.ask("{ __typename }")
+                break
+            except OSError:
+                door.connection.close()
+                time.sleep(0.2)
+        yield door
+
+
+@contextmanager
+def peer(kind: str, settings: Settings) -> Iterator[Door]:
+    folder = _installed()
+    port = free_port()
+    bolt, password = f"bolt://127.0.0.1:{settings.bolt_port}", (settings.home / "secrets" / "neo4j").read_text()
+    command = ["node", "server.mjs", kind, str(port), bolt, password]
+    environment = {**os.environ, "NODE_ENV": "production"}
+    child = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout is not None
+        assert child.stdout.readline().strip() == "ready", f"{kind} does not start"
+        yield Door(kind, port, psutil.Process(child.pid), {}, False)
+    finally:
+        child.terminate()
+        child.wait(20)
+
+
+def _has_npm() -> bool:
+    return shutil.which("npm") is not None
+
+
+def _installed() -> Path:
+    folder = Path(tempfile.gettempdir()) / "twingraph-peer"
+    folder.mkdir(exist_ok=True)
+    for name in ("package.json", "package-lock.json", ".npmrc", "server.mjs"):
+        shutil.copy(PEER / name, folder)
+    if not (folder / "node_modules").exists():
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def compare(doors: list[Door]) -> dict[str, dict[str, Any]]:
+    warm(doors)
+    CONSOLE.print("warm; now in turns")
+    figures: dict[str, dict[str, Any]] = {}
+    for query in QUERIES:
+        answers = {door.name: json.loads(door.ask(door.query(query))[1])["data"] for door in doors}
+        if query.alike is not None:
+            for name in answers.keys() - {"ours"}:
+                mine, theirs = query.alike(answers["ours"], answers[name])
+                assert mine == theirs, f"{query.name}: {name} answers otherwise"
+        used = dict.fromkeys((door.name for door in doors), 0.0)
+        for _ in range(BLOCKS):
+            for door in doors:
+                before = cpu(door.process)
+                for _ in range(BLOCK):
+                    door.ask(door.query(query))
+                used[door.name] += cpu(door.process) - before
+        rates = {door.name: rate(door, query) for door in doors}
+        per_request = {name: seconds / BLOCK / BLOCKS * 1000 for name, seconds in used.items()}
+        figures[query.name] = {name: f"{ms:.2f} ({rates[name]:.0f}/s)" for name, ms in per_request.items()}
+        best = min((ms for name, ms in per_request.items() if name != "ours"), default=None)
+        if best is not None:
+            figures[query.name]["ratio to the best peer"] = f"{per_request['ours'] / best:.2f}"
+    return figures
+
+
+def warm(doors: list[Door]) -> None:
+    deadline = time.monotonic() + WARM_SECONDS * len(doors) / 2
     while time.monotonic() < deadline:
-        try:
-            connection = http.client.HTTPConnection(settings.host, settings.server_port)  # type: ignore[attr-defined]
-            connection.request("GET", "/health/ready")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            time.sleep(0.2)
-    sys.exit("the server is not ready")
+        for door in doors:
+            for query in QUERIES:
+                door.ask(door.query(query))
 
 
-def _measure(settings: object, server: object, query: str, requests: int = REQUESTS) -> tuple[float, float, int]:
-    token = with_secrets(settings).token  # type: ignore[arg-type]
-    connection = http.client.HTTPConnection(settings.host, settings.server_port)  # type: ignore[attr-defined]
-    body, headers = json.dumps({"query": query}), {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-    times, before, content = [], 0.0, b""
-    for number in range(requests + WARM):
-        if number == WARM:
-            before = cpu(server)  # type: ignore[arg-type]
-        started = time.perf_counter()
-        connection.request("POST", "/graphql", body, headers)
-        content = connection.getresponse().read()
-        times.append((time.perf_counter() - started) * 1000)
-    assert b'"errors"' not in content, content[:400]
-    used = (cpu(server) - before) / requests * 1000  # type: ignore[arg-type]
-    return used, sorted(times[WARM:])[requests // 2], len(content)
+def rate(door: Door, query: Query, seconds: float = 2.0) -> float:
+    """Requests a second of one server process, asked by eight clients at once."""
+    until, counts = time.monotonic() + seconds, [0] * CLIENTS
+
+    def client(index: int) -> None:
+        own = Door(door.name, door.port, door.process, door.headers, door.ours)
+        while time.monotonic() < until:
+            own.ask(door.query(query))
+            counts[index] += 1
+
+    threads = [threading.Thread(target=client, args=(index,)) for index in range(CLIENTS if query.name != "mutation" else 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(counts) / seconds
+
+
+def history(door: Door, store: Store, start: int) -> dict[str, dict[str, Any]]:
+    begin, end = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)) for at in (start, start + DAY))
+    window = f'from: "{begin}", to: "{end}", every: "PT10M"'
+    points = f'{{ turbine(dtId: "wf01-t02") {{ history(signal: "power", {window}) {{ at avg }} }} }}'
+    columns = f'{{ turbine(dtId: "wf01-t02") {{ series(signals: ["power"], {window}) {{ epochs values }} }} }}'
+    found = {"history, 86,400 points in 1,440 segments": _times(door, points)}
+    while compact(store, least=2):
+        pass
+    found["history, compacted"] = _times(door, points)
+    found["series, compacted"] = _times(door, columns)
+    return found
+
+
+def _times(door: Door, query: str, requests: int = 40) -> dict[str, str]:
+    for _ in range(20):
+        door.ask(query)
+    before = cpu(door.process)
+    times = sorted(door.ask(query)[0] for _ in range(requests))
+    return {"ours": f"{(cpu(door.process) - before) / requests * 1000:.1f}", "median ms": f"{times[requests // 2]:.1f}"}
+
+
+def growth(settings: Settings, store: Store, registry: Any) -> None:
+    """Points and pages as the graph grows."""
+    rows, made = [], 0
+    asked = {
+        "point": '{ turbine(dtId: "g-001000") { dtId name power } }',
+        "first page": "{ turbinesConnection(first: 50) { nodes { dtId name } pageInfo { hasNextPage endCursor } } }",
+        "filtered page": '{ turbines(where: { name: { eq: "Turbine 1000" } }, first: 50) { dtId name } }',
+    }
+    with ours(settings) as door:
+        for count in (5_000, 50_000, 500_000):
+            while made < count:
+                step = [NewTwin(f"g-{n:06}", "Turbine", {"name": f"Turbine {n}"}) for n in range(made, made + 5000)]
+                ensure(store, registry.catalog, step, [])
+                made += len(step)
+            for name, query in asked.items():
+                found = _times(door, query)
+                rows.append((f"{count:,} twins, {name}", f"{found['ours']} ms CPU, {found['median ms']} ms median"))
+    show("graphql growth", rows, {})
 
 
 if __name__ == "__main__":

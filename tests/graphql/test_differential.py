@@ -194,8 +194,8 @@ def fielded(draw: Any, kind: str, label: str, depth: int) -> str:
 def queries(draw: Any) -> str:
     many, label = draw(st.sampled_from(sorted(ROOTS.items())))
     kind = draw(st.sampled_from(["", "", "Connection", "Aggregate"]))
-    text = f"{{ all: __typename @include(if: $yes) none: __typename @include(if: $no) {many}{kind}{draw(fielded(kind, label, 2))} }}"
-    return f"query($yes: Boolean!, $no: Boolean!) {text}"
+    used = "all: __typename @include(if: $yes) none: __typename @include(if: $no)"
+    return f"query($yes: Boolean!, $no: Boolean!) {{ {used} {many}{kind}{draw(fielded(kind, label, 2))} }}"
 
 
 def test_compiled_and_plain_answers_are_alike(
