@@ -43,12 +43,16 @@ def explain(
             errors = validate(made._schema, document)
         except GraphQLError as error:
             errors = [error]
+        try:
+            database_of = store if database else None
+            parts = [] if errors else list(explained(made, document, text, given, access, root or [], database_of))
+        except GraphQLError as error:
+            errors = [error]
         if errors:
-            raise TwingraphError(
-                "; ".join(error.message for error in errors), where=query[:60], code="GRAPHQL_VALIDATION_FAILED"
-            )
-        for part in explained(made, document, text, given, access, root or [], store if database else None):
-            out.print(part, markup=False, highlight=False, soft_wrap=True)
+            what = "; ".join(error.message for error in errors)
+            raise TwingraphError(what, where=query[:60], code="GRAPHQL_VALIDATION_FAILED")
+    for part in parts:
+        out.print(part, markup=False, highlight=False, soft_wrap=True)
 
 
 def _schema() -> tuple[Settings, Any]:

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from app.errors import SettingError
 from app.settings import Settings
 
 keys_app = typer.Typer(help="API keys: who may call the server, and which twins they see.", no_args_is_help=True)
@@ -19,12 +21,14 @@ def create(
     role: Annotated[str, typer.Option(help="reader, operator, engineer or administrator")] = "reader",
     root: Annotated[list[str] | None, typer.Option(help="dtId of a twin; the key sees it and what lies below")] = None,
     via: Annotated[list[str] | None, typer.Option(help="relationship that leads below; the setting scope_via")] = None,
-    days: Annotated[float | None, typer.Option(help="how long it is valid; for ever", min=0.001)] = None,
+    days: Annotated[float | None, typer.Option(help="how long it is valid; for ever", min=0.001, max=36500)] = None,
 ) -> None:
     """Makes a key and shows it, this once."""
     from app.identity import keys
     from app.main import open_store
 
+    if via and not root:
+        raise SettingError("--via says what lies below a --root: give one", hint="a key without --root sees everything")
     settings = Settings.read()
     over = via or [part for part in settings.scope_via.split(",") if part]
     expires = datetime.now(UTC) + timedelta(days=days) if days is not None else None
@@ -44,7 +48,7 @@ def listed() -> None:
         for key in keys.listed(store):
             sees = "all" if key.roots is None else f"{', '.join(key.roots)} over {', '.join(key.via)}"
             ends = f"revoked {key.revoked_at}" if key.revoked_at else key.expires_at or "never"
-            table.add_row(key.id, key.name, key.role, sees, key.created_at, ends)
+            table.add_row(key.id, escape(key.name), key.role, escape(sees), key.created_at, ends)
     out.print(table)
 
 

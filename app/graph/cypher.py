@@ -151,6 +151,9 @@ class _Printer:
         """What matches the twins beyond, and the conditions on them."""
         label = f":{quote(hop.label)}" if hop.label else ":Twin"
         left, right = ("-", "->") if hop.outgoing else ("<-", "-")
+        if hop.depth and self._access is not None and not self._is_below(hop):
+            step = f"((x:Twin){left}[:{_types(hop.types)}]{right}(y:Twin) WHERE {self._seen('y')[0]})"
+            return f"MATCH ({node}) {step}{{1,{hop.depth}}} ({beyond}{label})\nWITH DISTINCT {node}, {beyond}", []
         far = f"*1..{hop.depth}" if hop.depth else ""
         then = self._as_of is not None and not hop.part
         edge = edge or (f"{beyond}r" if then else "")
@@ -162,8 +165,13 @@ class _Printer:
         return match, self._beyond(hop, beyond)
 
     def _beyond(self, hop: Hop, beyond: str) -> list[str]:
-        below = self._access is not None and hop.outgoing and set(hop.types) <= set(self._access)
-        return [] if below or hop.part else self._seen(beyond)
+        return [] if self._is_below(hop) or hop.part else self._seen(beyond)
+
+    def _is_below(self, hop: Hop) -> bool:
+        """From a twin that is seen, over what access follows, only twins that are seen are reached: now, not in the past."""
+        if self._access is None or self._as_of is not None:
+            return False
+        return hop.outgoing and set(hop.types) <= set(self._access)
 
     # Rows ------------------------------------------------------------------------------------------------------------
 
@@ -343,8 +351,8 @@ class _Printer:
             return self._key(order.key, node)
         beyond = f"{node}x"
         match, conditions = self._hop(order.hop, node, beyond)
-        inner = (match + self._filter(conditions)).replace("\n", " ")
         key = self._key(order.key, beyond)
+        inner = (match + self._filter([*conditions, f"{key} IS NOT NULL"])).replace("\n", " ")
         return f"head(COLLECT {{ {inner} RETURN {key} ORDER BY {key}{' DESC' if order.descending else ''} LIMIT 1 }})"
 
     def _after(self, scope: Scope, keys: list[str]) -> str:

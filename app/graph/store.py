@@ -1,5 +1,6 @@
 """One driver, its sessions, and the border where Neo4j's errors become ours."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar
@@ -29,6 +30,7 @@ class Store:
 
     def __init__(self, uri: str, user: str, password: str, database: str = "neo4j", pool: int = 32) -> None:
         self.uri, self.database = uri, database
+        self._local = threading.local()
         self._driver = GraphDatabase.driver(
             uri,
             auth=(user, password),
@@ -57,7 +59,7 @@ class Store:
     def read(self, cypher: str, parameters: Parameters | None = None, timeout: float | None = None) -> list[list[Any]]:
         """All records as lists of values; an auto-commit read, refused when the statement writes."""
         query = neo4j.Query(cypher, timeout=timeout)
-        with self._border(), self._session(neo4j.READ_ACCESS) as session:
+        with self._border(), self._reading() as session:
             return [record.values() for record in session.run(query, dict(parameters or {}))]
 
     def plan(self, cypher: str, parameters: Parameters) -> dict[str, Any]:
@@ -84,6 +86,19 @@ class Store:
         """A statement that must not be inside a transaction: schema changes, `CALL … IN TRANSACTIONS`."""
         with self._border(), self._session(neo4j.WRITE_ACCESS) as session:
             return [record.values() for record in session.run(cypher, parameters)]
+
+    @contextmanager
+    def _reading(self) -> Iterator[neo4j.Session]:
+        """This thread's session: to open one costs as much as a small read. One that has failed is not used again."""
+        held: neo4j.Session | None = getattr(self._local, "session", None)
+        session = held if held is not None else self._session(neo4j.READ_ACCESS)
+        self._local.session = None
+        try:
+            yield session
+        except BaseException:
+            session.close()
+            raise
+        self._local.session = session
 
     def _session(self, access: str) -> neo4j.Session:
         return self._driver.session(database=self.database, default_access_mode=access)
@@ -117,4 +132,7 @@ def _refusal(code: str) -> StoreError:
         return IdentifierTaken("the identifier is taken", hint="choose another dtId or change the twin that has it")
     if "TransactionTimedOut" in code:
         return StoreTimeout("the read took longer than allowed", hint="ask for less: a narrower filter or `first`")
+    if code.endswith(("ArgumentError", "InvalidArguments", "TypeError", "ParameterMissing", "SemanticError")):
+        hint = "patterns are those of Java; latitudes lie between -90 and 90"
+        return StoreError("a value of the request does not fit", hint=hint, code="BAD_USER_INPUT")
     return StoreError(f"Neo4j refuses the statement: {code}")

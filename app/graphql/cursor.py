@@ -10,6 +10,8 @@ from app.errors import TwingraphError
 from app.graph.records import tagged, untagged
 from app.graph.select import Order
 
+LONG = 2**63
+
 
 class QueryError(TwingraphError):
     code = "BAD_USER_INPUT"
@@ -21,9 +23,10 @@ class CursorPart:
 
     index: int
     signature: str
+    name: str = "after"
 
     def __call__(self, cursor: str) -> Any:
-        return read_cursor(cursor, self.signature)[self.index]
+        return read_cursor(cursor, self.signature, self.name)[self.index]
 
 
 def signature(order: tuple[Order, ...]) -> str:
@@ -38,13 +41,15 @@ def write_cursor(signed: str, values: list[Any]) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([signed, *values], default=tagged)).decode()
 
 
-def read_cursor(cursor: str, signed: str) -> list[Any]:
+def read_cursor(cursor: str, signed: str, name: str = "after") -> list[Any]:
     """Raises: QueryError for what is no cursor, or one of another order."""
     try:
         found, *values = orjson.loads(base64.urlsafe_b64decode(cursor))
         values = [untagged(value) if isinstance(value, list) else value for value in values]
-    except (ValueError, KeyError, TypeError) as error:
-        raise QueryError("not a cursor of this API", where="after", hint="take it from pageInfo or an edge") from error
+        if not all(-LONG <= value < LONG for value in values if isinstance(value, int)):
+            raise ValueError("no whole number of 64 bits")
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        raise QueryError("not a cursor of this API", where=name, hint="take it from pageInfo or an edge") from error
     if found != signed or len(values) != signed.count(",") + bool(signed) + 1:
-        raise QueryError("the cursor was made for another orderBy", where="after", hint="keep orderBy while paging")
+        raise QueryError("the cursor was made for another orderBy", where=name, hint="keep orderBy while paging")
     return values

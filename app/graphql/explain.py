@@ -24,7 +24,10 @@ def explained(
     """Raises: QueryError, GraphQLError for variables that do not fit."""
     plans = schema.plans
     entry = plans.entry(query, document, None)
-    if entry is None or not entry.compiled:
+    if entry is None:
+        yield "the document has several operations: leave one"
+        return
+    if not entry.compiled:
         yield "not compiled: the executor runs this operation field by field"
         return
     if store is not None:

@@ -21,6 +21,8 @@ def said(error: GraphQLError) -> GraphQLError:
         if not error.extensions or "code" not in error.extensions:
             error.extensions = {**(error.extensions or {}), "code": code}
         return error
+    if isinstance(original, ValueError) and "integer string conversion" in str(original):
+        return GraphQLError("a whole number has too many digits", error.nodes, extensions={"code": "GRAPHQL_VALIDATION_FAILED"})
     log.error("request failed", exc_info=original, path=error.path)
     return GraphQLError("internal error", error.nodes, path=error.path, extensions={"code": "INTERNAL"})
 

@@ -17,9 +17,7 @@ def limits(most_depth: int, most_aliases: int) -> tuple[type[ASTValidationRule],
         def enter_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> None:
             document = self.context.document
             fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
-            if any(d.name.value in ("__schema", "__type") for d in _top_fields(node)):
-                return  # introspection nests by itself; the executor and the token limit bound it
-            depth, aliases = _measure(node, fragments, frozenset())
+            depth, aliases = _measure(node, fragments, frozenset(), {})
             if depth > most_depth:
                 self._refuse(f"the query is {depth} levels deep, at most {most_depth} are allowed", node)
             if aliases > most_aliases:
@@ -31,12 +29,11 @@ def limits(most_depth: int, most_aliases: int) -> tuple[type[ASTValidationRule],
     return (Limits,)
 
 
-def _top_fields(node: OperationDefinitionNode) -> list[FieldNode]:
-    return [one for one in node.selection_set.selections if isinstance(one, FieldNode)]
+INTROSPECTION = ("__schema", "__type")  # it nests by itself; the token limit bounds it
 
 
-def _measure(node: Any, fragments: Any, inside: frozenset[str]) -> tuple[int, int]:
-    """(levels of fields below, aliases), fragments followed, circles passed over: another rule refuses them."""
+def _measure(node: Any, fragments: Any, inside: frozenset[str], known: dict[str, tuple[int, int]]) -> tuple[int, int]:
+    """(levels of fields below, aliases), fragments followed once each, circles passed over: another rule refuses them."""
     deepest, aliases = 0, 0
     for one in node.selection_set.selections if node.selection_set else ():
         own = 0
@@ -44,10 +41,12 @@ def _measure(node: Any, fragments: Any, inside: frozenset[str]) -> tuple[int, in
         if isinstance(one, FragmentSpreadNode):
             name = one.name.value
             if name in fragments and name not in inside:
-                below = _measure(fragments[name], fragments, inside | {name})
-        else:
+                if name not in known:
+                    known[name] = _measure(fragments[name], fragments, inside | {name}, known)
+                below = known[name]
+        elif not (isinstance(one, FieldNode) and one.name.value in INTROSPECTION):
             own = isinstance(one, FieldNode)
             aliases += bool(getattr(one, "alias", None))
-            below = _measure(one, fragments, inside)
+            below = _measure(one, fragments, inside, known)
         deepest, aliases = max(deepest, below[0] + own), aliases + below[1]
     return deepest, aliases

@@ -12,6 +12,7 @@ from app.graphql.select import HistoryForm
 
 MOST_POINTS = 100_000
 HOUR_MS = 3_600_000
+YEAR_2, YEAR_9999 = -62_104_060_800_000, 253_370_764_800_000
 Segments = list[list[Any]]
 Columns = dict[str, Any]
 
@@ -71,6 +72,8 @@ def _columns(form: HistoryForm, segments: Segments, variables: Mapping[str, Any]
             hint = "give every, or a shorter span"
             raise QueryError(f"{len(times)} points are more than {MOST_POINTS}", where="history", hint=hint)
         return {"at": times, "value": values}
+    if form.zone is not None and (start < YEAR_2 or end > YEAR_9999):
+        raise QueryError("tz goes with the years 2 to 9998", where="history")
     if (end - start) / every > MOST_POINTS:
         raise QueryError(f"more than {MOST_POINTS} buckets", where="history", hint="a wider every")
     columns = _buckets(times, values, every, form.zone)
@@ -121,11 +124,13 @@ def _buckets(times: Any, values: Any, every: int, zone: ZoneInfo | None) -> Colu
 
 
 def _starts(times: Any, every: int, zone: ZoneInfo | None) -> Any:
-    """The start of each time's bucket. In a zone, buckets are cut in local time: a day is 23 to 25 hours long."""
+    """The start of each time's bucket. In a zone, buckets are cut in local time: a day is 23 to 25 hours long; up to an hour
+    each time keeps its own offset, so that an hour that comes twice has buckets of its own each time."""
     if zone is None or not len(times):
         return times // every * every
-    local = (times + _offsets(times, zone)) // every * every
-    return _utc(local, zone)
+    offsets = _offsets(times, zone)
+    local = (times + offsets) // every * every
+    return local - offsets if every <= HOUR_MS else _utc(local, zone)
 
 
 def _offsets(times: Any, zone: ZoneInfo) -> Any:
@@ -160,13 +165,15 @@ def _filled(columns: Columns, form: HistoryForm, start: int, end: int, every: in
 
 
 def _grid(start: int, end: int, every: int, zone: ZoneInfo | None) -> Any:
-    grid = np.arange(start // every * every, end, every, dtype=np.int64)
     if zone is None:
-        return grid
-    margin = np.arange(start - every - 2 * HOUR_MS, end + every + 2 * HOUR_MS, min(every, HOUR_MS), dtype=np.int64)
-    starts = np.unique(_starts(margin, every, zone))
-    first = int(np.searchsorted(starts, start, "right")) - 1
-    return starts[max(first, 0) : int(np.searchsorted(starts, end))]
+        return np.arange(start // every * every, end, every, dtype=np.int64)
+    if every <= HOUR_MS:
+        times = np.arange(start, end, every, dtype=np.int64)
+        return np.unique(_starts(np.append(times, end - 1), every, zone))
+    first, last = _starts(np.asarray([start, end - 1]), every, zone) + _offsets(np.asarray([start, end - 1]), zone)
+    local = np.arange(first // every * every, last + every, every, dtype=np.int64)
+    grid = np.unique(_utc(local, zone))
+    return grid[grid < end]
 
 
 def _spread(name: str, found: Any, place: Any, grid: Any, fill: str) -> Any:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import Any
 
 from graphql import (
@@ -17,6 +17,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLString,
 )
+from neo4j.time import Time
 
 from app.dtdl import Command
 from app.errors import TwinError
@@ -119,8 +120,10 @@ def _update_field(factory: TypeFactory, dtmi: str, given: GraphQLArgument, read:
 def _json(value: Any) -> Any:
     """What GraphQL has coerced, as DTDL's checks read it."""
     match value:
-        case datetime() | date() | time():
+        case datetime() | date():
             return value.isoformat()
+        case Time():
+            return value.iso_format()
         case dict():
             return {key: _json(item) for key, item in value.items() if item is not None}
         case list():

@@ -133,9 +133,7 @@ class Plans:
         for name, nodes in selector.collector.fields(self.schema.query_type, [entry.operation.selection_set]):
             steps.append(self._step(selector, shaper, name, nodes))
         made = Plan(tuple(steps), sum(cost(step.root, self.sizes) for step in steps if step.root is not None))
-        if made.cost > self.settings.query_cost:
-            what = f"the operation reads about {made.cost:,.0f} values, at most {self.settings.query_cost:,} are allowed"
-            raise QueryError(what, hint="give first, fewer fields, or pages", code="QUERY_TOO_LARGE")
+        self._afford(made.cost, access)
         entry.structural |= selector.structural
         key = (access, key[1], tuple(_at(values.coerced, path) for path in sorted(entry.structural, key=repr)))
         if len(entry.plans) >= KEPT:
@@ -158,7 +156,15 @@ class Plans:
         selector = self._selector(fragments, VariableValues(values.sources, opened), values.coerced, access)
         selector.hidden_types = True
         selected = selector.root(name, field_def, nodes)
+        self._afford(cost(selected.root, self.sizes), access)
         return Step(name, print_root(selected.root), self._shaper(typed=True).build(selected))
+
+    def _afford(self, estimate: float, access: Access) -> None:
+        """Raises: QueryError; without the number where it would tell of twins that are not seen."""
+        if estimate > self.settings.query_cost:
+            counted = f"about {estimate:,.0f}" if access is None else "too many"
+            what = f"the operation reads {counted} values, at most {self.settings.query_cost:,} are allowed"
+            raise QueryError(what, hint="give first, fewer fields, or pages", code="QUERY_TOO_LARGE")
 
     def _selector(self, fragments: Any, values: VariableValues, raw: Any, access: Access) -> Selector:
         collector = Collector(self.schema, fragments, raw)
@@ -222,4 +228,4 @@ def _at(values: Any, path: tuple[str | int, ...]) -> Any:
         if isinstance(values, dict) and step not in values:
             return None
         values = values[step]
-    return values
+    return tuple(values) if isinstance(values, list) else values

@@ -1,13 +1,13 @@
 """The scalars beyond GraphQL's own, one row each."""
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from typing import Any
 
 import isodate
 from graphql import GraphQLError, GraphQLScalarType, ValueNode, value_from_ast_untyped
 
-from app.dtdl.values import parse_instant
+from app.dtdl.values import parse_instant, parse_time
 from app.graph.records import plain
 
 LONG = 2**63
@@ -46,7 +46,7 @@ def _anything(given: Any) -> Any:
 ROWS: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
     ("DateTime", "RFC 3339 date-time; without an offset it is UTC", _text(parse_instant, "an RFC 3339 date-time")),
     ("Date", "ISO 8601 date", _text(date.fromisoformat, "an ISO 8601 date")),
-    ("Time", "ISO 8601 time of day", _text(time.fromisoformat, "an ISO 8601 time")),
+    ("Time", "ISO 8601 time of day", _text(parse_time, "an ISO 8601 time")),
     ("Duration", "ISO 8601 duration, such as PT10M", _text(_duration, "an ISO 8601 duration without months")),
     ("Long", "Whole number of 64 bits", _long),
     ("Point", "GeoJSON point, WGS 84: {type: \"Point\", coordinates: [longitude, latitude]}", _anything),

@@ -126,8 +126,12 @@ class TwinSchema(strawberry.Schema):
         types = variable_types(self._schema, info.operation)
         who = identity_of(info)
         values = VariableValues({}, coerced)
-        step = self.plans.field_step(info.path.key, field_def, nodes, info.fragments, values, types, who.access)
-        return await asyncio.to_thread(run_step, step, server_of(info).store, bound(coerced, who), self.timeout)
+
+        def work() -> Any:
+            step = self.plans.field_step(info.path.key, field_def, nodes, info.fragments, values, types, who.access)
+            return run_step(step, server_of(info).store, bound(coerced, who), self.timeout)
+
+        return await asyncio.to_thread(work)
 
     # Subscriptions ---------------------------------------------------------------------------------------------------
 

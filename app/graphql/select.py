@@ -42,7 +42,7 @@ from app.graphql.variables import PlusOne, Within, bucket, day_ago, day_before, 
 Arguments = Mapping[str, Any]
 FARTHEST = 16
 LONGEST_PATH = 32
-NOT_THEN = ("signals", "etag", "last", "reach")  # what is known of the present only
+NOT_THEN = ("signals", "etag", "last", "reach", "history", "series")  # what is known of the present only
 
 
 @dataclass(slots=True)
@@ -61,6 +61,7 @@ class Form:
 
     variants: list[tuple[str, frozenset[str], list[Emit]]] = field(default_factory=list)
     columns: tuple[Column, ...] = ()
+    types: dict[str, str] = field(default_factory=dict)  # model → type's name, where the form is of an abstract type
 
 
 @dataclass(slots=True)
@@ -111,12 +112,14 @@ class Selector:
     access: tuple[str, ...] | None = None
     hidden_types: bool = False
     as_of: Param | None = None
+    _emits: dict[tuple[Any, ...], Emit] = field(default_factory=dict)
     structural: set[tuple[str | int, ...]] = field(default_factory=set)
 
     def root(self, key: str, field_def: Any, nodes: list[FieldNode]) -> Selected:
         """Raises: QueryError with the field's name."""
         origin: Origin = field_def.extensions[ORIGIN]
         arguments = get_argument_values(field_def, nodes[0], self.variables)
+        self._emits = {}
         self.as_of = param(arguments["asOf"]) if arguments.get("asOf") is not None else None
         made = getattr(self, f"_{origin.kind}")(key, origin, field_def, arguments, inner_sets(nodes))
         made.root = replace(made.root, access=self.access, as_of=self.as_of)
@@ -284,24 +287,34 @@ class Selector:
         groups: dict[Any, tuple[str, set[str], list[tuple[str, list[FieldNode]]], Any]] = {}
         for possible in self.collector.possible(type_):
             collected = list(self.collector.fields(possible, sets))
-            typed = any(nodes[0].name.value == "__typename" for _, nodes in collected) or self.hidden_types
-            mark = possible.name if typed and is_abstract_type(type_) else ""
-            signed = (mark, *((name, _defined(possible, nodes), *map(id, nodes)) for name, nodes in collected))
+            signed = tuple((name, _defined(possible, nodes), *map(id, nodes)) for name, nodes in collected)
             known = groups.setdefault(signed, (possible.name, set(), collected, possible))
             known[1].add(possible.extensions[ORIGIN])
         for name, models, collected, possible in groups.values():
             emits = [self._emit(possible, key, nodes) for key, nodes in collected]
             form.variants.append((name, frozenset(models), emits))
-        columns = {column for _, _, emits in form.variants for emit in emits for column in emit.columns}
-        if len(form.variants) > 1 or any(e.kind == "signals" for _, _, emits in form.variants for e in emits):
+        emitted = [emit for _, _, emits in form.variants for emit in emits]
+        columns = {column for emit in emitted for column in emit.columns}
+        if is_abstract_type(type_) and (self.hidden_types or any(emit.kind == "typename" for emit in emitted)):
+            form.types = {possible.extensions[ORIGIN]: possible.name for possible in self.collector.possible(type_)}
+        if len(form.variants) > 1 or form.types or any(emit.kind == "signals" for emit in emitted):
             columns.add(Value("_model"))
         form.columns = tuple(sorted(columns or {Value("dtId")}, key=sort_key))
         return form
 
     def _emit(self, type_: GraphQLObjectType, key: str, nodes: list[FieldNode]) -> Emit:
-        name = nodes[0].name.value
-        if name == "__typename":
+        """Made once for all types that share the field: else each level of abstract types would multiply the work."""
+        signed = (key, _defined(type_, nodes), *map(id, nodes))
+        if nodes[0].name.value == "__typename":
             return Emit(key, "typename", form=type_.name)
+        if nodes[0].name.value in ("history", "series"):  # signals are those of the type
+            return self._made(type_, key, nodes)
+        if signed not in self._emits:
+            self._emits[signed] = self._made(type_, key, nodes)
+        return self._emits[signed]
+
+    def _made(self, type_: GraphQLObjectType, key: str, nodes: list[FieldNode]) -> Emit:
+        name = nodes[0].name.value
         field_def = type_.fields[name]
         origin: Origin = field_def.extensions[ORIGIN]
         arguments = get_argument_values(field_def, nodes[0], self.variables) if field_def.args else {}
@@ -447,12 +460,13 @@ class Selector:
         after: tuple[Param, ...] = ()
         if cursor is not None:
             signed = signature(order)
-            after = tuple(param(cursor, CursorPart(i, signed)) for i in range(len(order) + 1))
+            name = "before" if backward else "after"
+            after = tuple(param(cursor, CursorPart(i, signed, name)) for i in range(len(order) + 1))
         return Scope(columns, fits, order, self._limited(arguments, "last" if backward else "first"), offset, after, backward)
 
     def _limited(self, arguments: Arguments, name: str = "first") -> Param:
         given = arguments.get(name)
-        return param(self.page_limit if given is None else given, Within(self.page_limit))
+        return param(self.page_limit if given is None else given, Within(self.page_limit, name))
 
     # Values ----------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from app.dtdl import Catalog
+from app.dtdl import Catalog, Primitive, Schema
 from app.graph.records import plain
 from app.graph.select import Column, Value
 from app.graphql.cursor import write_cursor
@@ -19,6 +19,7 @@ from app.graphql.history import build_history, build_series
 from app.graphql.names import field_name
 from app.graphql.origin import TYPE_KEY
 from app.graphql.select import Emit, Form, Page, Selected
+from app.graphql.values import value_kind
 
 Variables = Mapping[str, Any]
 Build = Callable[[list[Any], Variables], Any]
@@ -31,6 +32,7 @@ class Shaper:
         self.catalog, self.stale_seconds, self.typed = catalog, stale_seconds, typed
         self._names = count()
         self._lines: list[str] = []
+        self._written: dict[int, tuple[Form, str]] = {}  # holds the forms, so that no id is given twice
         self._globals: dict[str, Any] = {"plain": plain, "parsed": _parsed, "nested": _nested, "instant": _instant}
 
     def build(self, selected: Selected) -> Build:
@@ -93,7 +95,7 @@ class Shaper:
                     said[key] = [form(row, variables) for row in rows]
                 elif kind == "steps":
                     facts = [dict(zip(STEP, step, strict=True)) for step in steps]
-                    said[key] = [{name: fact[part] for name, part in form} for fact in facts]
+                    said[key] = [{name: fact.get(part, "PathStep") for name, part in form} for fact in facts]
                 else:
                     said[key] = len(steps) if kind == "length" else "Path"
             return said
@@ -109,6 +111,12 @@ class Shaper:
         return self._globals[name]
 
     def _function(self, form: Form) -> str:
+        """A form that several variants share is written once."""
+        if id(form) not in self._written:
+            self._written[id(form)] = (form, self._write(form))
+        return self._written[id(form)][1]
+
+    def _write(self, form: Form) -> str:
         if len(form.variants) == 1:
             name, _, emits = form.variants[0]
             return self._variant(form, name, emits)
@@ -124,16 +132,17 @@ class Shaper:
         return made
 
     def _variant(self, form: Form, type_name: str, emits: list[Emit]) -> str:
-        parts = [f"{emit.key!r}: {self._expression(form.columns, emit)}" for emit in emits]
+        own = repr(type_name)
+        if form.types:
+            own = f"{self._bound(form.types)}.get(r[{form.columns.index(Value('_model'))}])"
+        parts = [f"{emit.key!r}: {own if emit.kind == 'typename' else self._expression(form.columns, emit)}" for emit in emits]
         if self.typed:
-            parts.append(f"{TYPE_KEY!r}: {type_name!r}")
+            parts.append(f"{TYPE_KEY!r}: {own}")
         made = f"f{next(self._names)}"
         self._lines.append(f"{made} = lambda r, v: {{{', '.join(parts)}}}")
         return made
 
     def _expression(self, columns: tuple[Column, ...], emit: Emit) -> str:
-        if emit.kind == "typename":
-            return repr(emit.form)
         places = [f"r[{columns.index(column)}]" for column in emit.columns]
         at = places[0] if places else ""
         match emit.kind:
@@ -201,7 +210,8 @@ class Shaper:
             node = _then(*node)
         known = self.catalog.properties(node["_model"])
         flat = {key: value for key, value in node.items() if key.partition(".")[0] in known}
-        return _nested(flat) or {}
+        said = _nested(flat) or {}
+        return {name: _parsed(value) if _is_text(known[name].schema) else value for name, value in said.items()}
 
     def _signals(self, keys: list[tuple[str, str]], node: Mapping[str, Any], dtmi: str) -> list[dict[str, Any]]:
         said = []
@@ -338,6 +348,11 @@ def _inner(kind: str, form: Any) -> Callable[[Any], Any]:
             picked = _picker(form)
             return lambda value: None if value is None else [picked(item) for item in _parsed(value)]
     return _decoder(kind, form)
+
+
+def _is_text(schema: Schema) -> bool:
+    """Whether a value of `schema` lies in the graph as JSON text."""
+    return value_kind(schema) in ("json", "objects") or schema == Primitive("point")
 
 
 def _then(node: dict[str, Any], versions: list[dict[str, Any]]) -> dict[str, Any]:

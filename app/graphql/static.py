@@ -1,10 +1,10 @@
 """What does not grow from models, as Strawberry classes. Each door of a mutation asks the policy first."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-import orjson
 import strawberry
 from strawberry.scalars import JSON
 
@@ -325,7 +325,7 @@ def _link(given: RelationshipInput) -> NewRelationship:
 
 
 def _document(index: int, given: Any) -> Document:
-    parsed = parse(f"documents[{index}]", orjson.dumps(given, option=orjson.OPT_INDENT_2).decode())
+    parsed = parse(f"documents[{index}]", json.dumps(given, indent=2))
     if not isinstance(parsed, Document):
         raise ModelError("not JSON", problems=(parsed,))
     return parsed

@@ -18,7 +18,7 @@ from strawberry.scalars import JSON
 
 from app import metrics
 from app.commands.issue import look
-from app.errors import Unauthenticated
+from app.errors import NotFound, Unauthenticated
 from app.graphql.cursor import QueryError
 from app.graphql.scalars import epoch_ms
 from app.graphql.static import AlarmEvent, CommandResult, Info, identity_of, server_of, shown, shown_alarm
@@ -98,7 +98,10 @@ class Subscription:
         while before not in ("SUCCEEDED", "REFUSED", "FAILED", "TIMED_OUT"):
             record = await asyncio.to_thread(look, server.store, str(id))
             if not before:
-                await visible(info, record.dt_id)
+                try:
+                    await visible(info, record.dt_id)
+                except NotFound as error:
+                    raise NotFound(f"no command {str(id)!r}") from error
             if record.status != before:
                 before = record.status
                 yield shown(record)
@@ -177,6 +180,8 @@ def _moment(cursor: str) -> datetime:
         moment = datetime.fromisoformat(cursor)
     except ValueError as error:
         raise QueryError("not a cursor of this API", where="after", hint="take it from an event") from error
+    if not 1970 <= moment.year <= 9000:
+        raise QueryError("not a cursor of this API", where="after", hint="take it from an event")
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

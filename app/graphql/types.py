@@ -224,7 +224,7 @@ class TypeFactory:
             GraphQLNonNull(self._connection(origin.target, owner, edge)),
             links,
             "By pages, with the relationship's own properties",
-            {key: made for key, made in self.filters.page_arguments(origin.target).items() if key != "after"},
+            self.filters.page_arguments(origin.target),
         )
         if origin.single:
             single = {name: made_field(target, origin, description)}

@@ -56,6 +56,13 @@ def value_kind(schema: Schema) -> str:
     return "json"
 
 
+class NamedEnum(GraphQLEnumType):
+    """What is read has become a name already, in the executor too."""
+
+    def coerce_output_value(self, output_value: Any) -> str:
+        return str(output_value)
+
+
 @dataclass
 class Schemas:
     """Names of enums and objects are `<Owner><Name>`: the label of the interface that declares them, and the content."""
@@ -93,7 +100,7 @@ class Schemas:
         key = (owner, False)
         if key not in self._outputs:
             values = {enum_name(one.name): one.value for one in schema.values}
-            self._outputs[key] = GraphQLEnumType(self.taken.claim(owner), values, extensions={ORIGIN: Origin("enum")})
+            self._outputs[key] = NamedEnum(self.taken.claim(owner), values, extensions={ORIGIN: Origin("enum")})
         return self._outputs[key]  # type: ignore[no-any-return]
 
     def _object(self, schema: Object, owner: str) -> GraphQLObjectType:

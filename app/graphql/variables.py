@@ -45,10 +45,11 @@ class Within:
     """`first`, `last`: at most so many."""
 
     most: int
+    name: str = "first"
 
     def __call__(self, first: int) -> int:
         if not 0 <= first <= self.most:
-            raise QueryError(f"first: {first} is outside 0 to {self.most}", hint="page with after")
+            raise QueryError(f"{self.name}: {first} is outside 0 to {self.most}", hint="page with after or before")
         return first
 
 

@@ -1,9 +1,9 @@
 """`/api`: models, twins, commands, as JSON."""
 
 import asyncio
+import json
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Body, Depends, Header, Request
 from pydantic import BaseModel
 
@@ -68,7 +68,7 @@ def models(server: Held) -> list[LoadedModel]:
 @router.post("/models", status_code=201, summary="Load DTDL interfaces: one, or a list of them")
 def load(server: Held, who: Who, body: Annotated[Any, Body()]) -> list[str]:
     permit(server, who, "model")
-    document = parse("request", orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
+    document = parse("request", json.dumps(body, indent=2))
     if not isinstance(document, Document):
         raise ModelError("not JSON", problems=(document,))
     before = set(server.registry.catalog.interfaces)
@@ -113,5 +113,8 @@ async def command(server: Held, who: Who, dt_id: str, name: str, body: CommandIn
 @router.get("/commands/{identifier}", summary="What became of a command")
 async def command_state(server: Held, who: Who, identifier: str) -> dict[str, Any]:
     record = await asyncio.to_thread(look, server.store, identifier)
-    await asyncio.to_thread(permit, server, who, "read", record.dt_id)
+    try:
+        await asyncio.to_thread(permit, server, who, "read", record.dt_id)
+    except NotFound as error:
+        raise NotFound(f"no command {identifier!r}") from error
     return {"id": record.id, "status": record.status, "response": record.response, "reason": record.reason}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.dtdl import Catalog
-from app.dtdl.values import flatten
+from app.dtdl.values import flatten, stored_keys
 from app.errors import Conflict, NotFound, TwinError
 from app.graph.statements import statement
 from app.graph.store import Store, Transaction
@@ -258,7 +258,8 @@ def patch(store: Store, catalog: Catalog, dt_id: str, changes: Mapping[str, Any]
         if not known[name].writable:
             writable = ", ".join(n for n, p in known.items() if p.writable) or "none"
             raise TwinError(f"{name!r} is read-only", where=dt_id, hint=f"writable properties: {writable}")
-        properties |= {name: None} if value is None else _located(dt_id, name, known[name].schema, value)
+        cleared = dict.fromkeys(stored_keys(name, known[name].schema))
+        properties |= cleared if value is None else _located(dt_id, name, known[name].schema, value)
     following = new_etag()
     parameters = {"dtId": dt_id, "etag": etag, "next": following, "properties": properties}
     rows = store.run(statement("twin/patch"), **parameters)

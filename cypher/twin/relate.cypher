@@ -1,10 +1,17 @@
-// Creates relationships once each by their id. $rows: [{source, name, target, id, properties}], $update: also those there
+// Creates relationships once each by their id. $rows: [{source, name, target, id, properties}], $update: also those there,
+// which leave behind what they were.
 UNWIND $rows AS row
 MATCH (a:Twin {dtId: row.source})
 MATCH (b:Twin {dtId: row.target})
 MERGE (a)-[r:$(row.name) {_id: row.id}]->(b)
 ON CREATE SET r._since = datetime(), r._new = true, r += row.properties
-WITH r, row, r._new IS NOT NULL AS new
-SET r += CASE WHEN $update THEN row.properties ELSE {} END
+WITH a, r, b, row, r._new IS NOT NULL AS new,
+  any(key IN keys(row.properties) WHERE coalesce(r[key] <> row.properties[key], true)) AS other
 REMOVE r._new
+WITH a, r, b, row, new, $update AND other AND NOT new AS changed
+CALL (a, r, b, row, changed) {
+  WITH a, r, b, row, changed WHERE changed
+  CREATE (a)-[:_PAST]->(l:_Link)-[:_PAST_TO]->(b)
+  SET l = properties(r), l._name = row.name, l._until = datetime(), r += row.properties, r._since = l._until
+}
 RETURN sum(CASE WHEN new THEN 1 ELSE 0 END) AS made

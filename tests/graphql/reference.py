@@ -99,8 +99,8 @@ class Plant:
 
     def extreme(self, origin: Origin, read: Any, descending: bool) -> Any:
         def found(twin: Twin) -> Any:
-            values = sorted((read(other) for other in self.beyond(twin, origin)), key=cmp_to_key(order), reverse=descending)
-            return values[0] if values else None
+            values = [value for other in self.beyond(twin, origin) if (value := read(other)) is not None]
+            return (max(values) if descending else min(values)) if values else None
 
         return found
 

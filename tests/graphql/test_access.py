@@ -14,6 +14,8 @@ from fastapi import FastAPI
 
 from app.errors import Unauthenticated
 from app.identity import keys
+from app.twins import write
+from app.twins.write import NewRelationship, NewTwin
 from tests.graphql.conftest import Ask
 from tests.graphql.test_cases import CASES, variables_of
 
@@ -147,6 +149,33 @@ async def test_inside_a_scope_twins_are_made_and_changed(app: FastAPI, south: st
       gone: deleteTwin(dtId: "t4-yaw", relationships: true) also: deleteTwin(dtId: "t4", relationships: true) }"""
     answer = await asked(app, south, made)
     assert answer["data"] == {"createTwins": ["t4", "t4-yaw"], "set": {"dtId": "t4"}, "gone": True, "also": True}
+
+
+async def test_the_past_does_not_show_what_has_left(app: FastAPI, south: str) -> None:
+    """t5 was south's and is north's now: south sees it neither now nor then."""
+    server = app.state.server
+    store, catalog = server.store, server.registry.catalog
+    write.create(store, catalog, [NewTwin("t5", "Turbine", {"name": "Left"})], [NewRelationship("south", "contains", "t5")])
+    before = datetime.now(UTC).isoformat()
+    write.unrelate(store, NewRelationship("south", "contains", "t5"))
+    write.relate(store, catalog, NewRelationship("north", "contains", "t5"))
+    query = """query($at: DateTime!) { windFarms(asOf: $at) { dtId contains { dtId } containsAggregate { count } }
+      left: windFarms(asOf: $at, where: { contains: { some: { name: { eq: "Left" } } } }) { dtId } }"""
+    said = (await asked(app, south, query, at=before))["data"]
+    write.delete(store, "t5", relationships=True)
+    assert said == {
+        "windFarms": [{"dtId": "south", "contains": [{"dtId": "t3"}], "containsAggregate": {"count": 1}}],
+        "left": [],
+    }
+
+
+async def test_no_way_leads_through_what_is_hidden(app: FastAPI, tied: None) -> None:
+    """t3 and t1 feed one substation; who sees only t1 and t3 does not learn that they are connected."""
+    key = keys.create(app.state.server.store, "two", "reader", ["t1", "t3"], ["hasComponent"])
+    query = '{ turbine(dtId: "t3") { descendants { dtId } ancestors { dtId } } t: turbine(dtId: "t1") { ancestors { dtId } } }'
+    said = (await asked(app, key, query))["data"]
+    assert said == {"turbine": {"descendants": [], "ancestors": []}, "t": {"ancestors": []}}
+    assert (await asked(app, key, '{ shortestPath(from: "t1", to: "t3") { length } }'))["data"] == {"shortestPath": None}
 
 
 ROLES = ("reader", "operator", "engineer", "administrator")

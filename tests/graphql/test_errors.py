@@ -1,5 +1,6 @@
 """What a front-end developer does wrong, and what the answer says."""
 
+import time
 from typing import Any
 
 import httpx
@@ -81,6 +82,43 @@ async def test_mistake_is_explained(query: str, code: str, message: str, ask: As
     assert message in error["message"]
     assert "MATCH" not in str(answer)
     assert "Traceback" not in str(answer)
+
+
+FRAGMENTS = " ".join(f"fragment F{i} on Turbine {{ ...F{i + 1} ...F{i + 1} }}" for i in range(60))
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        (f"{{ turbines {{ ...F0 }} }} {FRAGMENTS} fragment F60 on Turbine {{ dtId }}", None),
+        ("{ assets { __typename " + "hasComponent { __typename " * 12 + "}" * 12 + " } }", None),
+        ("{ me { name } twins { __typename " + "descendants(first: 1) { __typename " * 3 + "}" * 3 + " } }", None),
+        (
+            "{ __schema { queryType { name } } assets { " + "hasComponent { " * 16 + "dtId" + " }" * 16 + " } }",
+            "QUERY_TOO_LARGE",
+        ),
+        ('{ turbine(dtId: "t1") { shut: history(signal: "power", tz: "Mars/Base") { at } } }', "BAD_USER_INPUT"),
+        (
+            '{ turbine(dtId: "t1") { history(signal: "power", from: "0001-01-01", to: "9999-12-30", every: "P366D",'
+            ' tz: "Europe/Berlin", fill: NULL) { at } } }',
+            "BAD_USER_INPUT",
+        ),
+        ("{ turbines(first: " + "9" * 5000 + ") { dtId } }", "GRAPHQL_VALIDATION_FAILED"),
+        ('{ shortestPath(from: "t1", to: "t1-gearbox") { steps { __typename } } }', None),
+    ],
+)
+async def test_what_is_costly_is_planned_at_once_or_refused(query: str, code: str | None, ask: Ask) -> None:
+    started = time.monotonic()
+    answer = await ask(query)
+    assert time.monotonic() - started < 20
+    assert [error["extensions"]["code"] for error in answer.get("errors", ())] == ([] if code is None else [code])
+
+
+async def test_a_list_of_signals_may_be_a_variable(ask: Ask) -> None:
+    query = """query($s: [String!]!) { turbine(dtId: "t2") {
+      series(signals: $s, from: "2023-11-14", to: "2023-11-15") { signal count } } }"""
+    found = [(await ask(query, s=signals))["data"]["turbine"]["series"] for signals in (["power"], ["windSpeed", "power"])]
+    assert [[one["signal"] for one in series] for series in found] == [["power"], ["windSpeed", "power"]]
 
 
 async def test_cursor_of_another_order_is_refused(ask: Ask) -> None:
