@@ -9,14 +9,16 @@
     metrics.py    every counter, by name
     logs.py       one JSON object a line
     dtdl/         the compiler: syntax → resolve → check → catalog → lower. Pure
-    graph/        the Neo4j store, the only room that imports its driver: store, statements, ddl, select, cypher, records
-    twins/        the domain: registry, directory, series, write (the one way to change the graph), history, watch
+    graph/        the Neo4j store, the only room that imports its driver: store, statements, ddl, select, cost, cypher, past,
+                  records
+    twins/        the domain: registry, directory, series, write (the one way to change the graph), history, watch, alarms, jobs
+    identity/     who asks and what they may see: policy, keys, tokens, gate
     commands/     issue, outlet
     predict/      windows, features, hazard, train, score, runner
     simulate/     the fleet that stands in for hardware
     report/       Cypher reports
     stack/        the local services: Java runtime, jars by checksum, Neo4j, broker, doors
-    graphql/      door: types, select, shape, plan, execute, mutation, router
+    graphql/      door: types, select, shape, plan, execute, mutation, subscription, router
     rest/         door: models up, twins, commands, health, pages
     ../ingest/    doors for devices: mapping, match, assemble, pipeline, mqtt, opcua, replay
     ../cypher/    standing statements, one a file, by room
@@ -26,7 +28,7 @@ An arrow means "imports"; nothing points up:
 
                         app.main, app.demo
     graphql   rest   ingest                     doors
-    commands  predict  simulate  report         work
+    identity  commands  predict  simulate  report   work
                         twins                   domain
                         graph                   store
                         dtdl                    compiler

@@ -1,28 +1,53 @@
 """The GraphQL door: a schema grown from the models; queries compiled to Cypher, not resolved field by field.
 
-In: GraphQL over HTTP and WebSocket. Out: JSON. In order of control flow:
+In: GraphQL over HTTP, WebSocket (graphql-transport-ws) and server-sent events. Out: JSON. In order of control flow:
 
     names       how models become GraphQL names, and what happens when two clash
     scalars     DateTime, Duration, Long, …: one row each
-    types       Catalog → graphql-core types; each field carries its Origin, which says what it reads in the graph
+    values      DTDL schema → scalars, enums, objects, as output and as input
+    origin      what a field of the schema reads in the graph; types, select and shape share nothing else
+    filters     where and orderBy: input types grown from the fields
+    types       Catalog → graphql-core types of twins, connections, aggregates, readings
+    roots       the fields of Query
     schema      the one adapter: Strawberry's static part and the grown types in one schema
-    static      what does not grow from models: relate, invoke, command, models, …
-    select      selection set → select tree (app.graph.select), with the variables left open
-    shape       select tree → a generated function from the record to JSON
-    history     segments → points or buckets
-    plan        cache: (generation, query, operation) → plan; bind → run → shape
+    static      what does not grow from models: relate, invoke, jobs, models, me, …
+    collect     the fields of a selection, as the specification collects them
+    variables   variables left open, and the converters their values pass
+    conditions  arguments → predicates, orders, hops
+    cursor      where a row stands in an order, as text
+    select      selection set → select tree (app.graph.select) and the form of the answer
+    shape       form → a generated function from the record to JSON
+    history     segments → points, buckets or columns
+    plan        cache: (generation, query, operation, access) → plan; estimate; bind → run → shape
     execute     the Strawberry extension that answers compiled queries without the executor
-    mutation    typed commands and property changes
-    subscription  a twin's changes
+    introspection  the schema's own questions, compiled too
+    mutation    typed twins, typed commands
+    subscription  changes of queries, telemetry, alarms, commands
     guards      tokens, depth, aliases
+    persisted   operations known by their hash
+    clients     rate and concurrency of each client
+    failures    errors as clients see them
+    explain     plan, estimate and Cypher as text
     explorer    GraphiQL from its WebJar
-    router      HTTP and WebSocket, authentication, one schema generation swapped for another
+    router      transports, identity, one schema generation swapped for another
 
 One query through it: `{ turbines(first: 2) { name hasComponent { healthScore } } }` becomes Root(Turbine, Scope(Value
 name, Related(hasComponent, Scope(Value healthScore)))), that one Cypher statement with one record, that
-`[{"name": r[0], "hasComponent": [{"healthScore": s[0]} for s in r[1]]} for r in rows]`, that JSON.
+`[{"name": r[0], "hasComponent": [{"healthScore": s[0]} for s in r[1]]} for r in rows]`, that JSON. `twingraph graphql
+explain QUERY` shows each step.
 
 Names: type = label; an interface that others extend is a GraphQL interface, and twins of exactly that model are of type
-`<Label>Twin`. The reverse of relationship `feeds` is `feedsOf`. A content that bears a name of the system (`dtId`,
-`model`, `etag`, `properties`, `signals`, `history`) gets a `_` at its end, which no DTDL name has.
+`<Label>Twin`. Enums and objects are `<Label><Content>`, after the interface that declares them. The reverse of relationship
+`feeds` is `feedsOf`. Beside relationship `r` stand `rConnection` and `rAggregate`, beside telemetry `s` stands `sReading`.
+A content that bears a name of the system (`dtId`, `model`, `etag`, …: names.SYSTEM_FIELDS) gets a `_` at its end, which no
+DTDL name has; where a name that is grown is taken, the grown one gets it.
+
+Access: a request may see a part of the graph only (app.identity). The select tree carries over which relationships, the
+request carries from which twins; `app.graph.cypher` prints the condition wherever a statement reaches a twin.
+
+Where plans differ from what one would write first, and why:
+- A field's Emit is made once for all types that share the field, and `__typename` of an abstract type is looked up from the
+  twin's model: else each level of nested interfaces multiplies the plan by the number of types.
+- Reads use one session a thread (0.41 instead of 0.75 ms CPU a read, bare driver) and a pool of their own.
+- A conversion that goes with the value (cursor, epoch, bounds) is a Param's, so that one plan serves every value.
 """

@@ -17,10 +17,10 @@ from graphql import (
     GraphQLObjectType,
     GraphQLString,
 )
-from neo4j.time import Time
 
 from app.dtdl import Command
 from app.errors import TwinError
+from app.graph.records import plain
 from app.graphql.names import Taken, lower_first, upper_first
 from app.graphql.origin import ORIGIN, Origin
 from app.graphql.static import create, permitted, send
@@ -122,13 +122,11 @@ def _json(value: Any) -> Any:
     match value:
         case datetime() | date():
             return value.isoformat()
-        case Time():
-            return value.iso_format()
         case dict():
             return {key: _json(item) for key, item in value.items() if item is not None}
         case list():
             return [_json(item) for item in value]
-    return value
+    return plain(value)
 
 
 def _commands(factory: TypeFactory, result: GraphQLObjectType, taken: Taken) -> dict[str, GraphQLField]:

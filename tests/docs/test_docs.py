@@ -21,7 +21,7 @@ def blocks(kind: str) -> list[str]:
 def test_graphql_of_the_readme_is_valid() -> None:
     schema = TwinSchema(compile_models(read_documents([ROOT / "dtdl_models"])[0]), Settings(), Persisted("", False))
     found = [validate(schema._schema, parse(block)) for block in blocks("graphql")]
-    assert len(found) == 3
+    assert len(found) == 4
     assert not any(found)
 
 
