@@ -52,6 +52,9 @@ class Compiled(SchemaExtension):
         context.validation_rules = (*context.validation_rules, *schema.rules)
         if _is_ambiguous(context):
             context.pre_execution_errors = [GraphQLError("the document has several operations: operationName must name one")]
+        if context.operation_type.value == "subscription" and not context.context.get("streams", True):
+            what = "a subscription needs graphql-transport-ws, or Accept: text/event-stream"
+            context.pre_execution_errors = [GraphQLError(what, extensions={"code": "BAD_REQUEST"})]
         yield
         if not context.pre_execution_errors and context.query and context.graphql_document:
             documents = _documents(schema)

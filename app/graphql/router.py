@@ -100,6 +100,10 @@ class Router(GraphQL[Any, Any]):
             headers = {"Allow": "POST" if writes else "GET, POST"} if status == 405 else {}
             return failure(status, error.reason, {"code": "BAD_REQUEST"}, headers)
 
+    async def execute_single(self, **given: Any) -> Any:  # type: ignore[override]
+        given["context"]["streams"] = False
+        return await super().execute_single(**given)
+
     async def get_context(self, request: Any, response: Any) -> Any:
         identity = request.scope.get("identity")
         credentials = request.headers.get("authorization", "")

@@ -142,6 +142,13 @@ async def test_a_body_that_is_no_request_is_refused(body: bytes, http: httpx.Asy
     assert answer.status_code == 400
 
 
+@pytest.mark.parametrize("query", ["subscription { alarms { id } }", 'subscription { twinChanged(dtId: "t1") { dtId } }'])
+async def test_a_subscription_needs_a_stream(query: str, ask: Ask) -> None:
+    error = (await ask(query))["errors"][0]
+    assert error["extensions"]["code"] == "BAD_REQUEST"
+    assert "text/event-stream" in error["message"]
+
+
 async def test_a_failed_field_leaves_its_siblings(ask: Ask) -> None:
     query = '{ turbine(dtId: "t1") { history(signal: "power", every: "PT0.1S") { at } } twin(dtId: "t2") { dtId } }'
     answer: Any = await ask(query)
