@@ -28,6 +28,7 @@ SYSTEM_CONSTRAINTS = (
     ("_ddl_name", "_Ddl", "name"),
     ("_event_id", "_Event", "id"),
     ("_key_id", "_Key", "id"),
+    ("_job_id", "_Job", "id"),
 )
 SYSTEM_INDEXES = (
     ("_event_at", "_Event", "at"),
