@@ -128,7 +128,7 @@ class Subscription:
         pace = Pace(info)
         while True:
             for alarm in await asyncio.to_thread(found, since=since - OVERLAP):
-                if alarm.state not in sent and (after is None or alarm.recorded > since - OVERLAP):
+                if alarm.state not in sent:
                     sent[alarm.state] = None
                     yield shown_alarm(alarm)
                 since = max(since, alarm.recorded)

@@ -96,10 +96,6 @@ class TypeFactory:
         own = self.outputs[dtmi]
         return [self.twin, *([own] if itself and isinstance(own, GraphQLInterfaceType) else []), *above]
 
-    @cached_property
-    def type_of_model(self) -> dict[str, str]:
-        return {dtmi: made.name for dtmi, made in self.objects.items()}
-
     def output(self, dtmi: str) -> Any:
         """The type of twins of this model; any twin where the model is not known."""
         return self.outputs.get(dtmi, self.twin)
