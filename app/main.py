@@ -101,7 +101,7 @@ def make_app(settings: Settings) -> FastAPI:
     app.include_router(api.router)
     app.include_router(health.router)
     app.include_router(docs.pages(jars.fetch("explorer", settings.cache)))
-    app.router.routes.append(Route("/graphql", graphql))
+    app.router.routes.insert(0, Route("/graphql", graphql))
     app.router.routes.append(WebSocketRoute("/graphql", graphql))
     if settings.cors_origins:
         headers = ["Authorization", "Content-Type", "If-Match"]

@@ -39,7 +39,7 @@ catalog gives it the labels `Turbine` and `Asset`; lower asks for an index on `(
 """
 
 from app.dtdl.catalog import Catalog, compile_models
-from app.dtdl.lower import GraphPlan, lower
+from app.dtdl.lower import GraphPlan, is_indexed, lower
 from app.dtdl.model import (
     Array,
     Command,
@@ -76,6 +76,7 @@ __all__ = [
     "Schema",
     "Telemetry",
     "compile_models",
+    "is_indexed",
     "lower",
     "read_documents",
 ]

@@ -79,8 +79,9 @@ def lower(catalog: Catalog, enterprise: bool = False) -> GraphPlan:
         definitions += [Definition(f"{label}_{key}_exists".lower(), label, key, "exists") for label, key in REQUIRED]
     for dtmi, interface in sorted(catalog.interfaces.items()):
         label = catalog.labels[dtmi]
+        definitions.append(Definition(f"{label}_dtid".lower(), label, "dtId", "index"))  # pages are read in its order
         definitions += [
-            Definition(f"{label}_{c.name}".lower(), label, c.name, "index") for c in interface.contents if _is_indexed(c)
+            Definition(f"{label}_{c.name}".lower(), label, c.name, "index") for c in interface.contents if is_indexed(c)
         ]
         if enterprise:
             definitions += _typed(label, interface)
@@ -108,7 +109,7 @@ def _cypher_type(schema: Schema) -> str:
             return ""  # an object's fields are properties of their own, the rest is JSON text
 
 
-def _is_indexed(content: AnyContent) -> bool:
+def is_indexed(content: AnyContent) -> bool:
     # Names and serial numbers are looked up; an index on what changes with every message would cost each write.
     looked_up = content.name.lower().endswith(("name", "number", "code", "tag"))
     return isinstance(content, Property) and content.schema == Primitive("string") and looked_up

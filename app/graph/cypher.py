@@ -131,7 +131,10 @@ class _Printer:
             labelled = [f"n:{label}"] if root.label != "Twin" else []
             return f"MATCH (n:Twin {{dtId: {self.param(root.dt_id)}}})", [*labelled, *self._seen("n"), *self._existed("n")]
         if not self._access:
-            return f"MATCH (n:{label})", [*self._seen("n"), *self._existed("n")]
+            labels = ":".join([label, *map(quote, root.also)])
+            in_order = root.scope is not None and root.scope.limit is not None and not root.scope.order
+            known = ["n.dtId IS NOT NULL"] if in_order else []  # what an index needs to be read in its order
+            return f"MATCH (n:{labels})", [*known, *self._seen("n"), *self._existed("n")]
         # From the few twins that give access downwards: what it costs depends on them, not on the whole graph.
         start = f"MATCH (a:Twin) WHERE a.dtId IN {self._granted()}"
         below = f"MATCH (a)-[:{_types(self._access)}*0..{FARTHEST}]->(n:{label})"
@@ -361,7 +364,9 @@ class _Printer:
         alternatives, equal = [], ""
         for order, key, given in zip(orders, keys, scope.after, strict=True):
             value = self.param(given)
-            if order.descending is not scope.backward:
+            if order.hop is None and order.key.key == "dtId":  # never null
+                behind = f"{key} {'<' if order.descending is not scope.backward else '>'} {value}"
+            elif order.descending is not scope.backward:
                 behind = f"({key} < {value} OR ({value} IS NULL AND {key} IS NOT NULL))"
             else:
                 behind = f"({key} > {value} OR ({value} IS NOT NULL AND {key} IS NULL))"

@@ -262,6 +262,7 @@ class Path:
 class Root:
     """One top-level field: twins of `label`, or the one with `dt_id`; what is asked of all.
 
+    `also`: labels above `label`, on which the indexes of what is asked lie.
     `access` None: every twin may be seen; else those that lie, over these relationships, below the twins whose dtIds the
     request carries under ACCESS. `as_of`: what the graph said then [datetime]."""
 
@@ -273,3 +274,4 @@ class Root:
     path: Path | None = None
     access: tuple[str, ...] | None = None
     as_of: Param | None = None
+    also: tuple[str, ...] = ()

@@ -11,13 +11,15 @@ from typing import Any, TypeVar
 
 import orjson
 from graphql import DocumentNode, GraphQLError, OperationDefinitionNode
+from graphql.execution.values import VariableValues
 from strawberry.extensions import SchemaExtension
 from strawberry.types import ExecutionResult
 
 from app import metrics
 from app.errors import TwingraphError
+from app.graph.store import Store
 from app.graphql.failures import as_graphql
-from app.graphql.plan import Plan, bound, run_step
+from app.graphql.plan import Entry, Plan, bound, run_step
 from app.identity import Identity
 
 KEPT = 1000
@@ -76,30 +78,32 @@ class Compiled(SchemaExtension):
         elif entry is not None and entry.compiled:
             values = schema.plans.variables(entry, context.variables or {})
             given = context.context
-            context.result = await in_thread(self._answer, schema, entry, values, given["server"].store, given["identity"])
+            context.result = await in_thread(answer, schema, entry, values, given["server"].store, given["identity"])
         yield
 
-    def _answer(self, schema: Any, entry: Any, values: Any, store: Any, identity: Identity) -> ExecutionResult:
+
+def answer(schema: Any, entry: Entry, values: VariableValues, store: Store, identity: Identity) -> ExecutionResult:
+    """A compiled operation, run; its data is already JSON."""
+    try:
+        plan: Plan = schema.plans.plan(entry, values, identity.access)
+    except TwingraphError as error:
+        return ExecutionResult(data=None, errors=[as_graphql(error)])
+    data: dict[str, Any] | None = {}
+    errors: list[GraphQLError] = []
+    variables = bound(values.coerced, identity)
+    for step in plan.steps:
         try:
-            plan: Plan = schema.plans.plan(entry, values, identity.access)
+            value = run_step(step, store, variables, schema.timeout)
         except TwingraphError as error:
-            return ExecutionResult(data=None, errors=[as_graphql(error)])
-        data: dict[str, Any] | None = {}
-        errors: list[GraphQLError] = []
-        variables = bound(values.coerced, identity)
-        for step in plan.steps:
-            try:
-                value = run_step(step, store, variables, schema.timeout)
-            except TwingraphError as error:
-                errors.append(as_graphql(error, [step.key]))
-                value = None
-                if not step.nullable:
-                    data = None
-                    break
-            assert data is not None
-            data[step.key] = value
-        written: Any = None if data is None else orjson.Fragment(orjson.dumps(data))
-        return ExecutionResult(data=written, errors=errors or None)
+            errors.append(as_graphql(error, [step.key]))
+            value = None
+            if not step.nullable:
+                data = None
+                break
+        assert data is not None
+        data[step.key] = value
+    written: Any = None if data is None else orjson.Fragment(orjson.dumps(data))
+    return ExecutionResult(data=written, errors=errors or None)
 
 
 def _is_ambiguous(context: Any) -> bool:

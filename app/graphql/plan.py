@@ -112,6 +112,11 @@ class Plans:
                 self._entries.popitem(last=False)
         return made
 
+    def known(self, query: str, operation_name: str | None) -> Entry | None:
+        """An operation that has been answered before, so that its document is valid."""
+        with self._lock:
+            return self._entries.get((query, operation_name))
+
     def variables(self, entry: Entry, given: Mapping[str, Any]) -> VariableValues:
         """Coerced by graphql-core, so errors are the specification's. Raises: GraphQLError."""
         values = get_variable_values(self.schema, entry.operation.variable_definitions or (), dict(given))

@@ -18,6 +18,7 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from app.dtdl import Catalog
 from app.errors import TwingraphError, Unauthenticated
 from app.graph.cost import count_sizes
+from app.graphql import direct
 from app.graphql.clients import Busy, Clients
 from app.graphql.persisted import Persisted
 from app.graphql.schema import TwinSchema
@@ -83,13 +84,29 @@ class Router(GraphQL[Any, Any]):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
+        headers = dict(scope["headers"])
+        header = headers.get(b"authorization", b"").decode("latin-1")
         try:
             identity = scope["identity"] = await identified(self.server.gate, header)
             with self.clients.served(client_name(identity)):
-                await super().__call__(scope, receive, send)
+                if not direct.is_plain(scope, headers):
+                    await super().__call__(scope, receive, send)
+                    return
+                first = await receive()
+                wanted = preferred(headers.get(b"accept", b"").decode("latin-1"))
+                asked = direct.known(self.schema, first) if wanted != EVENTS else None
+                if asked is None:
+                    await super().__call__(scope, _again(first, receive), send)
+                else:
+                    response = await self._direct(asked, identity, wanted)
+                    await response(scope, receive, send)
         except TwingraphError as error:
             await refusal(error)(scope, receive, send)
+
+    async def _direct(self, asked: direct.Asked, identity: Identity, wanted: str) -> Response:
+        result = await direct.answered(self.schema, asked, self.server, identity)
+        answer = await self.process_result(None, result)
+        return self.create_response(answer, blank(wanted))
 
     async def run(self, request: Any, *given: Any, **named: Any) -> Any:
         try:
@@ -116,9 +133,7 @@ class Router(GraphQL[Any, Any]):
         }
 
     async def get_sub_response(self, request: Any) -> Response:
-        response = await super().get_sub_response(request)
-        response.media_type = preferred(request.headers.get("accept", ""))
-        return response
+        return blank(preferred(request.headers.get("accept", "")))
 
     async def process_result(self, request: Any, result: Any) -> Any:
         answer: Any = await super().process_result(request, result)
@@ -153,6 +168,25 @@ class Router(GraphQL[Any, Any]):
         if not isinstance(decoded, dict | list):
             raise JSONDecodeError("a request must be a JSON object", str(decoded)[:40], 0)
         return decoded
+
+
+def blank(wanted: str) -> Response:
+    """What `create_response` adds to the answer: nothing but the media type."""
+    response = Response()
+    response.status_code = None  # type: ignore[assignment]
+    response.media_type = wanted
+    del response.headers["content-length"]
+    return response
+
+
+def _again(first: Any, receive: Any) -> Any:
+    """`receive` for one who has not read the first message yet."""
+    waiting = [first]
+
+    async def receive_all() -> Any:
+        return waiting.pop() if waiting else await receive()
+
+    return receive_all
 
 
 async def identified(gate: Gate, header: str) -> Identity:

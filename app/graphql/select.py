@@ -10,11 +10,13 @@ from zoneinfo import ZoneInfo
 from graphql import FieldNode, GraphQLObjectType, get_argument_values, get_named_type, is_abstract_type
 from graphql.execution.values import VariableValues
 
-from app.dtdl import Catalog
+from app.dtdl import Catalog, is_indexed
 from app.graph.cypher import sort_key
 from app.graph.select import (
     Aggregate,
+    Both,
     Column,
+    Compare,
     Everything,
     Fields,
     Groups,
@@ -122,8 +124,18 @@ class Selector:
         self._emits = {}
         self.as_of = param(arguments["asOf"]) if arguments.get("asOf") is not None else None
         made = getattr(self, f"_{origin.kind}")(key, origin, field_def, arguments, inner_sets(nodes))
-        made.root = replace(made.root, access=self.access, as_of=self.as_of)
+        made.root = replace(made.root, access=self.access, as_of=self.as_of, also=self._indexed(made.root))
         return made  # type: ignore[no-any-return]
+
+    def _indexed(self, root: Root) -> tuple[str, ...]:
+        """Labels of the interfaces that declare what is compared: a property has one index, on the label of its own."""
+        if root.label not in self.catalog.by_label or self.as_of is not None:
+            return ()
+        contents = self.catalog.contents[self.catalog.by_label[root.label]]
+        asked = root.scope.where if root.scope else root.aggregate.where if root.aggregate else None
+        compared = {part.key.key for part in (asked.parts if isinstance(asked, Both) else ()) if isinstance(part, Compare)}
+        declared = {contents[key].declared_by for key in compared & contents.keys() if is_indexed(contents[key])}
+        return tuple(sorted({self.catalog.labels[dtmi] for dtmi in declared} - {root.label}))
 
     def _one(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
         form = self._form(get_named_type(field_def.type), sets)

@@ -8,7 +8,7 @@ RETURN rows
 
 CALL () {
   MATCH (n:`Turbine`)
-  WHERE (NOT EXISTS { MATCH (n)-[:`hasComponent`]->(nx:`Asset`) WHERE (nx.`healthScore` < $p0) })
+  WHERE n.dtId IS NOT NULL AND (NOT EXISTS { MATCH (n)-[:`hasComponent`]->(nx:`Asset`) WHERE (nx.`healthScore` < $p0) })
   WITH n ORDER BY n.dtId LIMIT $p1
   RETURN collect([n.`dtId`]) AS rows
 }
@@ -16,7 +16,7 @@ RETURN rows
 
 CALL () {
   MATCH (n:`Turbine`)
-  WHERE (NOT coalesce((n.`name` ENDS WITH $p0), false) AND NOT EXISTS { MATCH (n)-[:`hasComponent`]->(nx:`Asset`) WHERE NOT coalesce((nx.`healthScore` > $p1), false) })
+  WHERE n.dtId IS NOT NULL AND (NOT coalesce((n.`name` ENDS WITH $p0), false) AND NOT EXISTS { MATCH (n)-[:`hasComponent`]->(nx:`Asset`) WHERE NOT coalesce((nx.`healthScore` > $p1), false) })
   WITH n ORDER BY n.dtId LIMIT $p2
   RETURN collect([n.`dtId`]) AS rows
 }
@@ -24,6 +24,7 @@ RETURN rows
 
 CALL () {
   MATCH (n:`WindFarm`)
+  WHERE n.dtId IS NOT NULL
   WITH n ORDER BY n.dtId LIMIT $p0
   RETURN collect([n.`_model`, n.`dtId`, n.`region`]) AS rows
 }
