@@ -1,6 +1,5 @@
 """Mutations grown from the models: typed commands, typed twins; and those that answer with a twin."""
 
-import asyncio
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
@@ -19,8 +18,8 @@ from graphql import (
 )
 
 from app.dtdl import Command
-from app.errors import TwinError
 from app.graph.records import plain
+from app.graphql.execute import in_thread
 from app.graphql.names import Taken, lower_first, upper_first
 from app.graphql.origin import ORIGIN, Origin
 from app.graphql.static import create, permitted, send
@@ -63,9 +62,9 @@ def _any_twin(factory: TypeFactory, read: ReadTwin) -> dict[str, GraphQLField]:
     }
 
 
-async def _patch(info: Any, dt_id: str, patch: Any, etag: str | None) -> None:
+async def _patch(info: Any, dt_id: str, patch: Any, etag: str | None, model: str = "") -> None:
     server = await permitted(info, "write", dt_id)
-    await asyncio.to_thread(write.patch, server.store, server.registry.catalog, dt_id, patch, etag)
+    await in_thread(write.patch, server.store, server.registry.catalog, dt_id, patch, etag, model)
 
 
 def _twin_field(type_: Any, arguments: dict[str, GraphQLArgument], resolve: Any, description: str) -> GraphQLField:
@@ -106,11 +105,7 @@ def _create_field(factory: TypeFactory, dtmi: str, given: GraphQLArgument, read:
 
 def _update_field(factory: TypeFactory, dtmi: str, given: GraphQLArgument, read: ReadTwin) -> GraphQLField:
     async def resolve(_: Any, info: Any, dtId: str, input: Any, etag: str | None = None) -> Any:
-        server = await permitted(info, "write", dtId)
-        found = await asyncio.to_thread(write.model_of, server.store, server.registry.catalog, dtId)
-        if not factory.catalog.is_a(found, dtmi):
-            raise TwinError(f"{dtId} is a {factory.label(found)}, not a {factory.label(dtmi)}", where=dtId)
-        await _patch(info, dtId, {name: _json(value) for name, value in input.items()}, etag)
+        await _patch(info, dtId, {name: _json(value) for name, value in input.items()}, etag, dtmi)
         return await read(info, dtId)
 
     description = "Sets writable properties; null removes, what is not named stays."

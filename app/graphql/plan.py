@@ -11,6 +11,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     GraphQLError,
+    GraphQLID,
     GraphQLNonNull,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -39,6 +40,7 @@ from app.identity import Identity
 from app.settings import Settings
 
 KEPT = 1000
+CHANGED = "\x00changed"  # the variable that holds the dtId of the twin a mutation has changed
 Access = tuple[str, ...] | None
 
 
@@ -86,6 +88,16 @@ class Entry:
     plans: dict[Any, Plan] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class FieldEntry:
+    """What is known of one field that the executor asks for; `nodes` are held, so that no other has their identity."""
+
+    nodes: tuple[Any, ...]
+    types: dict[str, Any]
+    structural: set[tuple[str | int, ...]] = field(default_factory=set)
+    steps: dict[Any, Step] = field(default_factory=dict)
+
+
 class Plans:
     """The plan cache of one schema generation; bounded, the least used goes first."""
 
@@ -93,6 +105,7 @@ class Plans:
         self.schema, self.catalog, self.settings = schema, catalog, settings
         self.sizes = Sizes()
         self._entries: OrderedDict[tuple[str, str | None], Entry] = OrderedDict()
+        self._fields: OrderedDict[tuple[int, ...], FieldEntry] = OrderedDict()
         self._lock = Lock()
 
     def entry(self, query: str, document: DocumentNode, operation_name: str | None) -> Entry | None:
@@ -127,7 +140,7 @@ class Plans:
     def plan(self, entry: Entry, values: VariableValues, access: Access = None) -> Plan:
         """`access`: the relationships that a request's access follows; None when it may see every twin."""
         opened = open_variables(values.coerced, entry.types)
-        key = (access, _shape(opened), tuple(_at(values.coerced, path) for path in sorted(entry.structural, key=repr)))
+        key = (access, _shape(opened), _settled(values.coerced, entry.structural))
         found = entry.plans.get(key)
         metrics.PLANS.labels("hit" if found else "miss").inc()
         if found is not None:
@@ -140,29 +153,42 @@ class Plans:
         made = Plan(tuple(steps), sum(cost(step.root, self.sizes) for step in steps if step.root is not None))
         self._afford(made.cost, access)
         entry.structural |= selector.structural
-        key = (access, key[1], tuple(_at(values.coerced, path) for path in sorted(entry.structural, key=repr)))
+        key = (access, key[1], _settled(values.coerced, entry.structural))
         if len(entry.plans) >= KEPT:
             entry.plans.clear()
         entry.plans[key] = made
         return made
 
     def field_step(
-        self,
-        name: str,
-        field_def: Any,
-        nodes: list[FieldNode],
-        fragments: Any,
-        values: VariableValues,
-        types: Any,
-        access: Access = None,
+        self, info: Any, field_def: Any, nodes: list[FieldNode], values: Mapping[str, Any], access: Access = None
     ) -> Step:
-        """One field for the executor: the same tree, with each twin's type beside its fields."""
-        opened = open_variables(values.coerced, types)
-        selector = self._selector(fragments, VariableValues(values.sources, opened), values.coerced, access)
+        """One field for the executor: the same tree, with each twin's type beside its fields.
+
+        Known again by its nodes, which are the same for as long as their document is kept."""
+        asked = (info.operation, *info.field_nodes)
+        known = tuple(map(id, asked))
+        entry = self._fields.get(known)
+        if entry is None:
+            types = {**variable_types(self.schema, info.operation), CHANGED: GraphQLNonNull(GraphQLID)}
+            entry = FieldEntry(asked, types)
+            self._fields[known] = entry
+            if len(self._fields) > KEPT:
+                self._fields.popitem(last=False)
+        opened = open_variables(values, entry.types)
+        key = (access, _shape(opened), _settled(values, entry.structural))
+        found = entry.steps.get(key)
+        if found is not None:
+            return found
+        selector = self._selector(info.fragments, VariableValues({}, opened), values, access)
         selector.hidden_types = True
-        selected = selector.root(name, field_def, nodes)
+        selected = selector.root(info.path.key, field_def, nodes)
         self._afford(cost(selected.root, self.sizes), access)
-        return Step(name, print_root(selected.root), self._shaper(typed=True).build(selected))
+        made = Step(info.path.key, print_root(selected.root), self._shaper(typed=True).build(selected))
+        entry.structural |= selector.structural
+        if len(entry.steps) >= KEPT:
+            entry.steps.clear()
+        entry.steps[access, key[1], _settled(values, entry.structural)] = made
+        return made
 
     def _afford(self, estimate: float, access: Access) -> None:
         """Raises: QueryError; without the number where it would tell of twins that are not seen."""
@@ -226,6 +252,11 @@ def _shape(opened: Any) -> Any:
     if isinstance(opened, list):
         return ("[]", *map(_shape, opened))
     return "?" if isinstance(opened, Hole) else (type(opened).__name__, opened)
+
+
+def _settled(values: Mapping[str, Any], structural: set[tuple[str | int, ...]]) -> tuple[Any, ...]:
+    """The values that decide the tree."""
+    return tuple(_at(values, path) for path in sorted(structural, key=repr))
 
 
 def _at(values: Any, path: tuple[str | int, ...]) -> Any:

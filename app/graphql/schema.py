@@ -1,8 +1,7 @@
 """The one adapter between Strawberry and the grown types. It sets Strawberry's private `_schema`, so the version is
 pinned and `tests/graphql/test_schema.py` holds the contract."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,18 +18,17 @@ from graphql import (
     GraphQLSchema,
     GraphQLString,
     NameNode,
-    StringValueNode,
+    VariableNode,
     get_named_type,
     validate_schema,
 )
-from graphql.execution.values import VariableValues
 
 from app.dtdl import Catalog
 from app.graph.cypher import print_root
 from app.graph.records import one_record
 from app.graph.select import Root, Scope, Value, param
 from app.graphql.conditions import where
-from app.graphql.execute import Compiled
+from app.graphql.execute import Compiled, in_thread
 from app.graphql.failures import said
 from app.graphql.guards import limits
 from app.graphql.introspection import Introspection
@@ -38,7 +36,7 @@ from app.graphql.mutation import IDENTIFIER, mutation_fields
 from app.graphql.names import Taken, root_names
 from app.graphql.origin import ORIGIN, Origin
 from app.graphql.persisted import Persisted
-from app.graphql.plan import Plans, bound, run_step, variable_types
+from app.graphql.plan import CHANGED, Plans, bound, run_step
 from app.graphql.roots import query_fields
 from app.graphql.scalars import make_scalars
 from app.graphql.static import Mutation, Query, identity_of, server_of
@@ -117,21 +115,19 @@ class TwinSchema(strawberry.Schema):
         one = GraphQLField(
             asked, twin.args, extensions={ORIGIN: Origin("one", asked.name if asked.name in self._labels else "Twin")}
         )
-        nodes = [_with_id(node, dt_id) for node in info.field_nodes]
-        return await self._read(info, one, nodes)
+        return await self._read(info, one, [_with_id(node) for node in info.field_nodes], {CHANGED: dt_id})
 
-    async def _read(self, info: Any, field_def: Any, nodes: list[Any]) -> Any:
+    async def _read(self, info: Any, field_def: Any, nodes: list[Any], more: Mapping[str, Any] | None = None) -> Any:
+        """`more`: variables beside those of the operation."""
         # Strawberry hands its resolvers the coerced values alone, graphql-core's subscribe the whole container.
-        coerced = getattr(info.variable_values, "coerced", info.variable_values)
-        types = variable_types(self._schema, info.operation)
+        coerced = {**getattr(info.variable_values, "coerced", info.variable_values), **(more or {})}
         who = identity_of(info)
-        values = VariableValues({}, coerced)
 
         def work() -> Any:
-            step = self.plans.field_step(info.path.key, field_def, nodes, info.fragments, values, types, who.access)
+            step = self.plans.field_step(info, field_def, nodes, coerced, who.access)
             return run_step(step, server_of(info).store, bound(coerced, who), self.timeout)
 
-        return await asyncio.to_thread(work)
+        return await in_thread(work)
 
     # Subscriptions ---------------------------------------------------------------------------------------------------
 
@@ -206,8 +202,9 @@ class TwinSchema(strawberry.Schema):
             yield changed
 
 
-def _with_id(node: Any, dt_id: str) -> Any:
-    argument = ArgumentNode(name=NameNode(value="dtId"), value=StringValueNode(value=dt_id))
+def _with_id(node: Any) -> Any:
+    """`node` as a question for the twin whose dtId is the variable CHANGED."""
+    argument = ArgumentNode(name=NameNode(value="dtId"), value=VariableNode(name=NameNode(value=CHANGED)))
     return FieldNode(
         name=node.name,
         alias=node.alias,

@@ -245,12 +245,14 @@ def delete(store: Store, dt_id: str, relationships: bool = False) -> None:
         raise Conflict(f"{rows[0][0]} relationship(s) hold {dt_id}", where=dt_id, hint="end them first with unrelate")
 
 
-def patch(store: Store, catalog: Catalog, dt_id: str, changes: Mapping[str, Any], etag: str | None = None) -> str:
-    """Sets writable properties (null removes) and returns the new etag.
+def patch(
+    store: Store, catalog: Catalog, dt_id: str, changes: Mapping[str, Any], etag: str | None = None, model: str = ""
+) -> str:
+    """Sets writable properties (null removes) and returns the new etag. `model`: the twin must be of it, or of one below it.
 
-    Raises: NotFound; TwinError naming the property; Conflict when `etag` is not the twin's."""
+    Raises: NotFound; TwinError naming the property, or a twin of another model; Conflict when `etag` is not the twin's."""
     _require_object(changes, dt_id)
-    known = catalog.properties(model_of(store, catalog, dt_id))
+    known = catalog.properties(model or model_of(store, catalog, dt_id))
     properties: dict[str, Any] = {}
     for name, value in changes.items():
         if name not in known:
@@ -261,11 +263,13 @@ def patch(store: Store, catalog: Catalog, dt_id: str, changes: Mapping[str, Any]
         cleared = dict.fromkeys(stored_keys(name, known[name].schema))
         properties |= cleared if value is None else _located(dt_id, name, known[name].schema, value)
     following = new_etag()
-    parameters = {"dtId": dt_id, "etag": etag, "next": following, "properties": properties}
-    rows = store.run(statement("twin/patch"), **parameters)
+    parameters = {"dtId": dt_id, "etag": etag, "label": catalog.labels.get(model), "next": following, "properties": properties}
+    rows = store.once(statement("twin/patch"), **parameters)
     if not rows:
-        raise NotFound(f"no twin {dt_id!r}")
-    found, changed = rows[0]
+        raise NotFound(f"no twin {dt_id!r}", hint="twins(model:) lists those that are")
+    found, changed, actual = rows[0]
+    if model and not catalog.is_a(actual, model):
+        raise TwinError(f"{dt_id} is a {catalog.labels[actual]}, not a {catalog.labels[model]}", where=dt_id)
     if not changed:
         raise Conflict(f"the twin has etag {found}, not {etag}", where=dt_id, hint="read it again and repeat")
     return following

@@ -1,9 +1,10 @@
-// Sets properties under an etag, and keeps what they were before. $dtId, $etag (null: any), $next, $properties
+// Sets properties under an etag, and keeps what they were before. $dtId, $etag (null: any), $label (null: any), $next,
+// $properties
 MATCH (t:Twin {dtId: $dtId})
 SET t._lock = 1
 WITH t, t._etag AS found
 CALL (t, found) {
-  WITH t, found WHERE $etag IS NULL OR found = $etag
+  WITH t, found WHERE ($etag IS NULL OR found = $etag) AND ($label IS NULL OR $label IN labels(t))
   WITH t, [key IN keys($properties) WHERE NOT coalesce(t[key] = $properties[key], t[key] IS NULL AND $properties[key] IS NULL)]
     AS others
   CALL (t, others) {
@@ -14,4 +15,4 @@ CALL (t, found) {
   SET t += $properties, t._etag = $next
   RETURN count(*) AS changed
 }
-RETURN found, changed
+RETURN found, changed, t._model
