@@ -21,6 +21,7 @@ from app.identity import Identity
 from app.server import Server
 
 Message = Mapping[str, Any]
+LONGEST = 1024**2  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +33,39 @@ class Asked:
 
 
 def is_plain(scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
-    """A POST of JSON. Bodies in several parts or encoded otherwise are not for this way."""
+    """A POST of JSON."""
     return scope["method"] == "POST" and headers.get(b"content-type", b"").partition(b";")[0].strip() == b"application/json"
 
 
-def known(schema: TwinSchema, message: Message) -> Asked | None:
-    """What `message`, the first of the body, asks; None where the stock way must answer."""
-    if message["type"] != "http.request" or message.get("more_body"):
+async def read(receive: Any) -> list[Message]:
+    """The messages of the body; not all of them where it is longer than a query is, or the client has gone."""
+    messages, size, more = [], 0, True
+    while more and size <= LONGEST:
+        message = await receive()
+        messages.append(message)
+        size += len(message.get("body", b""))
+        more = bool(message.get("more_body"))
+    return messages
+
+
+def again(messages: list[Message], receive: Any) -> Any:
+    """`receive` for one who has not read `messages` yet."""
+    waiting = iter(messages)
+
+    async def receive_all() -> Message:
+        message = next(waiting, None)
+        return message if message is not None else await receive()  # type: ignore[no-any-return]
+
+    return receive_all
+
+
+def known(schema: TwinSchema, messages: list[Message]) -> Asked | None:
+    """What the body asks; None where the stock way must answer."""
+    if messages[-1]["type"] != "http.request" or messages[-1].get("more_body"):
         return None
     try:
-        given = orjson.loads(message["body"])
-        if not isinstance(given, dict):
-            return None
-        return _known(schema, given)
+        given = orjson.loads(b"".join(message["body"] for message in messages))
+        return _known(schema, given) if isinstance(given, dict) else None
     except (orjson.JSONDecodeError, TwingraphError, GraphQLError):
         return None
 

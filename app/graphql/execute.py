@@ -86,11 +86,12 @@ def answer(schema: Any, entry: Entry, values: VariableValues, store: Store, iden
     """A compiled operation, run; its data is already JSON."""
     try:
         plan: Plan = schema.plans.plan(entry, values, identity.access)
+        variables = bound(values.coerced, identity)
+        schema.plans.look_at(plan, store, variables, identity.access)
     except TwingraphError as error:
         return ExecutionResult(data=None, errors=[as_graphql(error)])
     data: dict[str, Any] | None = {}
     errors: list[GraphQLError] = []
-    variables = bound(values.coerced, identity)
     for step in plan.steps:
         try:
             value = run_step(step, store, variables, schema.timeout)

@@ -9,6 +9,7 @@ from graphql import DocumentNode
 from app.graph.cost import count_sizes
 from app.graph.select import ACCESS, Param
 from app.graph.store import Store
+from app.graphql.plan import parameters
 from app.graphql.schema import TwinSchema
 
 
@@ -41,11 +42,11 @@ def explained(
         if step.root is None or step.statement is None:
             continue
         yield "\n".join(_drawn(step.root, ""))
-        parameters = {f"p{index}": param.value(given) for index, param in enumerate(step.statement.params)}
+        values_of = parameters(step, given)
         yield "\n" + step.statement.text
-        yield "\n" + "\n".join(f"${name} = {value!r}" for name, value in parameters.items())
+        yield "\n" + "\n".join(f"${name} = {value!r}" for name, value in values_of.items())
         if store is not None:
-            yield "\n" + "\n".join(_operators(store.plan(step.statement.text, parameters), 0))
+            yield "\n" + "\n".join(_operators(store.plan(step.statement.text, values_of), 0))
 
 
 def _relationships(schema: TwinSchema) -> set[str]:

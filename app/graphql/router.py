@@ -92,11 +92,11 @@ class Router(GraphQL[Any, Any]):
                 if not direct.is_plain(scope, headers):
                     await super().__call__(scope, receive, send)
                     return
-                first = await receive()
+                messages = await direct.read(receive)
                 wanted = preferred(headers.get(b"accept", b"").decode("latin-1"))
-                asked = direct.known(self.schema, first) if wanted != EVENTS else None
+                asked = direct.known(self.schema, messages) if wanted != EVENTS else None
                 if asked is None:
-                    await super().__call__(scope, _again(first, receive), send)
+                    await super().__call__(scope, direct.again(messages, receive), send)
                 else:
                     response = await self._direct(asked, identity, wanted)
                     await response(scope, receive, send)
@@ -177,16 +177,6 @@ def blank(wanted: str) -> Response:
     response.media_type = wanted
     del response.headers["content-length"]
     return response
-
-
-def _again(first: Any, receive: Any) -> Any:
-    """`receive` for one who has not read the first message yet."""
-    waiting = [first]
-
-    async def receive_all() -> Any:
-        return waiting.pop() if waiting else await receive()
-
-    return receive_all
 
 
 async def identified(gate: Gate, header: str) -> Identity:

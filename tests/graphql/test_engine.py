@@ -1,10 +1,15 @@
 """The engine around the plans: pages, cache, mutations, schema generations."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from fastapi import FastAPI
 from graphql import GraphQLObjectType, build_client_schema, get_introspection_query, validate_schema
 
+from app.graph.cost import Sizes
 from app.graph.store import Store
+from app.twins.write import NewTwin, create
 from tests.graphql.conftest import Ask
 
 PAGE = """query Page($after: String) {
@@ -89,6 +94,34 @@ async def test_twin_is_created_changed_related_and_deleted(ask: Ask) -> None:
     assert (await ask('{ twin(dtId: "new") { dtId } }'))["data"]["twin"] is None
 
 
+async def test_twins_move_to_another_version_of_their_model(ask: Ask) -> None:
+    def fan(version: int) -> dict[str, Any]:
+        speed = {"@type": "Property", "name": "speed", "schema": "double", "writable": True}
+        dtmi = f"dtmi:engine:Fan;{version}"
+        return {"@context": "dtmi:dtdl:context;3", "@id": dtmi, "@type": "Interface", "contents": [speed]}
+
+    load = "mutation($d: [JSON!]!) { loadModels(documents: $d) { dtmi label } }"
+    loaded = (await ask(load, d=[fan(1), fan(2)]))["data"]["loadModels"]
+    assert [model["dtmi"] for model in loaded] == ["dtmi:engine:Fan;1", "dtmi:engine:Fan;2"]
+    await ask('mutation { createTwin(dtId: "fan", model: "dtmi:engine:Fan;1", properties: { speed: 3 }) { dtId } }')
+    move = 'mutation($dry: Boolean!) { migrateTwins(source: "dtmi:engine:Fan;1", target: "dtmi:engine:Fan;2", dryRun: $dry) }'
+    where = '{ twin(dtId: "fan") { model } }'
+    assert (await ask(move, dry=True))["data"]["migrateTwins"] == 1
+    assert (await ask(where))["data"]["twin"]["model"] == "dtmi:engine:Fan;1"
+    assert (await ask(move, dry=False))["data"]["migrateTwins"] == 1
+    assert (await ask(where))["data"]["twin"]["model"] == "dtmi:engine:Fan;2"
+    wrong = await ask('mutation { migrateTwins(source: "dtmi:engine:Fan;1", target: "Turbine") }')
+    assert wrong["errors"][0]["extensions"]["code"] == "CONFLICT"
+    await ask('mutation { deleteTwin(dtId: "fan") }')
+
+
+async def test_an_update_names_the_model_that_the_twin_has(ask: Ask) -> None:
+    update = 'mutation { update%s(dtId: "%s", input: { maintenanceNote: "x" }) { dtId } }'
+    error = (await ask(update % ("Turbine", "north")))["errors"][0]
+    assert (error["message"], error["extensions"]["code"]) == ("north is a WindFarm, not a Turbine", "TWIN_INVALID")
+    assert (await ask(update % ("Turbine", "nobody")))["errors"][0]["extensions"]["code"] == "NOT_FOUND"
+
+
 async def test_one_statement_a_field_that_only_reads(app: FastAPI, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     read = Store.read
@@ -101,3 +134,25 @@ def test_metrics_name_what_was_asked(app: FastAPI) -> None:
     from app.metrics import exposition
 
     assert b"twingraph_graphql_requests_total" in exposition()
+
+
+async def test_neo4js_own_plan_is_looked_at_once(app: FastAPI, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own estimate knows nothing of twins that were created since the graph was measured last."""
+    store, registry = app.state.server.store, app.state.server.registry
+    create(store, registry.catalog, [NewTwin(f"crowd-{i}", "Substation") for i in range(300)])
+    schema = next(route for route in app.routes if getattr(route, "path", "") == "/graphql").app.schema
+    monkeypatch.setattr(schema.plans, "sizes", Sizes())
+    monkeypatch.setattr(schema.plans, "settings", replace(schema.plans.settings, query_cost=200))
+    explained: list[str] = []
+    plan = Store.plan
+    monkeypatch.setattr(Store, "plan", lambda self, text, *a: (explained.append(text), plan(self, text, *a))[1])
+    error = (await ask("{ substationsAggregate(where: { name: { isNull: true } }) { count } }"))["errors"][0]
+    assert error["extensions"]["code"] == "QUERY_TOO_LARGE"
+    assert "rows" in error["message"]
+    for _ in range(3):
+        assert len((await ask("{ substations(first: 3) { dtId } }"))["data"]["substations"]) == 3
+    assert len(explained) == 2
+    assert (await ask('{ substation(dtId: "crowd-7") { dtId } }'))["data"]["substation"]
+    assert len(explained) == 2
+
+    store.run("MATCH (t:Twin) WHERE t.dtId STARTS WITH 'crowd-' DETACH DELETE t")

@@ -11,6 +11,7 @@ from gql import Client, gql
 from gql.transport.exceptions import TransportError
 from gql.transport.websockets import WebsocketsTransport
 
+from app.graph.statements import statement
 from app.identity import keys
 from app.settings import Settings
 from app.twins.registry import Registry
@@ -95,6 +96,25 @@ async def test_alarms_begin_and_end(served: Settings, secured: Settings, plant: 
     assert [old["code"], new["code"], ended["code"]] == ["OLD", "NEW", "NEW"]
     assert new["endedAt"] is None
     assert ended["endedAt"] is not None
+
+
+async def test_a_command_is_followed_to_its_end(served: Settings, secured: Settings, plant: Registry) -> None:
+    properties = {"command": "stop", "request": "null", "timeout": 10.0}
+    plant.store.run(statement("command/issue"), dtId="t1", id="followed", properties=properties)
+    query = 'subscription { commandChanged(id: "followed") { dtId command status response } }'
+    answer = {"id": "followed", "status": "SUCCEEDED", "response": '{"stopped": true}', "reason": None}
+    async with listening(served, secured.token, query) as following:
+        pending = await following()
+        append(plant.store, Batch(answers=[answer]))
+        done = await following()
+        with pytest.raises(StopAsyncIteration):
+            await following()
+    assert pending == {"dtId": "t1", "command": "stop", "status": "PENDING", "response": None}
+    assert (done["status"], done["response"]) == ("SUCCEEDED", {"stopped": True})
+    south = keys.create(plant.store, "south", "reader", ["south"], ["contains", "hasComponent"])
+    for key, name in ((south, "followed"), (secured.token, "nothing")):
+        with pytest.raises(TransportError, match=f"no command '{name}'"):
+            await first(served, key, f'subscription {{ commandChanged(id: "{name}") {{ status }} }}')
 
 
 async def test_a_scope_hears_of_its_own_twins_only(served: Settings, plant: Registry) -> None:
