@@ -35,6 +35,9 @@ PEER = Path(__file__).parent / "peer"
 PEERS = ("jit", "yoga", "apollo")
 BLOCK, BLOCKS, WARM_SECONDS, CLIENTS = 25, 12, 30.0, 8
 DAY = 86_400
+DAY_START = (round(time.time()) - 4 * DAY) // 600 * 600
+DAY_BEGIN, DAY_END = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)) for at in (DAY_START, DAY_START + DAY))
+DAY_WINDOW = f'from: "{DAY_BEGIN}", to: "{DAY_END}", every: "PT10M"'
 PARTS = "dtId name power windSpeed healthScore ratedPower hasComponent"
 
 
@@ -78,6 +81,15 @@ def _rounded(farms: dict[str, tuple[float, ...]]) -> dict[str, list[float]]:
     return {name: [round(value, 6) for value in values] for name, values in sorted(farms.items())}
 
 
+def _buckets(ours: Any, peer: Any) -> tuple[Any, Any]:
+    mine = {twin["dtId"]: twin["series"][0] for twin in ours["windFarm"]["contains"]}
+    theirs = {found["dtId"]: found for found in peer["windFarms"][0]["powerOf"]}
+    return tuple(  # type: ignore[return-value]
+        {name: [(at, round(v, 6)) for at, v in zip(one["epochs"], one["values"], strict=True)] for name, one in found.items()}
+        for found in (mine, theirs)
+    )
+
+
 QUERIES = (
     Query(
         "point, 8 fields",
@@ -105,6 +117,13 @@ QUERIES = (
         "{ windFarms { dtId containsAggregate { count power { avg max min } } } }",
         "{ windFarms { dtId containsConnection { aggregate { count { nodes } node { power { average max min } } } } } }",
         _totals,
+    ),
+    Query(
+        "a farm's 42 turbines, a day by ten minutes",
+        f'{{ windFarm(dtId: "wf01") {{ contains {{ dtId series(signals: ["power"], {DAY_WINDOW}) {{ epochs values }} }} }} }}',
+        f'{{ windFarms(where: {{ dtId: {{ eq: "wf01" }} }}) {{ powerOf(from: {DAY_START}000, to: {DAY_START + DAY}000, '
+        "every: 600000) { dtId epochs values } } }",
+        _buckets,
     ),
     Query(
         "deep filter",
@@ -169,12 +188,23 @@ def fill(store: Store, registry: Any, layout: Layout) -> None:
         append(store, Batch(series[start : start + 1000]))
 
 
+def fill_day(store: Store) -> None:
+    """A day of the first farm's turbines, a point a minute, in hours."""
+    rng = random.Random(7)
+    for hour in range(24):
+        times = [(DAY_START + hour * 3600 + minute * 60) * 1000 for minute in range(60)]
+        columns = [[rng.random() * 3000 for _ in times] for _ in range(42)]
+        rows = [Series(f"wf01-t{n + 1:02}", times, {"power": found}, {"power": found[-1]}) for n, found in enumerate(columns)]
+        append(store, Batch(rows))
+
+
 def main() -> None:
     with bench_stack(client_rate=100_000.0) as (settings, store, registry):
         if "growth" in sys.argv:
             growth(settings, store, registry)
             return
         fill(store, registry, Layout(12, 42))
+        fill_day(store)
         start = (round(time.time()) - 2 * DAY) // 600 * 600
         for first in range(0, DAY, 60):
             times = [(start + first + second) * 1000 for second in range(60)]
@@ -210,7 +240,7 @@ def ours(settings: Settings) -> Iterator[Door]:
 
 @contextmanager
 def peer(kind: str, settings: Settings) -> Iterator[Door]:
-    folder = _installed()
+    folder = installed()
     port = free_port()
     bolt, password = f"bolt://127.0.0.1:{settings.bolt_port}", (settings.home / "secrets" / "neo4j").read_text()
     command = ["node", "server.mjs", kind, str(port), bolt, password]
@@ -229,10 +259,10 @@ def _has_npm() -> bool:
     return shutil.which("npm") is not None
 
 
-def _installed() -> Path:
+def installed() -> Path:
     folder = Path(tempfile.gettempdir()) / "twingraph-peer"
     folder.mkdir(exist_ok=True)
-    for name in ("package.json", "package-lock.json", ".npmrc", "server.mjs"):
+    for name in ("package.json", "package-lock.json", ".npmrc", "server.mjs", "schema.mjs"):
         shutil.copy(PEER / name, folder)
     if not (folder / "node_modules").exists():
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, check=True, capture_output=True)

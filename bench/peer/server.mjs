@@ -18,8 +18,24 @@ const asset = `
   windSpeed: Float
   power: Float`;
 const typeDefs = `
+type PowerSeries {
+  dtId: ID!
+  epochs: [Float!]!
+  values: [Float!]!
+}
 type WindFarm @node(labels: ["Twin", "WindFarm"]) {${asset}
   region: String
+  powerOf(from: Float!, to: Float!, every: Float!): [PowerSeries!]!
+    @cypher(columnName: "found", statement: """
+      MATCH (this)-[:contains]->(t:Turbine)-[:_HISTORY]->(s:_Segment)
+      WHERE s._to >= $from AND s._from < $to AND s.power IS NOT NULL
+      UNWIND range(0, size(s.power) - 1) AS i
+      WITH t, s._from + s._dt[i] AS at, s.power[i] AS value
+      WHERE at >= $from AND at < $to
+      WITH t, at - at % $every AS bucket, avg(value) AS mean ORDER BY bucket
+      WITH t, collect(bucket) AS epochs, collect(mean) AS means
+      RETURN {dtId: t.dtId, epochs: epochs, values: means} AS found
+    """)
   contains: [Turbine!]! @relationship(type: "contains", direction: OUT)
 }
 type Turbine @node(labels: ["Twin", "Turbine"]) {${asset}
