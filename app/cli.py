@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from app.deadletters_cli import deadletters_app
 from app.errors import MappingError, StackError, TwingraphError
 from app.graphql_cli import graphql_app
 from app.keys_cli import keys_app
@@ -35,6 +36,7 @@ app.add_typer(twins_app, name="twin")
 app.add_typer(predict_app, name="predict")
 app.add_typer(keys_app, name="keys")
 app.add_typer(graphql_app, name="graphql")
+app.add_typer(deadletters_app, name="deadletters")
 out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 Paths = Annotated[list[Path], typer.Argument(help="files and folders")]
 

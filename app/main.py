@@ -140,7 +140,19 @@ async def ingest(settings: Settings, mappings: list[Mapping]) -> None:
         tasks.create_task(housekeep(store))
 
 
+def assemblers(settings: Settings, mappings: list[Mapping], store: Store) -> dict[str, Assembler]:
+    """What makes batches of each source's messages. Raises: MappingError, StoreError."""
+    registry, directory = Registry(store), Directory(store)
+    for mapping in mappings:
+        check_against(mapping, registry.catalog)
+    return {mapping.source: _assembler(settings, mapping, registry, directory) for mapping in mappings}
+
+
+def _assembler(settings: Settings, mapping: Mapping, registry: Registry, directory: Directory) -> Assembler:
+    return Assembler(mapping.source, registry.catalog, Matcher(mapping, directory), settings.max_skew_seconds)
+
+
 def _pipeline(settings: Settings, mapping: Mapping, store: Store, registry: Registry, directory: Directory) -> Pipeline:
     source: Any = SOURCES[mapping.protocol].source(mapping, settings)
-    assembler = Assembler(mapping.source, registry.catalog, Matcher(mapping, directory), settings.max_skew_seconds)
+    assembler = _assembler(settings, mapping, registry, directory)
     return Pipeline(source, assembler, store, settings.flush_seconds, settings.batch_messages)

@@ -26,7 +26,7 @@ from app.graph.store import Store
 from app.main import with_secrets
 from app.settings import Settings
 from app.simulate.layout import Layout
-from app.twins.history import compact
+from app.twins.history import Tier, compact
 from app.twins.series import Series
 from app.twins.write import Batch, NewTwin, append, ensure
 from bench.stack import CONSOLE, bench_stack, cpu, free_port, process, show
@@ -327,7 +327,7 @@ def history(door: Door, store: Store, start: int) -> dict[str, dict[str, Any]]:
     points = f'{{ turbine(dtId: "wf01-t02") {{ history(signal: "power", {window}) {{ at avg }} }} }}'
     columns = f'{{ turbine(dtId: "wf01-t02") {{ series(signals: ["power"], {window}) {{ epochs values }} }} }}'
     found = {"history, 86,400 points in 1,440 segments": _times(door, points)}
-    while compact(store, least=2):
+    while compact(store, [Tier(False, 2, 600), Tier(True, 2, 200)]):
         pass
     found["history, compacted"] = _times(door, points)
     found["series, compacted"] = _times(door, columns)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def bench_stack(with_broker: bool = False, **changes: Any) -> Iterator[tuple[Settings, Store, Registry]]:
-    """A fresh database with our models, in a folder that is removed afterwards."""
+def bench_stack(
+    with_broker: bool = False, stopped: Callable[[Settings], None] = lambda _: None, **changes: Any
+) -> Iterator[tuple[Settings, Store, Registry]]:
+    """A fresh database with our models, in a folder that is removed afterwards; `stopped` looks at it before."""
     with tempfile.TemporaryDirectory(prefix="twingraph-bench-") as home:
         ports = {name: free_port() for name in ("server_port", "bolt_port", "browser_port", "mqtt_port", "opcua_port")}
         settings = Settings.read(home=Path(home), neo4j_heap="2g", neo4j_pagecache="1g", **{**ports, **changes})
@@ -56,6 +58,7 @@ def bench_stack(with_broker: bool = False, **changes: Any) -> Iterator[tuple[Set
         finally:
             for child in reversed(children):
                 child.stop()
+            stopped(settings)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ In: messages of any protocol. Out: batches on the one write path, then acknowled
     decode     JSON payload → fields and time of measure
     assemble   messages → one batch in columns; what does not fit is set aside with the reason
     pipeline   collect → assemble → commit → acknowledge; pauses and tries again while the database is away
+    again      dead letters, once more
     sources    SOURCES: protocol → source; a new protocol is a module and a row
     mqtt, opcua, replay   the sources
 

@@ -117,7 +117,8 @@ class _Work:
         stamp = data.pop(route.rule.time, None)
         if message.time is not None:
             stamp = message.time
-        at = self.now if stamp is None else decode.instant(stamp, self.now, self.skew)
+        received = self.now if message.received is None else message.received
+        at = received if stamp is None else decode.instant(stamp, self.now, self.skew)
         if route.rule.kind == "telemetry":
             self._telemetry(message, route, data, at)
         elif route.rule.kind == "event":
@@ -173,7 +174,7 @@ class _Work:
         payload = message.payload if isinstance(message.payload, bytes) else orjson.dumps(message.payload, default=str)
         self.rejected[error.code] = self.rejected.get(error.code, 0) + 1
         row = {"source": self.assembler.source, "topic": message.address[:1000], "code": error.code}
-        self.deadletters.append(row | {"reason": str(error)[:1000], "payload": payload[:LONGEST_PAYLOAD]})
+        self.deadletters.append(row | {"reason": str(error)[:1000], "payload": payload[:LONGEST_PAYLOAD], "size": len(payload)})
 
     def finish(self, position: Position | None) -> Assembled:
         series = [made for dt_id, shapes in self.groups.items() if (made := self._series(dt_id, shapes))]

@@ -148,7 +148,7 @@ class Pipeline:
     def _set_aside(self, message: Message, reason: MessageError) -> Assembled:
         payload = message.payload if isinstance(message.payload, bytes) else repr(message.payload).encode()
         row = {"source": self.source.name, "topic": message.address, "code": reason.code, "reason": str(reason)}
-        append(self.store, replace(Batch(), deadletters=[row | {"payload": payload}]))
+        append(self.store, replace(Batch(), deadletters=[row | {"payload": payload, "size": len(payload)}]))
         return Assembled(Batch(), {reason.code: 1})
 
     def _count(self, assembled: Assembled, outcome: Outcome) -> None:

@@ -29,11 +29,13 @@ SYSTEM_CONSTRAINTS = (
     ("_event_id", "_Event", "id"),
     ("_key_id", "_Key", "id"),
     ("_job_id", "_Job", "id"),
+    ("_deadletter_id", "_DeadLetter", "id"),
 )
 SYSTEM_INDEXES = (
     ("_event_at", "_Event", "at"),
     ("_event_kind", "_Event", "kind"),
     ("_event_recorded", "_Event", "_recorded"),
+    ("_deadletter_at", "_DeadLetter", "at"),
 )
 
 

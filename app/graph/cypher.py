@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from app.graph.names import quote
 from app.graph.past import SYSTEM, hop_then, property_then, signal_then
+from app.graph.rollup import LEVELS
 from app.graph.select import (
     ACCESS,
     Aggregate,
@@ -211,16 +212,28 @@ class _Printer:
                 match, conditions = self._hop(hop, node, name)
                 inner = match + self._filter([*conditions, *self._where(aggregate.where, name)])
                 answer = f"RETURN {self._measures(aggregate, name)} AS {name}_"
-            case History(signal, start, end):
+            case History(signal, start, end, level):
                 first, last, key = self.param(start), self.param(end), quote(signal)
                 inner = (
                     f"MATCH ({node})-[:_HISTORY]->(s:_Segment)"
                     f"\nWHERE s._to >= {first} AND s._from <= {last} AND s.{key} IS NOT NULL"
                 )
-                answer = f"RETURN collect([s._from, coalesce(s.{quote(f'_dt_{signal}')}, s._dt), s.{key}]) AS {name}_"
+                answer = f"RETURN collect({self._segment(signal, first, last, level)}) AS {name}_"
             case _:
                 return ""
         return f"\nCALL ({node}) {{\n{_indent(inner)}\n  {answer}\n}}"
+
+    def _segment(self, signal: str, first: str, last: str, level: Param | None) -> str:
+        points = f"[s._from, coalesce(s.{quote(f'_dt_{signal}')}, s._dt), s.{quote(signal)}]"
+        if level is None:
+            return points
+        widest = self.param(level)
+        cases = [
+            f"WHEN {widest} >= {width} AND s.{quote(prefix + signal)} IS NOT NULL THEN [s.{quote(prefix + signal)}]"
+            for prefix, width in LEVELS.items()
+        ]
+        rolled = " ".join(cases)
+        return f"CASE WHEN {widest} = 0 OR s._from < {first} OR s._to >= {last} THEN {points} {rolled} ELSE {points} END"
 
     def _row(self, scope: Scope, node: str, edge: str = "", asked: tuple[Value | Fields, ...] = ()) -> str:
         """Columns, then the keys of orders by related twins, then the relationship's properties."""

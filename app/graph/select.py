@@ -156,11 +156,13 @@ class Everything:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Segments of one signal that reach into [start, end], as `[from, offsets, values]`."""
+    """Segments of one signal that reach into [start, end): `[from, offsets, values]`, or `[rows]` of the roll-up as wide as
+    `level` [ms], or finer, where the segment has it and lies inside whole. `level` None: points alone."""
 
     signal: str
     start: Param
     end: Param
+    level: Param | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
-"""Segments → points, buckets or columns, in numpy. Right whatever the segments: unordered, overlapping, doubled."""
+"""Segments → points, buckets or columns, in numpy. Right whatever the segments: unordered, overlapping; points doubled, too,
+where they are read one by one."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -7,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from app.graph.rollup import SEVEN
 from app.graphql.cursor import QueryError
 from app.graphql.select import HistoryForm
 
@@ -66,7 +68,8 @@ def _columns(form: HistoryForm, segments: Segments, variables: Mapping[str, Any]
     start, end, every = (given.value(variables) for given in (form.start, form.end, form.every))
     if start >= end:
         raise QueryError("from must lie before to", where="history")
-    times, values = _points(segments, start, end)
+    rows = [segment[0] for segment in segments if len(segment) == 1]
+    times, values = _points([segment for segment in segments if len(segment) == 3], start, end)
     if every is None:
         if len(times) > MOST_POINTS:
             hint = "give every, or a shorter span"
@@ -76,8 +79,8 @@ def _columns(form: HistoryForm, segments: Segments, variables: Mapping[str, Any]
         raise QueryError("tz goes with the years 2 to 9998", where="history")
     if (end - start) / every > MOST_POINTS:
         raise QueryError(f"more than {MOST_POINTS} buckets", where="history", hint="a wider every")
-    columns = _buckets(times, values, every, form.zone)
-    columns["value"] = columns.get(form.shown, columns["last"])
+    columns = _rolled(rows, times, values, every, form.zone) if rows else _buckets(times, values, every, form.zone)
+    columns["value"] = columns[form.shown if form.shown in columns else "last"]
     return columns if form.fill == "none" else _filled(columns, form, start, end, every)
 
 
@@ -120,6 +123,26 @@ def _buckets(times: Any, values: Any, every: int, zone: ZoneInfo | None) -> Colu
         "min": np.minimum.reduceat(numbers, first),
         "max": np.maximum.reduceat(numbers, first),
         "stddev": np.sqrt(spread / counts),
+    }
+
+
+def _rolled(rows: list[list[float]], times: Any, values: Any, every: int, zone: ZoneInfo | None) -> Columns:
+    """Buckets from rows of roll-ups, and from points, each of which is a row of its own."""
+    numbers = values.astype(np.float64)
+    points = np.stack([times.astype(np.float64), np.ones(len(times)), *[numbers] * 5], axis=1)
+    every_row = np.concatenate([np.asarray([number for row in rows for number in row]).reshape(-1, SEVEN), points])
+    every_row = every_row[np.argsort(every_row[:, 0], kind="stable")]
+    at, counts, sums, least, most = every_row[:, :5].T
+    starts = _starts(at.astype(np.int64), every, zone)
+    first = np.flatnonzero(np.concatenate(([True], starts[1:] != starts[:-1])))
+    count, total = np.add.reduceat(counts, first).astype(np.int64), np.add.reduceat(sums, first)
+    return {
+        "at": starts[first],
+        "count": count,
+        "sum": total,
+        "avg": total / count,
+        "min": np.minimum.reduceat(least, first),
+        "max": np.maximum.reduceat(most, first),
     }
 
 

@@ -11,6 +11,7 @@ from graphql import FieldNode, GraphQLObjectType, get_argument_values, get_named
 from graphql.execution.values import VariableValues
 
 from app.dtdl import Catalog, is_indexed
+from app.dtdl.values import column_kind
 from app.graph.cypher import sort_key
 from app.graph.select import (
     Aggregate,
@@ -39,11 +40,13 @@ from app.graphql.conditions import hop_of, key_of, orders, where
 from app.graphql.cursor import CursorPart, QueryError, signature
 from app.graphql.origin import ORIGIN, Origin
 from app.graphql.scalars import epoch_ms
-from app.graphql.variables import PlusOne, Within, bucket, day_ago, day_before, not_negative, now, rank
+from app.graphql.variables import Level, PlusOne, Within, bucket, day_ago, day_before, not_negative, now, rank
 
 Arguments = Mapping[str, Any]
 FARTHEST = 16
 LONGEST_PATH = 32
+ROLLED = {"at", "timestamps", "epochs", "signal", "unit", "__typename", "value", "values"}  # what roll-ups can tell
+ROLLED |= {"count", "counts", "sum", "avg", "min", "max"}
 NOT_THEN = ("signals", "etag", "last", "reach", "history", "series")  # what is known of the present only
 
 
@@ -445,7 +448,10 @@ class Selector:
             self.collector.parts(get_named_type(field_def.type), sets),
             tuple((one, known[one].unit if one in known else "") for one in signals) if origin.kind == "series" else (),
         )
-        return Emit(key, origin.kind, tuple(History(signal, start, end) for signal in signals), form)
+        asked = {form.shown, *(name for _, name in form.keys)}
+        level = param(arguments["every"], Level(form.zone is not None)) if arguments.get("every") is not None else None
+        levels = {one: level for one in known if asked <= ROLLED and column_kind(known[one].schema) in ("int", "float")}
+        return Emit(key, origin.kind, tuple(History(one, start, end, levels.get(one)) for one in signals), form)
 
     def _unknown_signal(self, signal: str, type_name: str, known: Iterable[str]) -> None:
         everything = {name for dtmi in self.catalog.interfaces for name in self.catalog.telemetry(dtmi)}

@@ -11,6 +11,7 @@ from typing import Any
 
 from graphql import GraphQLInputObjectType, GraphQLList, GraphQLNonNull, get_named_type, is_enum_type
 
+from app.graph.rollup import coarsest
 from app.graph.select import Hole
 from app.graphql.cursor import QueryError
 from app.graphql.origin import ORIGIN
@@ -101,6 +102,16 @@ def day_ago(_: str) -> int:
 
 def day_before(moment: datetime) -> int:
     return epoch_ms(moment) - DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """`every` → the widest roll-up [ms] that serves it."""
+
+    zoned: bool
+
+    def __call__(self, seconds: float) -> int:
+        return coarsest(bucket(seconds), self.zoned)
 
 
 def bucket(seconds: float) -> int:

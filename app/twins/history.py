@@ -1,44 +1,66 @@
 """Compaction: many small segments of a twin become one long one, in one transaction per few twins.
 
+In two tiers: segments just written (`:_Fresh`) are joined as soon as there are some, what is still short then (`:_Short`) once
+there is enough for a long one. So a point is written about three times, and a year of it lies in few segments.
+
 Crash-safe and idempotent: either the long segment is there and the small ones are not, or the other way round; doubled
 points are dropped on the way, the first stored stays."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from app import metrics
+from app.graph.rollup import rolled
 from app.graph.statements import statement
 from app.graph.store import Store, Transaction
 
-LEAST, MOST, TWINS = 30, 600, 500
+TWINS = 500
 TWINS_LOCKED = 5  # a batch that holds one of them waits for the rest
 POINTS = 8640
+SHORT = POINTS // 4
+Column = tuple[Any, Any]  # times and values, numpy
 
 
-def compact(store: Store, least: int = LEAST, most: int = MOST, twins: int = TWINS) -> int:
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """`least` and `most` segments of a twin are joined at once."""
+
+    short: bool
+    least: int
+    most: int
+
+
+TIERS = (Tier(False, 30, 600), Tier(True, 20, 200))
+
+
+def compact(store: Store, tiers: Sequence[Tier] = TIERS, twins: int = TWINS) -> int:
     """One round over the twins with the most small segments; how many segments it has joined. Raises: StoreError."""
-    rows = store.read(statement("history/fresh"), {"least": least, "twins": twins})
-    if not rows:
-        return 0
+    return sum(_compact_tier(store, tier, twins) for tier in tiers)
+
+
+def _compact_tier(store: Store, tier: Tier, twins: int) -> int:
+    rows = store.read(statement("history/fresh"), {"short": tier.short, "least": tier.least, "twins": twins})
     joined = 0
     for first in range(0, len(rows), TWINS_LOCKED):
-        some = [dt_id for (dt_id,) in rows[first : first + TWINS_LOCKED]]
-        joined += _compact_some(store, sorted(some), most)
+        some = sorted(dt_id for (dt_id,) in rows[first : first + TWINS_LOCKED])
+        joined += store.write(lambda transaction, some=some: _join(transaction, some, tier))  # type: ignore[misc]
     metrics.COMPACTED.inc(joined)
     return joined
 
 
-def _compact_some(store: Store, dt_ids: list[str], most: int) -> int:
-    return store.write(lambda transaction: _join(transaction, dt_ids, most))
-
-
-def _join(transaction: Transaction, dt_ids: list[str], most: int) -> int:
-    ((found,),) = transaction.run(statement("history/take"), dtIds=dt_ids, most=most)
+def _join(transaction: Transaction, dt_ids: list[str], tier: Tier) -> int:
+    ((found,),) = transaction.run(statement("history/take"), dtIds=dt_ids, short=tier.short, most=tier.most)
     rows, joined = [], 0
     for dt_id, segments in found:
         if segments:
             made = merge(properties for _, properties in segments)
-            rows.append({"dtId": dt_id, "segments": made, "gone": [identifier for identifier, _ in segments]})
+            gone = [identifier for identifier, _ in segments]
+            rows.append(
+                {"dtId": dt_id, "segments": [{"properties": one, "short": one["_n"] < SHORT} for one in made], "gone": gone}
+            )
             joined += len(segments)
     if rows:
         transaction.run(statement("history/join"), rows=rows)
@@ -47,28 +69,44 @@ def _join(transaction: Transaction, dt_ids: list[str], most: int) -> int:
 
 def merge(segments: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Segments, oldest first → as few long ones as hold their points; columns with times of their own stay so."""
-    points: dict[str, dict[int, Any]] = {}
+    parts: dict[str, list[tuple[Any, list[Any]]]] = {}
     for segment in segments:
-        shared = segment["_dt"]
+        shared = np.asarray(segment["_dt"], np.int64) + segment["_from"]
         for signal, values in segment.items():
             if not signal.startswith("_"):
-                known = points.setdefault(signal, {})
-                first = segment["_from"]
-                for offset, value in zip(segment.get(f"_dt_{signal}", shared), values, strict=True):
-                    known.setdefault(first + offset, value)
-    columns = {signal: dict(sorted(known.items())) for signal, known in points.items()}
-    times = sorted(set().union(*columns.values()))
-    return [_segment(columns, times[start : start + POINTS]) for start in range(0, len(times), POINTS)]
+                own = segment.get(f"_dt_{signal}")
+                times = shared if own is None else np.asarray(own, np.int64) + segment["_from"]
+                parts.setdefault(signal, []).append((times, values))
+    columns = {signal: _sorted(given) for signal, given in parts.items()}
+    times = np.unique(np.concatenate([times for times, _ in columns.values()]))
+    ends = (times[start : start + POINTS][[0, -1]] for start in range(0, len(times), POINTS))
+    return [_segment(columns, int(first), int(last)) for first, last in ends]
 
 
-def _segment(columns: Mapping[str, Mapping[int, Any]], times: list[int]) -> dict[str, Any]:
-    first, last = times[0], times[-1]
-    own = {s: [t for t in known if first <= t <= last] for s, known in columns.items()}
-    own = {signal: kept for signal, kept in own.items() if kept}
-    shared = max(own.values(), key=len)
-    made: dict[str, Any] = {"_from": first, "_to": last, "_n": len(shared), "_dt": [t - first for t in shared]}
-    for signal, kept in own.items():
-        made[signal] = [columns[signal][time] for time in kept]
-        if kept != shared:
-            made[f"_dt_{signal}"] = [time - first for time in kept]
+def _sorted(given: list[tuple[Any, list[Any]]]) -> Column:
+    times = np.concatenate([times for times, _ in given])
+    values = np.concatenate([_array(values) for _, values in given])
+    if len(times) > 1 and not (np.diff(times) > 0).all():
+        times, order = np.unique(times, return_index=True)
+        values = values[order]
+    return times, values
+
+
+def _array(values: list[Any]) -> Any:
+    return np.asarray(values, object) if type(values[0]) is str else np.asarray(values)
+
+
+def _segment(columns: Mapping[str, Column], first: int, last: int) -> dict[str, Any]:
+    own = {}
+    for signal, (times, values) in columns.items():
+        inside = slice(np.searchsorted(times, first), np.searchsorted(times, last, "right"))
+        if inside.start < inside.stop:
+            own[signal] = times[inside], values[inside]
+    shared = max((times for times, _ in own.values()), key=len)
+    made: dict[str, Any] = {"_from": first, "_to": last, "_n": len(shared), "_dt": (shared - first).tolist()}
+    for signal, (times, values) in own.items():
+        made[signal] = values.tolist()
+        if len(times) != len(shared) or not np.array_equal(times, shared):
+            made[f"_dt_{signal}"] = (times - first).tolist()
+        made |= rolled(signal, times, values)
     return made

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.graph.rollup import rolled
+
 
 @dataclass(slots=True)
 class Series:
@@ -43,6 +45,8 @@ def segment_properties(series: Series, first: int, last: int) -> dict[str, Any]:
         properties[f"_dt_{signal}"] = [time - first for time in times]
         properties["_n"] = max(properties["_n"], len(times))
     properties.update(series.columns)
+    for signal, values in series.columns.items():
+        properties.update(rolled(signal, series.signal_times(signal), values))
     return properties
 
 

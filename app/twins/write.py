@@ -31,7 +31,9 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Everything of one transaction. Either all of it is in the graph afterwards, or none."""
+    """Everything of one transaction. Either all of it is in the graph afterwards, or none.
+
+    `taken`: dead letters that this batch is made of; they go."""
 
     series: Sequence[Series] = ()
     events: Sequence[Event] = ()
@@ -39,6 +41,7 @@ class Batch:
     answers: Sequence[Mapping[str, Any]] = ()
     deadletters: Sequence[Mapping[str, Any]] = ()
     position: Position | None = None
+    taken: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -68,6 +71,8 @@ def _append(transaction: Transaction, batch: Batch) -> Outcome:
     ):
         if rows:
             transaction.run(statement(name), rows=rows)
+    if batch.taken:
+        transaction.run(statement("deadletter/take"), ids=list(batch.taken))
     if batch.position:
         parameters = {"source": batch.position.source, "position": batch.position.position}
         transaction.run(statement("telemetry/position"), **parameters)

@@ -1,5 +1,12 @@
-// Twins with many small segments, those with the most first. $least, $twins
-MATCH (t:Twin)
-WITH t, COUNT { (t)-[:_HISTORY]->(:_Fresh) } AS fresh
-WHERE fresh >= $least
-RETURN t.dtId ORDER BY fresh DESC LIMIT $twins
+// Twins with many small segments, those with the most first. $short: of the second tier, $least, $twins
+CALL () {
+  WITH * WHERE NOT $short
+  MATCH (s:_Fresh) RETURN s
+  UNION ALL
+  WITH * WHERE $short
+  MATCH (s:_Short) RETURN s
+}
+MATCH (t:Twin)-[:_HISTORY]->(s)
+WITH t, count(*) AS small
+WHERE small >= $least
+RETURN t.dtId ORDER BY small DESC LIMIT $twins

@@ -1,10 +1,11 @@
-// The small segments of some twins, locked against late points meanwhile. $dtIds, $most a twin
+// The small segments of some twins, locked against late points meanwhile. $dtIds, $short: of the second tier, $most a twin
 UNWIND $dtIds AS dtId
 MATCH (t:Twin {dtId: dtId})
 SET t._lock = 1
 WITH t
 CALL (t) {
-  MATCH (t)-[:_HISTORY]->(s:_Fresh)
+  MATCH (t)-[:_HISTORY]->(s:_Fresh|_Short)
+  WHERE $short = (s:_Short)
   WITH s ORDER BY s._from LIMIT $most
   RETURN collect([elementId(s), properties(s)]) AS segments
 }

@@ -1,4 +1,4 @@
-// Sets messages aside. $rows: [{source, topic, code, reason, payload}]
+// Sets messages aside. $rows: [{source, topic, code, reason, payload, size}]
 UNWIND $rows AS row
-CREATE (d:_DeadLetter)
-SET d = row, d.at = datetime()
+CREATE (d:_DeadLetter {id: randomUUID(), at: datetime()})
+SET d += row

@@ -10,7 +10,7 @@ import pytest
 from app.errors import Conflict, StoreError, TwingraphError
 from app.graph.store import Store
 from app.twins import write
-from app.twins.history import compact
+from app.twins.history import Tier, compact
 from app.twins.registry import Registry
 from app.twins.series import Series
 from app.twins.write import Batch, Event, NewTwin, Position, append, create
@@ -73,7 +73,7 @@ def test_a_shuffled_hour_is_in_order_and_the_newest_is_latest(registry: Registry
         append(registry.store, one(twin, pair))
     assert points(registry.store, twin) == {T0 + t: v for t, v in minutes}
     assert node(registry.store, twin)["power"] == 59.0
-    compact(registry.store, least=2)
+    compact(registry.store, [Tier(False, 2, 600)])
     assert points(registry.store, twin) == {T0 + t: v for t, v in minutes}
 
 
@@ -163,7 +163,7 @@ def test_history_of_many_small_segments_becomes_one(registry: Registry, twin: st
     for i in range(50):
         append(registry.store, one(twin, (i, float(i))))
     before = points(registry.store, twin)
-    assert compact(registry.store, least=30) >= 50
+    assert compact(registry.store) >= 50
     assert points(registry.store, twin) == before
     counted = registry.store.read("MATCH (:Twin {dtId: $id})-[:_HISTORY]->(s) RETURN count(s)", {"id": twin})
     assert counted == [[1]]

@@ -4,13 +4,18 @@ CALL () {
   CALL (n) {
     MATCH (n)-[:_HISTORY]->(s:_Segment)
     WHERE s._to >= $p1 AND s._from <= $p2 AND s.`power` IS NOT NULL
-    RETURN collect([s._from, coalesce(s.`_dt_power`, s._dt), s.`power`]) AS n_0_
+    RETURN collect(CASE WHEN $p3 = 0 OR s._from < $p1 OR s._to >= $p2 THEN [s._from, coalesce(s.`_dt_power`, s._dt), s.`power`] WHEN $p3 >= 86400000 AND s.`_1d_power` IS NOT NULL THEN [s.`_1d_power`] WHEN $p3 >= 3600000 AND s.`_1h_power` IS NOT NULL THEN [s.`_1h_power`] WHEN $p3 >= 600000 AND s.`_10m_power` IS NOT NULL THEN [s.`_10m_power`] WHEN $p3 >= 60000 AND s.`_1m_power` IS NOT NULL THEN [s.`_1m_power`] ELSE [s._from, coalesce(s.`_dt_power`, s._dt), s.`power`] END) AS n_0_
   }
   CALL (n) {
     MATCH (n)-[:_HISTORY]->(s:_Segment)
-    WHERE s._to >= $p3 AND s._from <= $p4 AND s.`power` IS NOT NULL
-    RETURN collect([s._from, coalesce(s.`_dt_power`, s._dt), s.`power`]) AS n_1_
+    WHERE s._to >= $p1 AND s._from <= $p2 AND s.`power` IS NOT NULL
+    RETURN collect(CASE WHEN $p4 = 0 OR s._from < $p1 OR s._to >= $p2 THEN [s._from, coalesce(s.`_dt_power`, s._dt), s.`power`] WHEN $p4 >= 86400000 AND s.`_1d_power` IS NOT NULL THEN [s.`_1d_power`] WHEN $p4 >= 3600000 AND s.`_1h_power` IS NOT NULL THEN [s.`_1h_power`] WHEN $p4 >= 600000 AND s.`_10m_power` IS NOT NULL THEN [s.`_10m_power`] WHEN $p4 >= 60000 AND s.`_1m_power` IS NOT NULL THEN [s.`_1m_power`] ELSE [s._from, coalesce(s.`_dt_power`, s._dt), s.`power`] END) AS n_1_
   }
-  RETURN collect([n_0_, n_1_]) AS rows
+  CALL (n) {
+    MATCH (n)-[:_HISTORY]->(s:_Segment)
+    WHERE s._to >= $p5 AND s._from <= $p6 AND s.`power` IS NOT NULL
+    RETURN collect([s._from, coalesce(s.`_dt_power`, s._dt), s.`power`]) AS n_2_
+  }
+  RETURN collect([n_0_, n_1_, n_2_]) AS rows
 }
 RETURN rows

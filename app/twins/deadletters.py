@@ -1,0 +1,49 @@
+"""Messages that no twin took: listed, mended, taken out again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.errors import NotFound
+from app.graph.statements import statement
+from app.graph.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """`at`: when it was set aside [epoch ms]; `size`: bytes of the whole message, of which `payload` may be the beginning."""
+
+    id: str
+    at: int
+    source: str
+    topic: str
+    code: str
+    reason: str
+    payload: bytes
+    size: int
+
+    @property
+    def whole(self) -> bool:
+        return len(self.payload) == self.size
+
+
+def listed(
+    store: Store, ids: Sequence[str] | None = None, source: str | None = None, code: str | None = None, most: int = 100
+) -> list[DeadLetter]:
+    """The newest first. Raises: StoreError."""
+    parameters = {"ids": None if ids is None else list(ids), "source": source, "code": code, "most": most}
+    rows = store.read(statement("deadletter/list"), parameters)
+    return [DeadLetter(a, b, c, d, e, f, bytes(payload), size) for a, b, c, d, e, f, payload, size in rows]
+
+
+def shown(store: Store, identifier: str) -> DeadLetter:
+    """Raises: NotFound, StoreError."""
+    found = listed(store, [identifier])
+    if not found:
+        raise NotFound(f"no dead letter {identifier!r}", hint="twingraph deadletters list")
+    return found[0]
+
+
+def fix(store: Store, identifier: str, payload: bytes) -> None:
+    """Gives it another payload, for the next replay. Raises: NotFound, StoreError."""
+    if not store.run(statement("deadletter/fix"), id=identifier, payload=payload, size=len(payload)):
+        raise NotFound(f"no dead letter {identifier!r}", hint="twingraph deadletters list")

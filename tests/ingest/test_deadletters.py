@@ -1,0 +1,96 @@
+"""What was set aside is listed, shown, mended and sent once more, by the commands, on a real Neo4j."""
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings
+from app.twins.deadletters import listed
+from app.twins.directory import Directory
+from app.twins.registry import Registry
+from app.twins.write import NewTwin, append, create, ensure
+from ingest.assemble import LONGEST_PAYLOAD, Assembler
+from ingest.mapping import read_mapping
+from ingest.match import Matcher
+from ingest.message import Message
+from tests.conftest import twingraph
+
+MAPPING = """
+source: letters
+protocol: mqtt
+rules:
+  - match: letters/{turbine}
+    twin: "{turbine}"
+    signals: {Ws_avg: windSpeed}
+"""
+
+
+@pytest.fixture
+def mapping(tmp_path: Path) -> Path:
+    path = tmp_path / "letters.yaml"
+    path.write_text(MAPPING)
+    return path
+
+
+@pytest.fixture
+def refused(registry: Registry, mapping: Path) -> Registry:
+    """Five messages: for a twin that is not there, with a signal that is not there, broken, too long to keep, without a time."""
+    registry.store.command("MATCH (d:_DeadLetter) DETACH DELETE d")
+    registry.store.command("MATCH (t:Twin)-[:_HISTORY]->(s) DETACH DELETE s, t")
+    registry.store.command("MATCH (t:Twin) DETACH DELETE t")
+    ensure(registry.store, registry.catalog, [NewTwin("here", "Turbine")], [])
+    assembler = Assembler("letters", registry.catalog, Matcher(read_mapping(mapping), Directory(registry.store)), 600.0)
+    messages = [
+        Message("letters/late", b'{"ts": "2024-01-01T00:00:00Z", "power": 1.5}'),
+        Message("letters/here", b'{"ts": "2024-01-01T00:00:00Z", "power": 2.5, "Wind": 7}'),
+        Message("letters/here", b'{"ts": "2024-01-01T00:00:01Z", "power": 3.5'),
+        Message("letters/nobody", b'{"power": "' + b"x" * LONGEST_PAYLOAD + b'"}'),
+        Message("letters/late", b'{"Ws_avg": 4.5}'),
+    ]
+    append(registry.store, assembler.assemble(messages).batch)
+    return registry
+
+
+def test_letters_are_listed_and_shown_byte_for_byte(refused: Registry, settings: Settings) -> None:
+    told = twingraph(settings, "deadletters", "list", COLUMNS="300").stdout
+    assert all(code in told for code in ("NO_TWIN", "SCHEMA_VIOLATION", "NOT_JSON"))
+    assert "no telemetry 'Wind'" in told
+    only = twingraph(settings, "deadletters", "list", "--code", "NOT_JSON", COLUMNS="300").stdout
+    assert "NO_TWIN" not in only
+    (broken,) = listed(refused.store, code="NOT_JSON")
+    shown = twingraph(settings, "deadletters", "show", broken.id)
+    assert shown.stdout == '{"ts": "2024-01-01T00:00:01Z", "power": 3.5'
+    assert "not JSON" in shown.stderr
+    missing = twingraph(settings, "deadletters", "show", "nothing")
+    assert missing.returncode == 1
+    assert "no dead letter 'nothing'" in missing.stderr
+
+
+def test_mended_letters_are_written_and_go(refused: Registry, settings: Settings, mapping: Path, tmp_path: Path) -> None:
+    create(refused.store, refused.catalog, [NewTwin("late", "Turbine")])
+    (broken,) = listed(refused.store, code="NOT_JSON")
+    (tmp_path / "mended.json").write_bytes(broken.payload + b"}")
+    assert twingraph(settings, "deadletters", "fix", broken.id, str(tmp_path / "mended.json")).returncode == 0
+    without_time = next(letter for letter in listed(refused.store) if b"Ws_avg" in letter.payload)
+    mapping.write_text(MAPPING.replace("{Ws_avg: windSpeed}", "{Ws_avg: windSpeed, Wind: windSpeed}"))
+    done = twingraph(settings, "deadletters", "replay", "--mapping", str(mapping), "--source", "letters")
+    assert done.stdout.strip() == "4 messages: 4 points written, 0 refused again, 1 left", done.stderr
+    ((late, late_wind, at, here, wind),) = refused.store.read(
+        "MATCH (l:Twin {dtId: 'late'}), (h:Twin {dtId: 'here'})"
+        " RETURN l.power, l.windSpeed, l._at_windSpeed, h.power, h.windSpeed"
+    )
+    assert (late, late_wind, at, here, wind) == (1.5, 4.5, without_time.at, 3.5, 7.0)
+    assert [letter.size > LONGEST_PAYLOAD for letter in listed(refused.store)] == [True]
+    again = twingraph(settings, "deadletters", "replay", "--mapping", str(mapping))
+    assert again.stdout.strip() == "0 messages: 0 points written, 0 refused again, 1 left"
+
+
+def test_what_still_does_not_fit_stays(refused: Registry, settings: Settings, mapping: Path) -> None:
+    before = {letter.code for letter in listed(refused.store)}
+    done = twingraph(settings, "deadletters", "replay", "--mapping", str(mapping))
+    assert done.stdout.strip() == "4 messages: 0 points written, 4 refused again, 1 left", done.stderr
+    assert {letter.code for letter in listed(refused.store)} == before
+    assert len(listed(refused.store)) == 5
+    unknown = twingraph(settings, "deadletters", "replay", "--mapping", str(mapping), "--source", "others")
+    assert unknown.returncode == 1
+    assert "no mapping of source 'others'" in unknown.stderr
