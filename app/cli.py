@@ -102,13 +102,15 @@ def serve(
 def ingest(
     mappings: Annotated[list[Path] | None, typer.Argument(help="mapping files or folders; the demo's")] = None,
     check: Annotated[bool, typer.Option("--check", help="only check the mappings against the loaded models")] = False,
+    sample: Annotated[
+        Path | None, typer.Option(help="only tell what each line of this file, `address payload`, would become")
+    ] = None,
 ) -> None:
     """Runs the sources of the mappings: readings in, committed, acknowledged."""
+    from app.main import assemblers, open_store
     from app.main import ingest as run_ingest
-    from app.main import open_store
     from app.stack.supervise import say_ready
-    from app.twins.registry import Registry
-    from ingest.mapping import check_against
+    from ingest.sample import samples, told
     from ingest.sources import MAPPINGS, read_mappings
 
     settings = Settings.read()
@@ -116,11 +118,12 @@ def ingest(
     found = read_mappings(mappings or [MAPPINGS])
     if not found:
         raise MappingError("no mapping found", where=", ".join(map(str, mappings or [MAPPINGS])))
-    if check:
+    if check or sample:
+        messages = samples(sample) if sample else []
         with open_store(settings) as store:
-            catalog = Registry(store).catalog
-        for mapping in found:
-            check_against(mapping, catalog)
+            made = assemblers(settings, found, store)
+            for line in (line for message in messages for line in told(made, message)):
+                out.print(line, markup=False, highlight=False, soft_wrap=True)
         out.print(f"{len(found)} mappings are sound")
         return
 

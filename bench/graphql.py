@@ -35,6 +35,7 @@ PEER = Path(__file__).parent / "peer"
 PEERS = ("jit", "yoga", "apollo")
 BLOCK, BLOCKS, WARM_SECONDS, CLIENTS = 25, 12, 30.0, 8
 DAY = 86_400
+JOINED = (Tier(False, 2, 600), Tier(True, 2, 200))
 DAY_START = (round(time.time()) - 4 * DAY) // 600 * 600
 DAY_BEGIN, DAY_END = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)) for at in (DAY_START, DAY_START + DAY))
 DAY_WINDOW = f'from: "{DAY_BEGIN}", to: "{DAY_END}", every: "PT10M"'
@@ -189,13 +190,15 @@ def fill(store: Store, registry: Any, layout: Layout) -> None:
 
 
 def fill_day(store: Store) -> None:
-    """A day of the first farm's turbines, a point a minute, in hours."""
+    """A day of the first farm's turbines, a point a minute, written by the hour and compacted, as a running server has it."""
     rng = random.Random(7)
     for hour in range(24):
         times = [(DAY_START + hour * 3600 + minute * 60) * 1000 for minute in range(60)]
         columns = [[rng.random() * 3000 for _ in times] for _ in range(42)]
         rows = [Series(f"wf01-t{n + 1:02}", times, {"power": found}, {"power": found[-1]}) for n, found in enumerate(columns)]
         append(store, Batch(rows))
+    while compact(store, JOINED):
+        pass
 
 
 def main() -> None:
@@ -327,7 +330,7 @@ def history(door: Door, store: Store, start: int) -> dict[str, dict[str, Any]]:
     points = f'{{ turbine(dtId: "wf01-t02") {{ history(signal: "power", {window}) {{ at avg }} }} }}'
     columns = f'{{ turbine(dtId: "wf01-t02") {{ series(signals: ["power"], {window}) {{ epochs values }} }} }}'
     found = {"history, 86,400 points in 1,440 segments": _times(door, points)}
-    while compact(store, [Tier(False, 2, 600), Tier(True, 2, 200)]):
+    while compact(store, JOINED):
         pass
     found["history, compacted"] = _times(door, points)
     found["series, compacted"] = _times(door, columns)

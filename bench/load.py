@@ -26,7 +26,7 @@ from bench.stack import CONSOLE, bench_stack, cpu, show
 CLIENTS, LOOKS = 4, 20
 SUBSCRIBERS, SECONDS = 100, 30
 QUERY = '{ turbine(dtId: "wf%02d-t%02d") { dtId name model etag power windSpeed healthScore ratedPower } }'
-CHANGED = 'subscription { twinChanged(dtId: "%s") { last } }'
+CHANGED = 'subscription { twinChanged(dtId: "%s") { lastMeasured } }'
 Row = tuple[str, str]
 
 
@@ -87,7 +87,9 @@ async def subscriptions(settings: Settings, store: Store, process: psutil.Proces
     used = cpu(process) - before
     for task in listening:
         task.cancel()
-    await asyncio.gather(*listening, return_exceptions=True)
+    for ended in await asyncio.gather(*listening, return_exceptions=True):
+        if not isinstance(ended, asyncio.CancelledError):
+            raise RuntimeError("a subscription has ended") from (ended if isinstance(ended, Exception) else None)
     delays.sort()
     events = len(delays)
     return [
@@ -104,7 +106,7 @@ async def _listen(settings: Settings, name: str, committed: dict[int, float], de
         async for event in session.subscribe(gql(CHANGED % name)):
             arrived = time.monotonic()
             await asyncio.sleep(0.2)  # the commit may be noted a moment after the event came
-            at = _epoch_ms(event["twinChanged"]["last"])
+            at = _epoch_ms(event["twinChanged"]["lastMeasured"])
             if at in committed:
                 delays.append(arrived - committed[at])
 

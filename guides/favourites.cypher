@@ -58,3 +58,46 @@ WITH t, datetime.truncate('month', datetime({epochMillis: s._from + offsets[i]})
   s.windSpeed[i] AS wind
 RETURN t.name AS turbine, toString(date(month)) AS month, sum(power) / 6 AS kilowattHours, avg(wind) AS meanWind
 ORDER BY turbine, month;
+
+// A signal over the last day, each point with its time. Change the twin, the signal and the span.
+MATCH (t:Twin {dtId: 'wf01-t01'})-[:_HISTORY]->(s:_Segment)
+WHERE s.power IS NOT NULL AND s._to >= datetime().epochMillis - 86400000
+WITH s, coalesce(s._dt_power, s._dt) AS offsets
+UNWIND range(0, size(s.power) - 1) AS i
+WITH s._from + offsets[i] AS at, s.power[i] AS power
+WHERE at >= datetime().epochMillis - 86400000
+RETURN toString(datetime({epochMillis: at})) AS time, power ORDER BY at;
+
+// A signal by the hour over the last month, from the roll-ups where a segment has them, else from its points.
+// A roll-up's row is [at, n, sum, min, max, first, last].
+MATCH (t:Twin {dtId: 'wf01-t01'})-[:_HISTORY]->(s:_Segment)
+WHERE s.power IS NOT NULL AND s._to >= datetime().epochMillis - 30 * 86400000
+CALL (s) {
+  WITH s WHERE s._1h_power IS NOT NULL
+  UNWIND range(0, size(s._1h_power) - 1, 7) AS i
+  RETURN toInteger(s._1h_power[i]) AS hour, s._1h_power[i + 1] AS n, s._1h_power[i + 2] AS total,
+    s._1h_power[i + 3] AS least, s._1h_power[i + 4] AS most
+  UNION ALL
+  WITH s WHERE s._1h_power IS NULL
+  WITH s, coalesce(s._dt_power, s._dt) AS offsets
+  UNWIND range(0, size(s.power) - 1) AS i
+  WITH (s._from + offsets[i]) / 3600000 * 3600000 AS hour, s.power[i] AS power
+  RETURN hour, 1.0 AS n, power AS total, power AS least, power AS most
+}
+WITH hour, sum(n) AS points, sum(total) AS total, min(least) AS least, max(most) AS most
+RETURN toString(datetime({epochMillis: hour})) AS hour, toInteger(points) AS points, total / points AS mean, least, most
+ORDER BY hour;
+
+// Several twins side by side, by ten minutes over the last six hours: a row an instant, a column a twin.
+WITH ['wf01-t01', 'wf01-t02', 'wf01-t03'] AS names, datetime().epochMillis - 6 * 3600000 AS start
+MATCH (t:Twin)-[:_HISTORY]->(s:_Segment)
+WHERE t.dtId IN names AND s.power IS NOT NULL AND s._to >= start
+WITH names, start, t, s, coalesce(s._dt_power, s._dt) AS offsets
+UNWIND range(0, size(s.power) - 1) AS i
+WITH names, start, t.dtId AS name, s._from + offsets[i] AS at, s.power[i] AS power
+WHERE at >= start
+WITH names, at / 600000 * 600000 AS bucket, name, avg(power) AS mean
+WITH names, bucket, collect([name, mean]) AS found
+RETURN toString(datetime({epochMillis: bucket})) AS time,
+  [name IN names | head([pair IN found WHERE pair[0] = name | pair[1]])] AS power
+ORDER BY bucket;

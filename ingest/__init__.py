@@ -9,8 +9,9 @@ In: messages of any protocol. Out: batches on the one write path, then acknowled
     assemble   messages → one batch in columns; what does not fit is set aside with the reason
     pipeline   collect → assemble → commit → acknowledge; pauses and tries again while the database is away
     again      dead letters, once more
+    sample     what messages would become, as text
     sources    SOURCES: protocol → source; a new protocol is a module and a row
-    mqtt, opcua, replay   the sources
+    mqtt, opcua, http, replay   the sources
 
 One message through it: `fleet/wf01/t003/gearbox/telemetry` matches `fleet/{farm}/{turbine}/{component}/telemetry`, so
 its twin is `wf01-t003-gearbox`, a Gearbox; its fields become values in that twin's columns; after the commit the packet

@@ -7,6 +7,7 @@ from pathlib import Path
 from app.commands.outlet import Outlet
 from app.errors import MappingError
 from app.settings import ROOT, Settings
+from ingest import http
 from ingest.mapping import Mapping, read_mapping
 from ingest.mqtt import MqttOutlet, MqttSource
 from ingest.opcua import OpcUaOutlet, OpcUaSource
@@ -27,6 +28,7 @@ def _opcua_url(settings: Settings) -> str:
 
 SOURCES: dict[str, Kind] = {
     "mqtt": Kind(MqttSource, MqttOutlet),
+    "http": Kind(http.HttpSource, http.outlet),
     "opcua": Kind(
         lambda mapping, settings: OpcUaSource(mapping, str(mapping.options.get("url") or _opcua_url(settings))),
         lambda mapping, settings: OpcUaOutlet(mapping, str(mapping.options.get("url") or _opcua_url(settings))),

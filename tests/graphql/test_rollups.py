@@ -12,6 +12,7 @@ from app.twins.history import POINTS, Tier, compact
 from app.twins.registry import Registry
 from app.twins.series import Series
 from app.twins.write import Batch, NewTwin, append, ensure
+from tests.conftest import ROOT
 from tests.graphql.conftest import Ask
 
 T0 = datetime(2024, 3, 29, tzinfo=UTC)  # clocks change on the 31st
@@ -46,6 +47,19 @@ def test_segments_grow_long_and_carry_their_rollups(measured: Registry) -> None:
     assert long[-1][0] == POINTS
     assert all(keys == ["_10m_power", "_1d_power", "_1h_power", "_1m_power"] for _, keys in long)
     assert sum(n for n, _ in rows) == DAYS * 8640
+
+
+async def test_the_statement_for_engineers_tells_the_same(measured: Registry, ask: Ask) -> None:
+    text = (ROOT / "cypher" / "history" / "by-the-hour.cypher").read_text()
+    end = T0 + timedelta(days=DAYS)
+    text = text.replace("'wf01-t01'", "'r1'").replace("datetime()", f"datetime('{end.isoformat()}')")
+    rows = measured.store.read(text)
+    query = """query($from: DateTime, $to: DateTime) { turbine(dtId: "r1") {
+      history(signal: "power", from: $from, to: $to, every: "PT1H") { at count avg min max } } }"""
+    points = (await ask(query, **{"from": T0.isoformat(), "to": end.isoformat()}))["data"]["turbine"]["history"]
+    assert [row[0].replace("Z", ":00.000+00:00") for row in rows] == [point["at"] for point in points]
+    for row, point in zip(rows, points, strict=True):
+        assert row[1:] == pytest.approx([point[name] for name in ("count", "avg", "min", "max")])
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

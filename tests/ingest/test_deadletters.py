@@ -34,7 +34,7 @@ def mapping(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def refused(registry: Registry, mapping: Path) -> Registry:
-    """Five messages: for a twin that is not there, with a signal that is not there, broken, too long to keep, without a time."""
+    """Five messages: of no twin, with no such signal, broken, too long to keep, of no twin and without a time."""
     registry.store.command("MATCH (d:_DeadLetter) DETACH DELETE d")
     registry.store.command("MATCH (t:Twin)-[:_HISTORY]->(s) DETACH DELETE s, t")
     registry.store.command("MATCH (t:Twin) DETACH DELETE t")
@@ -94,3 +94,30 @@ def test_what_still_does_not_fit_stays(refused: Registry, settings: Settings, ma
     unknown = twingraph(settings, "deadletters", "replay", "--mapping", str(mapping), "--source", "others")
     assert unknown.returncode == 1
     assert "no mapping of source 'others'" in unknown.stderr
+
+
+def test_a_sample_tells_what_messages_would_become(
+    refused: Registry, settings: Settings, mapping: Path, tmp_path: Path
+) -> None:
+    sample = tmp_path / "sample.txt"
+    lines = (
+        'letters/here {"ts": "2024-01-01T00:00:00Z", "Ws_avg": 7.5, "Wind": 1}',
+        "letters/here\tbroken",
+        "others/x {}",
+    )
+    sample.write_text("\n".join(lines))
+    before = len(listed(refused.store))
+    done = twingraph(settings, "ingest", "--sample", str(sample), str(mapping))
+    assert done.stdout.splitlines() == [
+        "letters/here",
+        "  letters: here.windSpeed = 7.5 at 2024-01-01T00:00:00.000+00:00",
+        "  letters: refused, SCHEMA_VIOLATION: Turbine has no telemetry 'Wind'",
+        "letters/here",
+        "  letters: refused, NOT_JSON: not JSON: unexpected character, expected a JSON value: line 1 column 1 (char 0)",
+        "others/x",
+        "  letters: refused, NO_RULE: no rule matches the address (others/x)",
+        "1 mappings are sound",
+    ], done.stderr
+    assert len(listed(refused.store)) == before
+    sample.write_text("letters/here")
+    assert "an address, a space, a payload" in twingraph(settings, "ingest", "--sample", str(sample), str(mapping)).stderr

@@ -1,0 +1,151 @@
+"""HTTP push: `POST /<address>` with JSON (an object, or an array of them) or NDJSON, plain or gzip; 202 once it is committed.
+
+options: {port: 8088, host: 127.0.0.1, wait: 10}    `wait`: seconds for the commit, then 503: send it again, it is stored once
+
+Whoever sends must bear the token. What the mapping refuses becomes dead letters, as from any source, and is acknowledged; what
+is no JSON is refused at once, and kept by who sent it."""
+
+import asyncio
+import hmac
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from app.commands.outlet import Outlet
+from app.errors import MappingError, MessageError, StackError
+from app.settings import Settings
+from ingest.mapping import Mapping
+from ingest.message import Message
+
+log = structlog.get_logger()
+PORT, WAIT_SECONDS = 8088, 10.0
+LONGEST = 16 * 1024**2  # bytes of a body, also unpacked
+CONCURRENT = 1000
+
+
+@dataclass(slots=True)
+class Receipt:
+    """One request; `done` once all its messages are committed."""
+
+    left: int
+    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def acknowledge(self) -> None:
+        self.left -= 1
+        if self.left == 0 and not self.done.done():
+            self.done.set_result(None)
+
+
+class HttpSource:
+    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+        self.name, self._token = mapping.source, settings.token
+        self._host = str(mapping.options.get("host", settings.host))
+        self._port = int(mapping.options.get("port", PORT))
+        self._wait = float(mapping.options.get("wait", WAIT_SECONDS))
+        self._take: Callable[[Message], Any] | None = None
+
+    async def run(self, take: Callable[[Message], Any]) -> None:
+        """Raises: StackError when the port is taken."""
+        self._take = take
+        app = Starlette(routes=[Route("/{address:path}", self._post, methods=["POST"])])
+        config = uvicorn.Config(
+            app, self._host, self._port, log_level="error", access_log=False, limit_concurrency=CONCURRENT, lifespan="off"
+        )
+        log.info("listening", source=self.name, where=f"http://{self._host}:{self._port}")
+        try:
+            await _Server(config).serve()
+        except SystemExit as error:  # what uvicorn does when it cannot listen
+            raise StackError("cannot listen", where=f"{self._host}:{self._port}", hint="options.port: another") from error
+
+    async def acknowledge(self, receipts: list[Receipt]) -> None:
+        for receipt in receipts:
+            receipt.acknowledge()
+
+    async def _post(self, request: Request) -> JSONResponse:
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not self._token or not hmac.compare_digest(given.encode(), self._token.encode()):
+            return _refused(401, "UNAUTHENTICATED", "a valid token is needed", {"WWW-Authenticate": "Bearer"})
+        try:
+            payloads = _payloads(request.headers, await _body(request))
+        except MessageError as error:
+            status = {"TOO_LARGE": 413, "MEDIA_TYPE": 415}.get(error.code, 400)
+            return _refused(status, error.code, error.what)
+        if payloads and not await self._committed(request.path_params["address"], payloads):
+            return _refused(503, "NOT_COMMITTED", "not committed yet: send it again", {"Retry-After": "5"})
+        return JSONResponse({"messages": len(payloads)}, 202)
+
+    async def _committed(self, address: str, payloads: list[Any]) -> bool:
+        assert self._take is not None
+        receipt = Receipt(len(payloads))
+        try:
+            async with asyncio.timeout(self._wait):
+                for payload in payloads:
+                    await self._take(Message(address, payload, None, receipt))
+                await receipt.done
+        except TimeoutError:
+            return False
+        return True
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the program's, not one source's."""
+        yield
+
+
+async def _body(request: Request) -> bytes:
+    """Raises: MessageError."""
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > LONGEST:
+            raise MessageError(f"a body has at most {LONGEST:,} bytes", code="TOO_LARGE")
+        parts.append(part)
+    body = b"".join(parts)
+    return _unpacked(body) if request.headers.get("content-encoding", "").lower() == "gzip" else body
+
+
+def _unpacked(body: bytes) -> bytes:
+    unpack = zlib.decompressobj(wbits=31)
+    try:
+        unpacked = unpack.decompress(body, LONGEST)
+    except zlib.error as error:
+        raise MessageError("the body is not gzip", code="NOT_GZIP") from error
+    if unpack.unconsumed_tail:
+        raise MessageError(f"a body has at most {LONGEST:,} bytes unpacked", code="TOO_LARGE")
+    if not unpack.eof:
+        raise MessageError("the body ends early", code="NOT_GZIP")
+    return unpacked
+
+
+def _payloads(headers: Any, body: bytes) -> list[Any]:
+    """Raises: MessageError."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/x-ndjson":
+        return [line for line in body.splitlines() if line.strip()]
+    if kind != "application/json":
+        raise MessageError(f"{kind or 'no content type'}: send application/json or application/x-ndjson", code="MEDIA_TYPE")
+    try:
+        decoded = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise MessageError(f"not JSON: {error}", code="NOT_JSON") from error
+    return [orjson.dumps(one) if not isinstance(one, dict) else one for one in decoded] if isinstance(decoded, list) else [body]
+
+
+def _refused(status: int, code: str, what: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"what": what, "code": code}, status, headers)
+
+
+def outlet(mapping: Mapping, settings: Settings) -> Outlet:
+    raise MappingError("commands cannot be pushed over http", where=mapping.source, hint="leave commands: out")

@@ -1,0 +1,47 @@
+"""What messages would become, as text for people; nothing is written."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.errors import MappingError
+from ingest.assemble import Assembled, Assembler
+from ingest.message import Message
+
+
+def samples(path: Path) -> list[Message]:
+    """A message a line: its address, a space or tab, its payload. Raises: MappingError with the line, OSError."""
+    found = []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        if line.strip():
+            address, *rest = line.split(None, 1)
+            if not rest:
+                raise MappingError("a line is an address, a space, a payload", where=f"{path}:{number}")
+            found.append(Message(address.decode(errors="replace"), rest[0]))
+    return found
+
+
+def told(assemblers: Mapping[str, Assembler], message: Message) -> Iterator[str]:
+    """Through the first source that has a rule for it: what it writes, and what it sets aside."""
+    yield message.address
+    tried = [(source, assembler.assemble([message])) for source, assembler in assemblers.items()]
+    source, assembled = next((one for one in tried if "NO_RULE" not in one[1].rejected), tried[0])
+    yield from (f"  {source}: {line}" for line in _lines(assembled))
+
+
+def _lines(assembled: Assembled) -> Iterator[str]:
+    batch = assembled.batch
+    for series in batch.series:
+        for signal, values in series.columns.items():
+            at = datetime.fromtimestamp(series.signal_times(signal)[-1] / 1000, UTC).isoformat(timespec="milliseconds")
+            yield f"{series.dt_id}.{signal} = {values[-1]!r} at {at}"
+    for event in batch.events:
+        yield f"{event.dt_id}: {event.kind} {event.properties.get('code', '')}"
+    for closed in batch.closed:
+        yield f"{closed['dtId']}: alarm {closed['code']} ends"
+    for answer in batch.answers:
+        yield f"answer to command {answer['id']}: {answer['status']}"
+    for letter in batch.deadletters:
+        yield f"refused, {letter['code']}: {letter['reason']}"
+    if not_finite := assembled.rejected.get("NOT_FINITE"):
+        yield f"refused, NOT_FINITE: {not_finite} values"

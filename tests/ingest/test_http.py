@@ -1,0 +1,119 @@
+"""HTTP push against a real client: 202 means committed, everything else means send it again or mend it."""
+
+import asyncio
+import gzip
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from app.errors import StackError, StoreUnavailable
+from app.graph.store import Store
+from app.settings import Settings
+from app.twins.registry import Registry
+from ingest.http import LONGEST, HttpSource
+from ingest.mapping import Mapping, Rule
+from tests.conftest import free_port
+from tests.ingest.base import SourceContract, recent
+
+LINES = {"Content-Type": "application/x-ndjson"}
+
+
+class TestHttp(SourceContract):
+    @pytest.fixture
+    def mapping(self) -> Mapping:
+        rules = (Rule(match="plant/{unit}", twin="{unit}"),)
+        options = {"port": free_port(), "wait": 3}
+        return Mapping(source=f"push-{uuid.uuid4().hex}", protocol="http", options=options, rules=rules, bound=("c-*",))
+
+    @pytest.fixture
+    def source(self, mapping: Mapping, secured: Settings) -> HttpSource:
+        return HttpSource(mapping, secured)
+
+    @pytest.fixture(autouse=True)
+    async def client(self, mapping: Mapping, secured: Settings) -> AsyncIterator[None]:
+        url, headers = f"http://127.0.0.1:{mapping.options['port']}", {"Authorization": f"Bearer {secured.token}"}
+        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as self.http:
+            yield
+
+    async def send(self, dt_id: str, at: int, values: dict[str, Any]) -> None:
+        answer = await self.http.post(f"/plant/{dt_id}", json={"ts": at, **values})
+        assert (answer.status_code, answer.json()) == (202, {"messages": 1})
+
+    async def test_202_means_committed(self, running: Any, registry: Registry) -> None:
+        start = recent()
+        for i in range(5):
+            await self.send("c-01", start + i, {"power": float(i)})
+            assert len(await self.stored(registry.store, 0)) == i + 1  # there at once, nothing is waited for
+
+    @pytest.mark.parametrize("packed", [False, True])
+    @pytest.mark.parametrize("kind", ["array", "lines"])
+    async def test_many_in_one_request(self, kind: str, packed: bool, running: Any, registry: Registry) -> None:
+        start = recent()
+        rows = [{"ts": start + i, "power": float(i)} for i in range(500)]
+        body = orjson.dumps(rows) if kind == "array" else b"\n".join(orjson.dumps(row) for row in rows)
+        headers = LINES if kind == "lines" else {"Content-Type": "application/json"}
+        if packed:
+            body, headers = gzip.compress(body), headers | {"Content-Encoding": "gzip"}
+        answer = await self.http.post("/plant/c-02", content=body, headers=headers)
+        assert (answer.status_code, answer.json()) == (202, {"messages": 500})
+        assert len(await self.stored(registry.store, 0)) == 500
+
+    async def test_503_while_the_database_is_away(
+        self, running: Any, registry: Registry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """F2: nothing is acknowledged meanwhile; sent again, it is there once."""
+
+        def away(self: Store, work: Any) -> Any:
+            raise StoreUnavailable("away for a test")
+
+        start = recent()
+        with monkeypatch.context() as patched:
+            patched.setattr(Store, "write", away)
+            answer = await self.http.post("/plant/c-03", json={"ts": start, "power": 3.0})
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+            assert await self.stored(registry.store, 0) == []
+        for _ in range(10):
+            if (await self.http.post("/plant/c-03", json={"ts": start, "power": 3.0})).status_code == 202:
+                break
+        await asyncio.sleep(1)
+        assert await self.stored(registry.store, 1) == [["c-03", start, 3.0]]
+
+    @pytest.mark.parametrize(
+        ("body", "headers", "status", "code"),
+        [
+            (b"{broken", {}, 400, "NOT_JSON"),
+            (b"", {}, 400, "NOT_JSON"),
+            (b"{}", {"Content-Type": "text/csv"}, 415, "MEDIA_TYPE"),
+            (b"no gzip", {"Content-Encoding": "gzip"}, 400, "NOT_GZIP"),
+            (gzip.compress(b"[1, 2]")[:-9], {"Content-Encoding": "gzip"}, 400, "NOT_GZIP"),
+            (gzip.compress(b" " * (LONGEST + 1)), {"Content-Encoding": "gzip"}, 413, "TOO_LARGE"),
+            (b"[" + b" " * LONGEST + b"]", {}, 413, "TOO_LARGE"),
+            (b"{}", {"Authorization": "Bearer wrong"}, 401, "UNAUTHENTICATED"),
+            (b"{}", {"Authorization": ""}, 401, "UNAUTHENTICATED"),
+        ],
+    )
+    async def test_what_cannot_be_taken_is_told(
+        self, body: bytes, headers: dict[str, str], status: int, code: str, running: Any, registry: Registry
+    ) -> None:
+        answer = await self.http.post("/plant/c-01", content=body, headers={"Content-Type": "application/json"} | headers)
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+        assert registry.store.read("MATCH (d:_DeadLetter) RETURN count(d)") == [[0]]
+
+    async def test_what_the_mapping_refuses_is_set_aside(self, running: Any, registry: Registry) -> None:
+        start = recent()
+        lines = [{"ts": start, "power": "much"}, [1, 2], {"ts": start, "power": 5.0}]
+        answer = await self.http.post("/plant/c-01", json=lines)
+        assert (answer.status_code, answer.json()) == (202, {"messages": 3})
+        answer = await self.http.post("/plant/x-01", json={"power": 1.0})
+        assert answer.status_code == 202
+        codes = registry.store.read("MATCH (d:_DeadLetter) RETURN d.code ORDER BY d.code")
+        assert codes == [["NOT_AN_OBJECT"], ["NOT_BOUND"], ["SCHEMA_VIOLATION"]]
+        assert await self.stored(registry.store, 1) == [["c-01", start, 5.0]]
+
+    async def test_a_taken_port_is_named(self, running: Any, mapping: Mapping, secured: Settings) -> None:
+        with pytest.raises(StackError, match="cannot listen"):
+            await HttpSource(mapping, secured).run(lambda message: None)
