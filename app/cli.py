@@ -21,6 +21,7 @@ from rich.table import Table
 from app.deadletters_cli import deadletters_app
 from app.errors import MappingError, StackError, TwingraphError
 from app.graphql_cli import graphql_app
+from app.history_cli import history_app
 from app.keys_cli import keys_app
 from app.logs import configure
 from app.models_cli import models_app
@@ -37,6 +38,7 @@ app.add_typer(predict_app, name="predict")
 app.add_typer(keys_app, name="keys")
 app.add_typer(graphql_app, name="graphql")
 app.add_typer(deadletters_app, name="deadletters")
+app.add_typer(history_app, name="history")
 out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 Paths = Annotated[list[Path], typer.Argument(help="files and folders")]
 

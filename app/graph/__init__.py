@@ -7,6 +7,7 @@ In: Cypher with parameters, plans. Out: plain values.
     names       identifiers quoted, by the one function that may put a name into Cypher
     ddl         a GraphPlan applied with a ledger
     select      the tree a query becomes: what is asked of which twins
+    rollup      what a column says of each minute, hour, day, kept beside it
     cypher      select tree → one statement and its parameters
     records     select tree → a function from the one record to nested dicts
 

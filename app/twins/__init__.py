@@ -6,7 +6,9 @@ In: models as documents, telemetry as Series, patches, relationships, events. Ou
     directory  which twins there are and of which model, in memory
     series     points of one twin, in columns
     write      the one write path: check → one transaction (latest, segment, position) → then the source is acknowledged
-    history    small segments joined into long ones, in the background
+    history    small segments joined into long ones with roll-ups, in the background
+    archive    history as Parquet, and back
+    deadletters  messages set aside
     changes    the feed that lives in memory: a new catalog
     watch      changes of twins, seen by asking the graph, so that it works with many processes
 

@@ -115,7 +115,7 @@ def test_a_sample_tells_what_messages_would_become(
         "letters/here",
         "  letters: refused, NOT_JSON: not JSON: unexpected character, expected a JSON value: line 1 column 1 (char 0)",
         "others/x",
-        "  letters: refused, NO_RULE: no rule matches the address (others/x)",
+        "  letters: refused, NO_RULE: others/x: no rule matches the address",
         "1 mappings are sound",
     ], done.stderr
     assert len(listed(refused.store)) == before

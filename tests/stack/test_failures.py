@@ -118,6 +118,9 @@ def test_a_jar_with_another_checksum_is_refused(tmp_path: Path, monkeypatch: pyt
         "predict",
         "predict train",
         "predict score",
+        "deadletters replay",
+        "history export",
+        "history import",
     ],
 )
 def test_every_command_has_help(command: str, settings: Settings) -> None:
