@@ -373,7 +373,9 @@ def predict_run() -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def bench(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="replay, mqtt, visible, memory, graphql, all")] = "all",
+    name: Annotated[
+        str, typer.Argument(help="replay, mqtt, visible, memory, graphql, load, history, schema, dtdl, all")
+    ] = "all",
 ) -> None:
     """Takes the figures of the README on this machine; needs a checkout."""
     script = ROOT / "bench" / f"{name}.py"

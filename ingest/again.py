@@ -1,11 +1,12 @@
 """Dead letters through their source's mapping once more: what fits now is written, and the letter goes in the same transaction.
 
 What still does not fit becomes a new letter in the place of the old one. A time that the message does not give is that of its
-receipt."""
+first receipt."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from app.errors import StoreError, StoreUnavailable
 from app.graph.store import Store
 from app.twins.deadletters import DeadLetter
 from app.twins.write import append
@@ -41,7 +42,15 @@ def again(store: Store, assemblers: Mapping[str, Assembler], letters: Sequence[D
 
 
 def _written(store: Store, assembler: Assembler, letters: Sequence[DeadLetter]) -> Again:
-    messages = [Message(letter.topic, letter.payload, received=letter.at) for letter in letters]
+    messages = [Message(letter.topic, letter.payload, letter.time, received=letter.at) for letter in letters]
     assembled = assembler.assemble(messages)
-    outcome = append(store, replace(assembled.batch, taken=[letter.id for letter in letters]))
+    try:
+        outcome = append(store, replace(assembled.batch, taken=[(letter.id, letter.payload) for letter in letters]))
+    except StoreUnavailable:
+        raise
+    except StoreError:  # the database refuses one of them for good: halved until it is alone, and left where it is
+        middle = len(letters) // 2
+        if not middle:
+            return Again(left=1)
+        return _written(store, assembler, letters[:middle]) + _written(store, assembler, letters[middle:])
     return Again(len(letters), outcome.points, len(assembled.batch.deadletters))

@@ -129,26 +129,27 @@ class _Work:
     def _telemetry(self, message: Message, route: Route, data: dict[str, Any], at: int) -> None:
         names, values = tuple(data), tuple(data.values())
         shape = self.assembler.shape(route, names, tuple(map(type, values)))
-        for _, reason in shape.refused:
-            self.set_aside(message, MessageError(reason, code="SCHEMA_VIOLATION"))
+        refused = [MessageError(reason, code="SCHEMA_VIOLATION") for _, reason in shape.refused]
         if not shape.simple:
-            shape, values = self._checked(message, shape, values)
+            shape, bad = self._checked(shape, values)
+            refused += bad
+        if refused:
+            self.set_aside(message, *refused)
         if shape.take:
             self.groups.setdefault(route.dt_id, {}).setdefault(shape, []).append((at, *values))
 
-    def _checked(self, message: Message, shape: Shape, values: tuple[Any, ...]) -> tuple[Shape, tuple[Any, ...]]:
-        bad = set()
+    def _checked(self, shape: Shape, values: tuple[Any, ...]) -> tuple[Shape, list[MessageError]]:
+        bad: dict[int, MessageError] = {}
         for index, signal in shape.take:
             if signal.check is not None:
                 try:
                     signal.check(values[index])
                 except (ValueError, TwinError) as error:
                     reason = f"{signal.name}: {values[index]!r:.80} {error}"
-                    self.set_aside(message, MessageError(reason, code="VALUE_REFUSED"))
-                    bad.add(index)
+                    bad[index] = MessageError(reason, code="VALUE_REFUSED")
         if not bad:
-            return shape, values
-        return Shape(tuple(row for row in shape.take if row[0] not in bad), (), False), values
+            return shape, []
+        return Shape(tuple(row for row in shape.take if row[0] not in bad), (), False), list(bad.values())
 
     def _event(self, route: Route, data: dict[str, Any], at: int) -> None:
         kind, code = data.get("kind"), str(data.get("code", ""))
@@ -158,7 +159,10 @@ class _Work:
         if kind == "alarm" and data.get("active") is False:
             self.closed.append({"dtId": route.dt_id, "code": code, "at": moment})
             return
-        plain = {key: value for key, value in data.items() if isinstance(value, str | int | float | bool)}
+        plain = {key: value for key, value in data.items() if key and isinstance(value, str | int | float | bool)}
+        large = next((key for key, value in plain.items() if type(value) is int and not -(2**63) <= value < 2**63), None)
+        if large is not None:
+            raise MessageError(f"{large}: {plain[large]} has more than 64 bits", code="VALUE_REFUSED")
         properties = plain | {"code": code, "at": moment}
         properties.pop("kind")
         self.events.append(Event(route.dt_id, f"{route.dt_id}|{kind}|{code}|{at}", str(kind), properties))
@@ -166,15 +170,17 @@ class _Work:
     def _answer(self, data: dict[str, Any], at: int) -> None:
         if not isinstance(data.get("id"), str) or data.get("status") not in ("SUCCEEDED", "REFUSED", "FAILED"):
             raise MessageError("an answer needs id and status", code="SCHEMA_VIOLATION")
-        response = data.get("response")
-        row = {"id": data["id"], "status": data["status"], "reason": data.get("reason")}
+        response, reason = data.get("response"), data.get("reason")
+        row = {"id": data["id"], "status": data["status"], "reason": None if reason is None else str(reason)}
         self.answers.append(row | {"response": None if response is None else orjson.dumps(response).decode()})
 
-    def set_aside(self, message: Message, error: MessageError) -> None:
-        payload = message.payload if isinstance(message.payload, bytes) else orjson.dumps(message.payload, default=str)
-        self.rejected[error.code] = self.rejected.get(error.code, 0) + 1
-        row = {"source": self.assembler.source, "topic": message.address[:1000], "code": error.code}
-        self.deadletters.append(row | {"reason": str(error)[:1000], "payload": payload[:LONGEST_PAYLOAD], "size": len(payload)})
+    def set_aside(self, message: Message, *errors: MessageError) -> None:
+        """One letter a message, whatever the number of its faults: replayed, it becomes one message again."""
+        for error in errors:
+            self.rejected[error.code] = self.rejected.get(error.code, 0) + 1
+        received = self.now if message.received is None else message.received
+        reason = "; ".join(map(str, errors))
+        self.deadletters.append(letter(self.assembler.source, message, errors[0].code, reason, received))
 
     def finish(self, position: Position | None) -> Assembled:
         series = [made for dt_id, shapes in self.groups.items() if (made := self._series(dt_id, shapes))]
@@ -223,6 +229,13 @@ class _Work:
         lost = len(values) - len(finite)
         self.rejected["NOT_FINITE"] = self.rejected.get("NOT_FINITE", 0) + lost
         return [at for at, _ in finite], [value for _, value in finite]
+
+
+def letter(source: str, message: Message, code: str, reason: str, received: int) -> dict[str, Any]:
+    """A row of telemetry/deadletters; a payload that came as fields is kept as JSON."""
+    payload = message.payload if isinstance(message.payload, bytes) else orjson.dumps(message.payload, default=str)
+    row = {"source": source, "topic": message.address[:1000], "code": code, "reason": reason[:1000]}
+    return row | {"payload": payload[:LONGEST_PAYLOAD], "size": len(payload), "received": received, "time": message.time}
 
 
 def _signal(name: str, schema: Schema, kind: type) -> Signal:

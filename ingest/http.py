@@ -1,6 +1,8 @@
 """HTTP push: `POST /<address>` with JSON (an object, or an array of them) or NDJSON, plain or gzip; 202 once it is committed.
 
-options: {port: 8088, host: 127.0.0.1, wait: 10}    `wait`: seconds for the commit, then 503: send it again, it is stored once
+options: {port: 8088, host: 127.0.0.1, wait: 10}    `wait`: seconds for the commit, then 503: send it again
+
+A reading that bears its time of measure is stored once, however often it is sent.
 
 Whoever sends must bear the token. What the mapping refuses becomes dead letters, as from any source, and is acknowledged; what
 is no JSON is refused at once, and kept by who sent it."""
@@ -17,7 +19,7 @@ import orjson
 import structlog
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
@@ -62,10 +64,16 @@ class HttpSource:
             app, self._host, self._port, log_level="error", access_log=False, limit_concurrency=CONCURRENT, lifespan="off"
         )
         log.info("listening", source=self.name, where=f"http://{self._host}:{self._port}")
+        server = _Server(config)
         try:
-            await _Server(config).serve()
+            await server.serve()
         except SystemExit as error:  # what uvicorn does when it cannot listen
             raise StackError("cannot listen", where=f"{self._host}:{self._port}", hint="options.port: another") from error
+        finally:
+            for listening in getattr(server, "servers", ()):  # a cancelled server leaves its doors open
+                listening.close()
+            for connection in list(server.server_state.connections):
+                connection.shutdown()
 
     async def acknowledge(self, receipts: list[Receipt]) -> None:
         for receipt in receipts:
@@ -77,6 +85,8 @@ class HttpSource:
             return _refused(401, "UNAUTHENTICATED", "a valid token is needed", {"WWW-Authenticate": "Bearer"})
         try:
             payloads = _payloads(request.headers, await _body(request))
+        except ClientDisconnect:
+            return _refused(400, "GONE", "the client has gone")
         except MessageError as error:
             status = {"TOO_LARGE": 413, "MEDIA_TYPE": 415}.get(error.code, 400)
             return _refused(status, error.code, error.what)
@@ -113,20 +123,28 @@ async def _body(request: Request) -> bytes:
             raise MessageError(f"a body has at most {LONGEST:,} bytes", code="TOO_LARGE")
         parts.append(part)
     body = b"".join(parts)
-    return _unpacked(body) if request.headers.get("content-encoding", "").lower() == "gzip" else body
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if encoding not in ("identity", "gzip"):
+        raise MessageError(f"content-encoding {encoding!r:.40}: send gzip or none", code="MEDIA_TYPE")
+    return _unpacked(body) if encoding == "gzip" else body
 
 
 def _unpacked(body: bytes) -> bytes:
-    unpack = zlib.decompressobj(wbits=31)
-    try:
-        unpacked = unpack.decompress(body, LONGEST)
-    except zlib.error as error:
-        raise MessageError("the body is not gzip", code="NOT_GZIP") from error
-    if unpack.unconsumed_tail:
-        raise MessageError(f"a body has at most {LONGEST:,} bytes unpacked", code="TOO_LARGE")
-    if not unpack.eof:
-        raise MessageError("the body ends early", code="NOT_GZIP")
-    return unpacked
+    """All members of a gzip stream. Raises: MessageError."""
+    parts, room = [], LONGEST
+    while body:
+        unpack = zlib.decompressobj(wbits=31)
+        try:
+            parts.append(unpack.decompress(body, room + 1))
+        except zlib.error as error:
+            raise MessageError("the body is not gzip", code="NOT_GZIP") from error
+        room -= len(parts[-1])
+        if room < 0:
+            raise MessageError(f"a body has at most {LONGEST:,} bytes unpacked", code="TOO_LARGE")
+        if not unpack.eof:
+            raise MessageError("the body ends early", code="NOT_GZIP")
+        body = unpack.unused_data
+    return b"".join(parts)
 
 
 def _payloads(headers: Any, body: bytes) -> list[Any]:

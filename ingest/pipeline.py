@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Protocol
 
 import structlog
@@ -12,7 +11,7 @@ from app import metrics
 from app.errors import MessageError, StoreError, StoreUnavailable
 from app.graph.store import Store
 from app.twins.write import Batch, Outcome, append
-from ingest.assemble import Assembled, Assembler
+from ingest.assemble import Assembled, Assembler, letter
 from ingest.backoff import pauses
 from ingest.message import Message
 
@@ -146,9 +145,8 @@ class Pipeline:
         self._count(self._set_aside(messages[0], reason), Outcome())
 
     def _set_aside(self, message: Message, reason: MessageError) -> Assembled:
-        payload = message.payload if isinstance(message.payload, bytes) else repr(message.payload).encode()
-        row = {"source": self.source.name, "topic": message.address, "code": reason.code, "reason": str(reason)}
-        append(self.store, replace(Batch(), deadletters=[row | {"payload": payload, "size": len(payload)}]))
+        row = letter(self.source.name, message, reason.code, str(reason), round(time.time() * 1000))
+        append(self.store, Batch(deadletters=[row]))
         return Assembled(Batch(), {reason.code: 1})
 
     def _count(self, assembled: Assembled, outcome: Outcome) -> None:

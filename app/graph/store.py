@@ -124,6 +124,8 @@ class Store:
             yield
         except (Neo4jError, DriverError) as error:
             raise self._ours(error) from error
+        except OverflowError as error:
+            raise StoreError("a whole number is too large for the graph", hint="64 bits", code="BAD_USER_INPUT") from error
 
     def _ours(self, error: Exception) -> StoreError:
         """The server's messages may quote Cypher or data, so their codes alone are shown."""

@@ -71,16 +71,15 @@ def known(schema: TwinSchema, messages: list[Message]) -> Asked | None:
 
 
 def _known(schema: TwinSchema, given: Mapping[str, Any]) -> Asked | None:
-    query, variables, name = given.get("query"), given.get("variables") or {}, given.get("operationName")
-    extensions = given.get("extensions") or {}
-    well_formed = isinstance(query, str | None) and isinstance(variables, dict) and isinstance(name, str | None)
-    if not well_formed or not isinstance(extensions, dict):
+    query, variables, name, extensions = (given.get(key) for key in ("query", "variables", "operationName", "extensions"))
+    texts = isinstance(query, str | None) and isinstance(name, str | None)
+    if not texts or not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
         return None
     text = schema.persisted.text(query, extensions)
     entry = schema.plans.known(text, name) if text else None
     if entry is None or not entry.compiled or entry.introspects:
         return None
-    return Asked(entry, schema.plans.variables(entry, variables))
+    return Asked(entry, schema.plans.variables(entry, variables or {}))
 
 
 async def answered(schema: TwinSchema, asked: Asked, server: Server, identity: Identity) -> ExecutionResult:

@@ -128,6 +128,9 @@ def _buckets(times: Any, values: Any, every: int, zone: ZoneInfo | None) -> Colu
 
 def _rolled(rows: list[list[float]], times: Any, values: Any, every: int, zone: ZoneInfo | None) -> Columns:
     """Buckets from rows of roll-ups, and from points, each of which is a row of its own."""
+    if values.dtype == object:  # texts of an earlier version of the model
+        numeric = np.asarray([isinstance(value, int | float) for value in values], bool)
+        times, values = times[numeric], values[numeric]
     numbers = values.astype(np.float64)
     points = np.stack([times.astype(np.float64), np.ones(len(times)), *[numbers] * 5], axis=1)
     every_row = np.concatenate([np.asarray([number for row in rows for number in row]).reshape(-1, SEVEN), points])

@@ -172,7 +172,11 @@ class Plans:
             return
         for step in plan.steps:
             if step.statement is not None and step.root is not None and step.root.dt_id is None:
-                self._afford(_most_rows(store.plan(step.statement.text, parameters(step, variables))), access, "rows")
+                try:
+                    given = parameters(step, variables)
+                except QueryError:
+                    return  # the step itself tells, with its path
+                self._afford(_most_rows(store.plan(step.statement.text, given)), access, "rows")
         plan.looked_at.set()
 
     def field_step(

@@ -84,7 +84,7 @@ class Router(GraphQL[Any, Any]):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        headers = dict(scope["headers"])
+        headers = dict(reversed(scope["headers"]))  # the first of a name counts, as everywhere below
         header = headers.get(b"authorization", b"").decode("latin-1")
         try:
             identity = scope["identity"] = await identified(self.server.gate, header)

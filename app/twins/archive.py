@@ -93,7 +93,7 @@ def _table(signals: Mapping[str, Telemetry], dt_id: str, segments: Any, window: 
     import pyarrow as pa
 
     parts: dict[str, list[tuple[Any, list[Any]]]] = {}
-    for segment in merge(segments):
+    for segment in (one.properties for one in merge(segments)):
         for signal in signals.keys() & segment.keys():
             times = np.asarray(segment.get(f"_dt_{signal}", segment["_dt"]), np.int64) + segment["_from"]
             inside = slice(*np.searchsorted(times, window))

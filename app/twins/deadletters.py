@@ -10,7 +10,8 @@ from app.graph.store import Store
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """`at`: when it was set aside [epoch ms]; `size`: bytes of the whole message, of which `payload` may be the beginning."""
+    """`at`: when it came [epoch ms]; `time`: that of measure, where the protocol carries it; `size`: bytes of the whole
+    message, of which `payload` may be the beginning."""
 
     id: str
     at: int
@@ -20,6 +21,7 @@ class DeadLetter:
     reason: str
     payload: bytes
     size: int
+    time: int | None = None
 
     @property
     def whole(self) -> bool:
@@ -32,7 +34,7 @@ def listed(
     """The newest first. Raises: StoreError."""
     parameters = {"ids": None if ids is None else list(ids), "source": source, "code": code, "most": most}
     rows = store.read(statement("deadletter/list"), parameters)
-    return [DeadLetter(a, b, c, d, e, f, bytes(payload), size) for a, b, c, d, e, f, payload, size in rows]
+    return [DeadLetter(a, b, c, d, e, f, bytes(payload), size, time) for a, b, c, d, e, f, payload, size, time in rows]
 
 
 def shown(store: Store, identifier: str) -> DeadLetter:

@@ -57,18 +57,26 @@ def _join(transaction: Transaction, dt_ids: list[str], tier: Tier) -> int:
     for dt_id, segments in found:
         if segments:
             made = merge(properties for _, properties in segments)
+            longer = [{"properties": one.properties, "short": one.instants < SHORT} for one in made]
             gone = [identifier for identifier, _ in segments]
-            rows.append(
-                {"dtId": dt_id, "segments": [{"properties": one, "short": one["_n"] < SHORT} for one in made], "gone": gone}
-            )
+            rows.append({"dtId": dt_id, "segments": longer, "gone": gone})
             joined += len(segments)
     if rows:
         transaction.run(statement("history/join"), rows=rows)
     return joined
 
 
-def merge(segments: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Segments, oldest first → as few long ones as hold their points; columns with times of their own stay so."""
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """One long segment; `instants`: of all its columns together."""
+
+    properties: dict[str, Any]
+    instants: int
+
+
+def merge(segments: Iterable[Mapping[str, Any]]) -> list[Merged]:
+    """Segments, oldest first → as few long ones as hold their points, POINTS instants each; columns with times of their own
+    stay so."""
     parts: dict[str, list[tuple[Any, list[Any]]]] = {}
     for segment in segments:
         shared = np.asarray(segment["_dt"], np.int64) + segment["_from"]
@@ -79,8 +87,8 @@ def merge(segments: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
                 parts.setdefault(signal, []).append((times, values))
     columns = {signal: _sorted(given) for signal, given in parts.items()}
     times = np.unique(np.concatenate([times for times, _ in columns.values()]))
-    ends = (times[start : start + POINTS][[0, -1]] for start in range(0, len(times), POINTS))
-    return [_segment(columns, int(first), int(last)) for first, last in ends]
+    parts_of = (times[start : start + POINTS] for start in range(0, len(times), POINTS))
+    return [Merged(_segment(columns, int(part[0]), int(part[-1])), len(part)) for part in parts_of]
 
 
 def _sorted(given: list[tuple[Any, list[Any]]]) -> Column:

@@ -33,7 +33,7 @@ class Position:
 class Batch:
     """Everything of one transaction. Either all of it is in the graph afterwards, or none.
 
-    `taken`: dead letters that this batch is made of; they go."""
+    `taken`: ids and payloads of the dead letters that this batch is made of; they go."""
 
     series: Sequence[Series] = ()
     events: Sequence[Event] = ()
@@ -41,7 +41,7 @@ class Batch:
     answers: Sequence[Mapping[str, Any]] = ()
     deadletters: Sequence[Mapping[str, Any]] = ()
     position: Position | None = None
-    taken: Sequence[str] = ()
+    taken: Sequence[tuple[str, bytes]] = ()
 
 
 @dataclass(slots=True)
@@ -55,7 +55,8 @@ class Outcome:
 def append(store: Store, batch: Batch) -> Outcome:
     """Telemetry, events, command answers, dead letters and the source's position, in one transaction.
 
-    A twin that does not exist is named in `unknown`; the rest is written. Raises: StoreError."""
+    A twin that does not exist is named in `unknown`; the rest is written. Raises: StoreError; Conflict when one of `taken`
+    is not as it was, and nothing is written then."""
     return store.write(lambda transaction: _append(transaction, batch))
 
 
@@ -72,7 +73,10 @@ def _append(transaction: Transaction, batch: Batch) -> Outcome:
         if rows:
             transaction.run(statement(name), rows=rows)
     if batch.taken:
-        transaction.run(statement("deadletter/take"), ids=list(batch.taken))
+        rows = [{"id": identifier, "payload": payload} for identifier, payload in batch.taken]
+        ((taken,),) = transaction.run(statement("deadletter/take"), rows=rows)
+        if taken < len(rows):
+            raise Conflict("dead letters have been mended or taken meanwhile", hint="replay once more")
     if batch.position:
         parameters = {"source": batch.position.source, "position": batch.position.position}
         transaction.run(statement("telemetry/position"), **parameters)

@@ -1,3 +1,8 @@
-// Takes messages out, in the transaction that writes what they have become. $ids
-MATCH (d:_DeadLetter) WHERE d.id IN $ids
+// Takes messages out, in the transaction that writes what they have become; not those that were mended meanwhile.
+// $rows: [{id, payload}]
+MATCH (d:_DeadLetter)
+WITH d, coalesce(d.id, elementId(d)) AS id
+UNWIND $rows AS row
+WITH d, id, row WHERE row.id = id AND row.payload = d.payload
 DELETE d
+RETURN count(*) AS taken

@@ -32,6 +32,8 @@ REQUESTS: dict[str, Any] = {
     "a mutation": {"query": 'mutation { setProperties(dtId: "t1", patch: {}) { dtId } }'},
     "several at once": [{"query": "{ __typename }"}, {"query": "{ __typename }"}],
     "no object": "text",
+    "variables that are no object": {"query": NAME, "variables": []},
+    "extensions that are no object": {"query": HASHED, "extensions": 0},
     "a name that is no text": {"query": NAME, "operationName": 3},
 }
 DIRECT = {"point", "variables", "no twin", "one of several operations", "a page too large", "by its hash"} | {
@@ -66,6 +68,15 @@ async def test_both_ways_answer_alike(name: str, accept: str, http: httpx.AsyncC
     for answer in answers:
         assert (answer.status_code, answer.headers["content-type"]) == (stock.status_code, stock.headers["content-type"])
         assert answer.content == stock.content
+
+
+async def test_the_first_of_two_headers_counts(http: httpx.AsyncClient) -> None:
+    request, kinds = orjson.dumps({"query": HASHED}), ("application/json", "application/graphql-response+json")
+    for first, second in (kinds, kinds[::-1]):
+        headers = [("Content-Type", "application/json"), ("Accept", first), ("Accept", second)]
+        for _ in range(2):
+            answer = await http.post("/graphql", content=request, headers=[*http.headers.items(), *headers][-3:])
+            assert answer.headers["content-type"].startswith(first)
 
 
 async def test_what_nobody_expected_is_answered_as_internal(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:

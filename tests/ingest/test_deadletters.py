@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from app.errors import Conflict
 from app.settings import Settings
-from app.twins.deadletters import listed
+from app.twins.deadletters import fix, listed, shown
 from app.twins.directory import Directory
 from app.twins.registry import Registry
 from app.twins.write import NewTwin, append, create, ensure
+from ingest.again import again
 from ingest.assemble import LONGEST_PAYLOAD, Assembler
 from ingest.mapping import read_mapping
 from ingest.match import Matcher
@@ -121,3 +123,29 @@ def test_a_sample_tells_what_messages_would_become(
     assert len(listed(refused.store)) == before
     sample.write_text("letters/here")
     assert "an address, a space, a payload" in twingraph(settings, "ingest", "--sample", str(sample), str(mapping)).stderr
+
+
+def test_a_letter_stays_one_and_keeps_its_time(refused: Registry, settings: Settings, mapping: Path) -> None:
+    """Several faults are one letter; replayed again and again nothing is multiplied, nothing doubled."""
+    refused.store.command("MATCH (d:_DeadLetter) DETACH DELETE d")
+    catalog = refused.catalog
+    assembler = Assembler("letters", catalog, Matcher(read_mapping(mapping), Directory(refused.store)), 600.0)
+    message = Message("letters/here", b'{"power": 5.0, "a1": 1, "a2": 2, "a3": 3}')
+    append(refused.store, assembler.assemble([message]).batch)
+    refused.store.run(
+        "CREATE (:_DeadLetter {source: 'letters', topic: 'x', code: 'NO_RULE', at: datetime(), payload: $p})", p=b"{}"
+    )
+    (first,) = [one for one in listed(refused.store) if one.topic == "letters/here"]
+    for _ in range(3):
+        assert sum(step.refused for step in again(refused.store, {"letters": assembler}, listed(refused.store))) == 2
+    (last,) = [one for one in listed(refused.store) if one.topic == "letters/here"]
+    assert (last.at, last.payload) == (first.at, first.payload)
+    assert len(listed(refused.store)) == 2
+    counted = "MATCH (:Twin {dtId: 'here'})-[:_HISTORY]->(s) WHERE s.power IS NOT NULL RETURN sum(size(s.power))"
+    before = refused.store.read(counted)
+    stale = listed(refused.store)
+    fix(refused.store, last.id, b'{"power": 6.0}')
+    with pytest.raises(Conflict, match="meanwhile"):
+        list(again(refused.store, {"letters": assembler}, stale))
+    assert shown(refused.store, last.id).payload == b'{"power": 6.0}'
+    assert refused.store.read(counted) == before

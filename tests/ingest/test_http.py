@@ -13,9 +13,13 @@ import pytest
 from app.errors import StackError, StoreUnavailable
 from app.graph.store import Store
 from app.settings import Settings
+from app.twins.directory import Directory
 from app.twins.registry import Registry
+from ingest.assemble import Assembler
 from ingest.http import LONGEST, HttpSource
 from ingest.mapping import Mapping, Rule
+from ingest.match import Matcher
+from ingest.pipeline import Pipeline
 from tests.conftest import free_port
 from tests.ingest.base import SourceContract, recent
 
@@ -88,6 +92,7 @@ class TestHttp(SourceContract):
             (b"{broken", {}, 400, "NOT_JSON"),
             (b"", {}, 400, "NOT_JSON"),
             (b"{}", {"Content-Type": "text/csv"}, 415, "MEDIA_TYPE"),
+            (b"{}", {"Content-Encoding": "br"}, 415, "MEDIA_TYPE"),
             (b"no gzip", {"Content-Encoding": "gzip"}, 400, "NOT_GZIP"),
             (gzip.compress(b"[1, 2]")[:-9], {"Content-Encoding": "gzip"}, 400, "NOT_GZIP"),
             (gzip.compress(b" " * (LONGEST + 1)), {"Content-Encoding": "gzip"}, 413, "TOO_LARGE"),
@@ -113,6 +118,33 @@ class TestHttp(SourceContract):
         codes = registry.store.read("MATCH (d:_DeadLetter) RETURN d.code ORDER BY d.code")
         assert codes == [["NOT_AN_OBJECT"], ["NOT_BOUND"], ["SCHEMA_VIOLATION"]]
         assert await self.stored(registry.store, 1) == [["c-01", start, 5.0]]
+
+    async def test_every_member_of_a_gzip_stream_counts(self, running: Any, registry: Registry) -> None:
+        start = recent()
+        body = b"".join(gzip.compress(orjson.dumps({"ts": start + i, "power": float(i)}) + b"\n") for i in range(3))
+        answer = await self.http.post("/plant/c-01", content=body, headers=LINES | {"Content-Encoding": "gzip"})
+        assert answer.json() == {"messages": 3}
+        assert len(await self.stored(registry.store, 0)) == 3
+
+    async def test_a_number_too_large_for_the_graph_stops_nothing(
+        self, running: Any, registry: Registry, mapping: Mapping, secured: Settings
+    ) -> None:
+        """F10: also where the type alone does not refuse it."""
+        start, port = recent(), free_port()
+        rules = (Rule(match="plant/{unit}", twin="{unit}", kind="event"),)
+        events = Mapping(source="events", protocol="http", options={"port": port}, rules=rules)
+        assembler = Assembler("events", registry.catalog, Matcher(events, Directory(registry.store)), 600)
+        task = asyncio.create_task(Pipeline(HttpSource(events, secured), assembler, registry.store, 0.02, 1000).run())
+        await asyncio.sleep(0.5)
+        event = {"ts": start, "kind": "error", "code": "c"}
+        url = f"http://127.0.0.1:{port}/plant/c-01"
+        for sent in (event | {"n": 2**64 - 1}, event | {"": 1}, event):
+            assert (await self.http.post(url, json=sent)).status_code == 202
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert registry.store.read("MATCH (d:_DeadLetter) RETURN d.code") == [["VALUE_REFUSED"]]
+        with pytest.raises(httpx.ConnectError):
+            await self.http.post(url, json=event)
 
     async def test_a_taken_port_is_named(self, running: Any, mapping: Mapping, secured: Settings) -> None:
         with pytest.raises(StackError, match="cannot listen"):

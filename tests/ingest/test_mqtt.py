@@ -82,8 +82,10 @@ class TestMqtt(SourceContract):
         at = recent()
         await self.send("c-01", at, {"power": 7.0, "windSpeed": "strong", "colour": "red"})
         assert await self.stored(registry.store, 1) == [["c-01", at, 7.0]]
-        codes = [row[0] for row in await self.deadletters(registry, 2)]
-        assert codes == ["SCHEMA_VIOLATION", "SCHEMA_VIOLATION"]
+        ((code, reason, _, _),) = await self.deadletters(registry, 1)
+        assert code == "SCHEMA_VIOLATION"
+        assert "windSpeed" in reason
+        assert "colour" in reason
 
     @pytest.mark.parametrize(
         ("topic", "code"),

@@ -171,6 +171,24 @@ def test_history_of_many_small_segments_becomes_one(registry: Registry, twin: st
     assert (outcome.points, outcome.duplicates) == (1, 1)
 
 
+def test_signals_with_times_of_their_own_are_joined_once(registry: Registry, twin: str) -> None:
+    """A column a signal, no instant shared: a long segment is long by its instants, not by its longest column."""
+    names = ("power", "windSpeed", "rotorSpeed", "nacelleDirection", "outdoorTemperature", "healthScore")
+    known = registry.catalog.telemetry(registry.catalog.interface("Turbine").dtmi)
+    signals = [name for name in names if name in known]
+    assert len(signals) > 3
+    for first in range(0, 12_000, 400):
+        own = {name: [T0 + i * 10 + n for i in range(first, first + 400)] for n, name in enumerate(signals)}
+        columns = {name: [float(i) for i in range(400)] for name in signals}
+        latest = dict.fromkeys(signals, 399.0)
+        append(registry.store, Batch([Series(twin, own[signals[0]], columns, latest, own)]))
+    before = points(registry.store, twin)
+    rounds = [compact(registry.store, [Tier(False, 2, 600), Tier(True, 2, 600)]) for _ in range(4)]
+    assert rounds[0] >= 30
+    assert rounds[2:] == [0, 0]
+    assert points(registry.store, twin) == before
+
+
 def test_a_loaded_model_cannot_change_under_its_twins(registry: Registry) -> None:
     from app.dtdl import Document
     from app.dtdl.syntax import parse
