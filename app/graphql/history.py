@@ -128,25 +128,26 @@ def _buckets(times: Any, values: Any, every: int, zone: ZoneInfo | None) -> Colu
 
 def _rolled(rows: list[list[float]], times: Any, values: Any, every: int, zone: ZoneInfo | None) -> Columns:
     """Buckets from rows of roll-ups, and from points, each of which is a row of its own."""
+    table = np.asarray(rows[0] if len(rows) == 1 else [number for row in rows for number in row]).reshape(-1, SEVEN)
+    if len(times):
+        table = np.concatenate([table, _as_rows(times, values)])
+    if not (np.diff(table[:, 0]) > 0).all():
+        table = table[np.argsort(table[:, 0], kind="stable")]
+    at, counts, sums, least, most = table[:, :5].T
+    starts = _starts(at.astype(np.int64), every, zone)
+    first = np.flatnonzero(np.concatenate(([True], starts[1:] != starts[:-1])))
+    if len(first) < len(starts):
+        starts, least, most = starts[first], np.minimum.reduceat(least, first), np.maximum.reduceat(most, first)
+        counts, sums = np.add.reduceat(counts, first), np.add.reduceat(sums, first)
+    return {"at": starts, "count": counts.astype(np.int64), "sum": sums, "avg": sums / counts, "min": least, "max": most}
+
+
+def _as_rows(times: Any, values: Any) -> Any:
     if values.dtype == object:  # texts of an earlier version of the model
         numeric = np.asarray([isinstance(value, int | float) for value in values], bool)
         times, values = times[numeric], values[numeric]
     numbers = values.astype(np.float64)
-    points = np.stack([times.astype(np.float64), np.ones(len(times)), *[numbers] * 5], axis=1)
-    every_row = np.concatenate([np.asarray([number for row in rows for number in row]).reshape(-1, SEVEN), points])
-    every_row = every_row[np.argsort(every_row[:, 0], kind="stable")]
-    at, counts, sums, least, most = every_row[:, :5].T
-    starts = _starts(at.astype(np.int64), every, zone)
-    first = np.flatnonzero(np.concatenate(([True], starts[1:] != starts[:-1])))
-    count, total = np.add.reduceat(counts, first).astype(np.int64), np.add.reduceat(sums, first)
-    return {
-        "at": starts[first],
-        "count": count,
-        "sum": total,
-        "avg": total / count,
-        "min": np.minimum.reduceat(least, first),
-        "max": np.maximum.reduceat(most, first),
-    }
+    return np.stack([times.astype(np.float64), np.ones(len(times)), *[numbers] * 5], axis=1)
 
 
 def _starts(times: Any, every: int, zone: ZoneInfo | None) -> Any:
