@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 from typing import Annotated, Any
 
 import typer
@@ -363,11 +364,12 @@ def predict_run() -> None:
     settings = Settings.read()
     configure(settings.log_level)
     hazard = Hazard.read(settings.home / "predictor")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stopping = Event()  # an exception raised by a signal can be lost in a failure of the database
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     with open_store(settings) as store:
         registry = Registry(store)
         say_ready()
-        run(registry, hazard, settings.score_seconds)
+        run(registry, hazard, settings.score_seconds, stopping)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

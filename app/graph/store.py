@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self, TypeVar
 
 import neo4j
@@ -111,7 +111,8 @@ class Store:
         try:
             yield session
         except BaseException:
-            session.close()
+            with suppress(Neo4jError, DriverError):  # an interrupt must not be lost in the failure that follows it
+                session.close()
             raise
         setattr(self._local, access, session)
 

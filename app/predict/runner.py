@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from threading import Event
 
 import structlog
 
@@ -41,10 +42,10 @@ def score_once(registry: Registry, hazard: Hazard, windows: Windows) -> Scored:
     return Scored(len(prognoses), seconds, min((p.health for p in prognoses), default=1.0))
 
 
-def run(registry: Registry, hazard: Hazard, every: float) -> None:
-    """Forever; while the database is away it waits and goes on."""
+def run(registry: Registry, hazard: Hazard, every: float, stopping: Event) -> None:
+    """Until `stopping` is set; while the database is away it waits and goes on."""
     windows = Windows()
-    while True:
+    while not stopping.is_set():
         started = time.monotonic()
         try:
             registry.refresh()
@@ -52,4 +53,4 @@ def run(registry: Registry, hazard: Hazard, every: float) -> None:
             log.info("fleet scored", twins=scored.twins, seconds=round(scored.seconds, 2), weakest=round(scored.weakest, 4))
         except StoreUnavailable as error:
             log.warning("database is away; scoring waits", error=str(error))
-        time.sleep(max(1.0, every - (time.monotonic() - started)))
+        stopping.wait(max(1.0, every - (time.monotonic() - started)))
