@@ -32,7 +32,7 @@ class Again:
 
 
 def again(store: Store, assemblers: Mapping[str, Assembler], letters: Sequence[DeadLetter]) -> Iterator[Again]:
-    """After every few hundred letters, what has become of them. Raises: StoreError."""
+    """After every few hundred letters, what has become of them. Raises: StoreError; Conflict for letters changed meanwhile."""
     ready = [letter for letter in letters if letter.whole and letter.source in assemblers]
     yield Again(left=len(letters) - len(ready))
     for source in dict.fromkeys(letter.source for letter in ready):
