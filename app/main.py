@@ -24,7 +24,7 @@ from app.errors import (
 )
 from app.graph.store import Store
 from app.graphql.router import Router, origins
-from app.identity import Gate
+from app.identity import Busy, Clients, Gate
 from app.rest import api, docs, health
 from app.server import Server
 from app.settings import Settings
@@ -44,6 +44,7 @@ from ingest.sources import MAPPINGS, SOURCES, outlets, read_mappings
 log = structlog.get_logger()
 STATUS = {
     Unauthenticated: 401,
+    Busy: 429,
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
@@ -52,7 +53,7 @@ STATUS = {
     ModelError: 422,
     CommandError: 422,
 }
-HEADERS = {503: {"Retry-After": "5"}, 401: {"WWW-Authenticate": 'Bearer, Basic realm="twingraph"'}}
+HEADERS = {503: {"Retry-After": "5"}, 429: {"Retry-After": "1"}, 401: {"WWW-Authenticate": 'Bearer, Basic realm="twingraph"'}}
 FOLLOW_SECONDS = 1.0
 MEASURE_SECONDS = 60.0
 
@@ -81,7 +82,7 @@ def make_app(settings: Settings) -> FastAPI:
     registry = Registry(store, changes)
     registry.load(read_models([settings.models]))
     held = outlets(read_mappings([MAPPINGS]), settings)
-    server = Server(settings, store, registry, Watcher(store), Gate(store, settings), held)
+    server = Server(settings, store, registry, Watcher(store), Gate(store, settings), Clients(settings), held)
     graphql = Router(server)
     changes.on_catalog(graphql.take)
 

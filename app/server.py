@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from app.commands.outlet import Outlet
 from app.graph.store import Store
-from app.identity import Gate
+from app.identity import Clients, Gate
 from app.settings import Settings
 from app.twins.registry import Registry
 from app.twins.watch import Watcher
@@ -18,4 +18,5 @@ class Server:
     registry: Registry
     watcher: Watcher
     gate: Gate
+    clients: Clients
     outlets: Sequence[Outlet] = field(default_factory=list)

@@ -26,7 +26,6 @@ In: GraphQL over HTTP, WebSocket (graphql-transport-ws) and server-sent events. 
     subscription  changes of queries, telemetry, alarms, commands
     guards      tokens, depth, aliases
     persisted   operations known by their hash
-    clients     rate and concurrency of each client
     failures    errors as clients see them
     explain     plan, estimate and Cypher as text
     explorer    GraphiQL from its WebJar

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from cross_web import HTTPException
+from graphql import GraphQLError
 from starlette.responses import Response
 from starlette.websockets import WebSocketDisconnect
 from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
@@ -14,15 +15,15 @@ from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.http.streaming import SSETransport
 from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
 
 from app.dtdl import Catalog
 from app.errors import TwingraphError, Unauthenticated
 from app.graph.cost import count_sizes
 from app.graphql import direct
-from app.graphql.clients import Busy, Clients
 from app.graphql.persisted import Persisted
 from app.graphql.schema import TwinSchema
-from app.identity import Gate, Identity
+from app.identity import Busy, Gate, Identity
 from app.server import Server
 
 JSON, GRAPHQL, EVENTS = "application/json", "application/graphql-response+json", "text/event-stream"
@@ -52,15 +53,28 @@ class EventStream(SSETransport):
         return super().encode_comment(comment).replace("\r\n", "\n")
 
 
+class Socket(BaseGraphQLTransportWSHandler[Any, Any]):
+    """Each operation over a WebSocket counts as a request; a subscription as one as long as it is open."""
+
+    async def run_operation(self, operation: Operation[Any, Any]) -> None:
+        context: Any = self.context
+        try:
+            with context["server"].clients.served(context["identity"].client):
+                await super().run_operation(operation)
+        except Busy as error:
+            await operation.send_initial_errors([GraphQLError(error.what, extensions=error.extensions())])
+            self.operations.pop(operation.id, None)
+
+
 class Router(GraphQL[Any, Any]):
     """`take(catalog)` swaps the schema generation; requests under way keep theirs."""
 
     websocket_adapter_class = TextSocket
+    graphql_transport_ws_handler_class = Socket
     stream_transport_classes_by_protocol = {"graphql-sse": EventStream}
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.clients = Clients(server.settings)
         self.persisted = Persisted(server.settings.operations, server.settings.operations_only)
         schema = TwinSchema(server.registry.catalog, server.settings, self.persisted)
         super().__init__(schema, graphql_ide=None, subscription_protocols=PROTOCOLS)
@@ -88,7 +102,7 @@ class Router(GraphQL[Any, Any]):
         header = headers.get(b"authorization", b"").decode("latin-1")
         try:
             identity = scope["identity"] = await identified(self.server.gate, header)
-            with self.clients.served(client_name(identity)):
+            with self.server.clients.served(identity.client):
                 if not direct.is_plain(scope, headers):
                     await super().__call__(scope, receive, send)
                     return
@@ -183,10 +197,6 @@ async def identified(gate: Gate, header: str) -> Identity:
     """Raises: Unauthenticated, StoreError."""
     known = gate.remembered(header)
     return known if known is not None else await asyncio.to_thread(gate.identify, header)
-
-
-def client_name(identity: Identity) -> str:
-    return f"{identity.name} {identity.key}".strip()
 
 
 def origins(text: str) -> frozenset[str]:

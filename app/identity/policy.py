@@ -30,6 +30,11 @@ class Identity:
     key: str = ""
 
     @property
+    def client(self) -> str:
+        """Whose requests are counted together."""
+        return f"{self.name} {self.key}".strip()
+
+    @property
     def access(self) -> tuple[str, ...] | None:
         """The part that decides a plan; the roots are bound to it."""
         return None if self.roots is None else self.via

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Header, Request
@@ -30,7 +31,15 @@ def identified(server: Held, authorization: Annotated[str, Header()] = "") -> Id
 
 
 Who = Annotated[Identity, Depends(identified)]
-router = APIRouter(prefix="/api", dependencies=[Depends(identified)], tags=["twins"])
+
+
+def counted(server: Held, who: Who) -> Iterator[None]:
+    """Raises: Busy."""
+    with server.clients.served(who.client):
+        yield
+
+
+router = APIRouter(prefix="/api", dependencies=[Depends(counted)], tags=["twins"])
 
 
 def permit(server: Server, who: Identity, action: str, *dt_ids: str) -> None:

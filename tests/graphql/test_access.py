@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.testclient import TestClient
 
 from app.errors import Unauthenticated
 from app.identity import keys
@@ -240,9 +241,8 @@ def test_what_is_no_key_is_refused(text: str, app: FastAPI) -> None:
 
 
 async def test_many_requests_of_one_client_wait(app: FastAPI, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    router = next(route for route in app.routes if getattr(route, "path", "") == "/graphql").app
     key = keys.create(app.state.server.store, "eager", "reader")
-    monkeypatch.setattr(router.clients, "_most", 2)
+    monkeypatch.setattr(app.state.server.clients, "_most", 2)
     async with client(app, key) as http:
         body = {"query": "{ turbines { hasComponent { dtId } } }"}
         answers = await asyncio.gather(*(http.post("/graphql", json=body) for _ in range(12)))
@@ -252,3 +252,26 @@ async def test_many_requests_of_one_client_wait(app: FastAPI, ask: Ask, monkeypa
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert refused.headers["retry-after"]
     assert refused.json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+
+
+async def test_other_doors_count_too(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+    """REST and operations over a WebSocket; what is refused leaves the socket open."""
+    key = keys.create(app.state.server.store, "eager", "reader")
+    monkeypatch.setattr(app.state.server.clients, "_most", 0)
+    async with client(app, key) as http:
+        answer = await http.get("/api/models")
+    assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (429, "RATE_LIMITED", "1")
+
+    def over_a_socket() -> list[str]:
+        with TestClient(app).websocket_connect("/graphql", subprotocols=["graphql-transport-ws"]) as socket:
+            socket.send_json({"type": "connection_init", "payload": {"Authorization": f"Bearer {key}"}})
+            assert socket.receive_json()["type"] == "connection_ack"
+            heard = []
+            for most in (0, 5):
+                monkeypatch.setattr(app.state.server.clients, "_most", most)
+                socket.send_json({"type": "subscribe", "id": "1", "payload": {"query": "{ turbines { dtId } }"}})
+                said = socket.receive_json()
+                heard.append(said["payload"][0]["extensions"]["code"] if said["type"] == "error" else said["type"])
+            return heard
+
+    assert await asyncio.to_thread(over_a_socket) == ["RATE_LIMITED", "next"]
