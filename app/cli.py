@@ -27,6 +27,7 @@ from app.keys_cli import keys_app
 from app.logs import configure
 from app.models_cli import models_app
 from app.settings import ROOT, Settings
+from app.sources_cli import sources_app
 from app.twins_cli import twins_app
 
 app = typer.Typer(name="twingraph", help="Digital twins on Neo4j.", no_args_is_help=True, pretty_exceptions_enable=False)
@@ -39,6 +40,7 @@ app.add_typer(predict_app, name="predict")
 app.add_typer(keys_app, name="keys")
 app.add_typer(graphql_app, name="graphql")
 app.add_typer(deadletters_app, name="deadletters")
+app.add_typer(sources_app, name="sources")
 app.add_typer(history_app, name="history")
 out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 Paths = Annotated[list[Path], typer.Argument(help="files and folders")]
@@ -131,7 +133,7 @@ def ingest(
         return
 
     async def run() -> None:
-        running = asyncio.create_task(run_ingest(settings, found))
+        running = asyncio.create_task(run_ingest(settings, mappings or [MAPPINGS]))
         _cancel_on_signals(running)
         await asyncio.sleep(1.0)
         if not running.done():

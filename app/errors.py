@@ -72,7 +72,11 @@ class StoreError(TwingraphError):
     code = "STORE_FAILED"
 
 
-class StoreUnavailable(StoreError):
+class Unavailable(TwingraphError):
+    """Something needed is away for now: what is under way waits and is tried again."""
+
+
+class StoreUnavailable(StoreError, Unavailable):
     code = "STORE_UNAVAILABLE"
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from pathlib import Path
 
 import structlog
 from fastapi import FastAPI, Request
@@ -39,7 +39,8 @@ from ingest.housekeeping import housekeep
 from ingest.mapping import Mapping, check_against
 from ingest.match import Matcher
 from ingest.pipeline import Pipeline
-from ingest.sources import MAPPINGS, SOURCES, outlets, read_mappings
+from ingest.runner import Runner
+from ingest.sources import MAPPINGS, make_source, mapping_files, outlets, read_mappings
 
 log = structlog.get_logger()
 STATUS = {
@@ -127,17 +128,20 @@ async def _answer_error(request: Request, error: TwingraphError) -> JSONResponse
     return JSONResponse({"what": error.what, **error.extensions()}, status, HEADERS.get(status))
 
 
-async def ingest(settings: Settings, mappings: list[Mapping]) -> None:
-    """Runs every source of the mappings until cancelled. Raises: MappingError, StoreError, StackError."""
+async def ingest(settings: Settings, paths: list[Path]) -> None:
+    """Runs every source of the mapping files, and follows their changes, until cancelled. Raises: MappingError, StoreError."""
     settings = with_secrets(settings)
     store = await asyncio.to_thread(open_store, settings)
     registry = await asyncio.to_thread(Registry, store)
     directory = await asyncio.to_thread(Directory, store)
-    for mapping in mappings:
-        check_against(mapping, registry.catalog)
+    runner = Runner(
+        registry,
+        lambda: read_mappings(paths),
+        lambda: {file: (file.stat().st_mtime_ns, file.stat().st_size) for file in mapping_files(paths) if file.exists()},
+        lambda mapping: _pipeline(settings, mapping, store, registry, directory),
+    )
     async with asyncio.TaskGroup() as tasks:
-        for mapping in mappings:
-            tasks.create_task(_pipeline(settings, mapping, store, registry, directory).run())
+        tasks.create_task(runner.run())
         tasks.create_task(housekeep(store))
 
 
@@ -154,6 +158,5 @@ def _assembler(settings: Settings, mapping: Mapping, registry: Registry, directo
 
 
 def _pipeline(settings: Settings, mapping: Mapping, store: Store, registry: Registry, directory: Directory) -> Pipeline:
-    source: Any = SOURCES[mapping.protocol].source(mapping, settings)
     assembler = _assembler(settings, mapping, registry, directory)
-    return Pipeline(source, assembler, store, settings.flush_seconds, settings.batch_messages)
+    return Pipeline(make_source(mapping, settings), assembler, store, settings.flush_seconds, settings.batch_messages)

@@ -5,9 +5,12 @@ In: messages of any protocol. Out: batches on the one write path, then acknowled
     message    a message: where it came from, its address, its payload, its receipt
     mapping    the declarative file: addresses → twins and signals; validated, with clear errors
     match      address → route (twin, model, what kind), remembered per address
-    decode     JSON payload → fields and time of measure
+    unpack     compressed bodies → bytes
+    decode     payload (JSON, CSV, MessagePack, CloudEvents) → records and times of measure
+    units      unit → unit
     assemble   messages → one batch in columns; what does not fit is set aside with the reason
     pipeline   collect → assemble → commit → acknowledge; pauses and tries again while the database is away
+    runner     the sources of one process: started, stopped, reloaded, each without the others
     again      dead letters, once more
     sample     what messages would become, as text
     sources    SOURCES: protocol → source; a new protocol is a module and a row

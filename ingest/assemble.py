@@ -4,35 +4,42 @@ import difflib
 import itertools
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import orjson
 
-from app.dtdl import Catalog, Enum, Primitive, Schema
+from app.dtdl import Catalog, Enum, Primitive, Schema, Telemetry
 from app.dtdl.values import checker, column_kind, flatten
-from app.errors import MessageError, TwinError
+from app.errors import MessageError, NotFound, TwinError
 from app.twins.series import Series
-from app.twins.write import Batch, Event, Position
+from app.twins.write import Batch, Event, NewRelationship, NewTwin, Position, twin_row
 from ingest import decode
+from ingest.mapping import Target
 from ingest.match import Matcher, Route
 from ingest.message import Message
+from ingest.units import conversion
 
 LONGEST_PAYLOAD = 64_000
 REMEMBERED_SHAPES = 10_000
+PLAIN = Target(to="-")
 Rows = list[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """How one field becomes values of one column. `check` runs per value where the type alone does not decide."""
+    """How one field becomes values of one column. `scale`: factor and offset of a whole column; `convert` and `check` run per
+    value, where the type alone does not decide."""
 
     name: str
     schema: Schema
     kind: str
     check: Callable[[Any], Any] | None
+    scale: tuple[float, float] | None = None
+    convert: Callable[[Any], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +66,26 @@ class Assembler:
         self._skew = round(skew * 1000)
         self._shapes: dict[Any, Shape] = {}
 
-    def assemble(self, messages: Sequence[Message], position: Position | None = None) -> Assembled:
+    def assemble(self, messages: Sequence[Message], positions: Sequence[Position] = ()) -> Assembled:
         work = _Work(self, round(time.time() * 1000), self._skew)
         for message in messages:
             try:
                 work.add(message)
             except MessageError as error:
                 work.set_aside(message, error)
-        return work.finish(position)
+        return work.finish(positions)
+
+    def take(self, catalog: Catalog) -> None:
+        """Models have changed."""
+        self.catalog = catalog
+        self._shapes = {}
+        self.matcher.forget()
+
+    def missing(self, messages: Sequence[Message]) -> tuple[list[NewTwin], list[NewRelationship]]:
+        """Twins to be created first, with what leads to them; one that no model or dtId allows is left to be refused."""
+        twins, links = self.matcher.wanted({message.address for message in messages})
+        made = {twin.dt_id: twin for twin in twins if _can_be(self.catalog, twin)}
+        return list(made.values()), [link for link in links if link.target in made]
 
     def shape(self, route: Route, names: tuple[str, ...], types: tuple[type, ...]) -> Shape:
         key = (route.rule.match, route.model, names, types)
@@ -81,19 +100,20 @@ class Assembler:
         known = self.catalog.telemetry(route.model)
         take, refused = [], []
         for index, (name, kind) in enumerate(zip(names, types, strict=True)):
-            signal = known.get(route.rule.signals.get(name, name))
+            signal = known.get(route.rule.signal_of(name))
             if signal is None:
                 if route.rule.unknown == "deadletter":
                     close = difflib.get_close_matches(name, known, 1)
                     near = f"; did you mean {close[0]!r}?" if close else ""
                     refused.append((name, f"{self.catalog.labels[route.model]} has no telemetry {name!r}{near}"))
             elif kind is not type(None):
-                problem = _type_problem(signal.schema, kind)
+                target = route.rule.signals.get(name, PLAIN)
+                problem = _type_problem(signal.schema, kind, target)
                 if problem:
                     refused.append((name, f"{name}: {problem}"))
                 else:
-                    take.append((index, _signal(signal.name, signal.schema, kind)))
-        return Shape(tuple(take), tuple(refused), all(signal.check is None for _, signal in take))
+                    take.append((index, _signal(signal, target)))
+        return Shape(tuple(take), tuple(refused), all(signal.check is None and signal.convert is None for _, signal in take))
 
 
 class _Work:
@@ -113,43 +133,58 @@ class _Work:
         if isinstance(route, str):
             code = "NO_TWIN" if route.startswith("no twin") else "NOT_BOUND" if "bound" in route else "NO_RULE"
             raise MessageError(route, where=message.address, code=code)
-        data = decode.fields(message.payload)
-        stamp = data.pop(route.rule.time, None)
+        refused: list[MessageError] = []
+        for record in decode.records(message.payload, route.rule):
+            try:
+                refused += self._record(message, route, record)
+            except MessageError as error:
+                refused.append(error)
+        if refused:
+            self.set_aside(message, *refused)
+
+    def _record(self, message: Message, route: Route, record: dict[str, Any] | MessageError) -> list[MessageError]:
+        """What of it is refused, while the rest is taken. Raises: MessageError when nothing is."""
+        if isinstance(record, MessageError):
+            raise record
+        stamp = record.pop(route.rule.time, None)
         if message.time is not None:
             stamp = message.time
         received = self.now if message.received is None else message.received
         at = received if stamp is None else decode.instant(stamp, self.now, self.skew)
         if route.rule.kind == "telemetry":
-            self._telemetry(message, route, data, at)
-        elif route.rule.kind == "event":
-            self._event(route, data, at)
+            return self._telemetry(route, record, at)
+        if route.rule.kind == "event":
+            self._event(route, record, at)
         else:
-            self._answer(data, at)
+            self._answer(record, at)
+        return []
 
-    def _telemetry(self, message: Message, route: Route, data: dict[str, Any], at: int) -> None:
+    def _telemetry(self, route: Route, data: dict[str, Any], at: int) -> list[MessageError]:
         names, values = tuple(data), tuple(data.values())
         shape = self.assembler.shape(route, names, tuple(map(type, values)))
         refused = [MessageError(reason, code="SCHEMA_VIOLATION") for _, reason in shape.refused]
         if not shape.simple:
-            shape, bad = self._checked(shape, values)
+            shape, values, bad = self._checked(shape, values)
             refused += bad
-        if refused:
-            self.set_aside(message, *refused)
         if shape.take:
             self.groups.setdefault(route.dt_id, {}).setdefault(shape, []).append((at, *values))
+        return refused
 
-    def _checked(self, shape: Shape, values: tuple[Any, ...]) -> tuple[Shape, list[MessageError]]:
+    def _checked(self, shape: Shape, values: tuple[Any, ...]) -> tuple[Shape, tuple[Any, ...], list[MessageError]]:
         bad: dict[int, MessageError] = {}
+        made = list(values)
         for index, signal in shape.take:
-            if signal.check is not None:
-                try:
-                    signal.check(values[index])
-                except (ValueError, TwinError) as error:
-                    reason = f"{signal.name}: {values[index]!r:.80} {error}"
-                    bad[index] = MessageError(reason, code="VALUE_REFUSED")
+            try:
+                if signal.convert is not None:
+                    made[index] = signal.convert(made[index])
+                if signal.check is not None:
+                    signal.check(made[index])
+            except (ValueError, TwinError) as error:
+                reason = f"{signal.name}: {values[index]!r:.80} {error}"
+                bad[index] = MessageError(reason, code="VALUE_REFUSED")
         if not bad:
-            return shape, []
-        return Shape(tuple(row for row in shape.take if row[0] not in bad), (), False), list(bad.values())
+            return shape, tuple(made), []
+        return Shape(tuple(row for row in shape.take if row[0] not in bad), (), False), tuple(made), list(bad.values())
 
     def _event(self, route: Route, data: dict[str, Any], at: int) -> None:
         kind, code = data.get("kind"), str(data.get("code", ""))
@@ -182,9 +217,9 @@ class _Work:
         reason = "; ".join(map(str, errors))
         self.deadletters.append(letter(self.assembler.source, message, errors[0].code, reason, received))
 
-    def finish(self, position: Position | None) -> Assembled:
+    def finish(self, positions: Sequence[Position]) -> Assembled:
         series = [made for dt_id, shapes in self.groups.items() if (made := self._series(dt_id, shapes))]
-        batch = Batch(series, self.events, self.closed, self.answers, self.deadletters, position)
+        batch = Batch(series, self.events, self.closed, self.answers, self.deadletters, positions)
         return Assembled(batch, self.rejected, sum(one.points() for one in series))
 
     def _series(self, dt_id: str, shapes: dict[Shape, Rows]) -> Series | None:
@@ -223,12 +258,22 @@ class _Work:
 
     def _column(self, signal: Signal, index: int, rows: Rows) -> tuple[list[int], list[Any]]:
         times, values = [row[0] for row in rows], [row[index] for row in rows]
+        if signal.scale is not None:
+            values = (np.asarray(values, np.float64) * signal.scale[0] + signal.scale[1]).tolist()
         if signal.kind != "float" or math.isfinite(sum(values)):
             return times, values
         finite = [(at, value) for at, value in zip(times, values, strict=True) if math.isfinite(value)]
         lost = len(values) - len(finite)
         self.rejected["NOT_FINITE"] = self.rejected.get("NOT_FINITE", 0) + lost
         return [at for at, _ in finite], [value for _, value in finite]
+
+
+def _can_be(catalog: Catalog, twin: NewTwin) -> bool:
+    try:
+        twin_row(catalog, twin)
+    except (TwinError, NotFound):
+        return False
+    return True
 
 
 def letter(source: str, message: Message, code: str, reason: str, received: int) -> dict[str, Any]:
@@ -238,14 +283,35 @@ def letter(source: str, message: Message, code: str, reason: str, received: int)
     return row | {"payload": payload[:LONGEST_PAYLOAD], "size": len(payload), "received": received, "time": message.time}
 
 
-def _signal(name: str, schema: Schema, kind: type) -> Signal:
+def _signal(signal: Telemetry, target: Target) -> Signal:
+    name, schema = signal.name, signal.schema
     column = column_kind(schema)
-    if column in ("float", "bool") and isinstance(schema, Primitive):
-        return Signal(name, schema, column, None)
-    return Signal(name, schema, column, checker(name, schema))
+    check = None if column in ("float", "bool") and isinstance(schema, Primitive) else checker(name, schema)
+    if target.values:
+        return Signal(name, schema, column, checker(name, schema), convert=_looked_up(target.values))
+    if target.plain:
+        return Signal(name, schema, column, check)
+    factor, offset = conversion(target.unit, signal.unit) if target.unit else (1.0, 0.0)
+    scale = target.scale * factor, target.offset * factor + offset
+    if column == "float":
+        return Signal(name, schema, column, check, scale)
+    return Signal(name, schema, column, check, convert=lambda value: round(value * scale[0] + scale[1]))
 
 
-def _type_problem(schema: Schema, kind: type) -> str:
+def _looked_up(values: Mapping[Any, Any]) -> Callable[[Any], Any]:
+    def convert(value: Any) -> Any:
+        if not isinstance(value, str | int | float) or value not in values:
+            raise ValueError(f"is not one of {', '.join(map(str, values))}")
+        return values[value]
+
+    return convert
+
+
+def _type_problem(schema: Schema, kind: type, target: Target) -> str:
+    if target.values:
+        return ""
+    if not target.plain and kind not in (int, float):
+        return "must be a number, to be converted"
     if not isinstance(schema, Primitive | Enum):
         return ""
     expected: tuple[type, ...] = {"float": (int, float), "int": (int,), "bool": (bool,), "str": (str, dict, list)}[

@@ -23,6 +23,7 @@ async def housekeep(store: Store) -> None:
             pause = BUSY if joined else IDLE
             if not joined:
                 await asyncio.to_thread(store.run, statement("telemetry/trim"), keep=KEEP_DEADLETTERS)
+                await asyncio.to_thread(store.run, statement("source/forget"))
         except StoreError as error:
             log.warning("housekeeping waits", error=str(error))
         await asyncio.sleep(pause)

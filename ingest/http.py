@@ -9,8 +9,7 @@ is no JSON is refused at once, and kept by who sent it."""
 
 import asyncio
 import hmac
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,15 +22,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from app.commands.outlet import Outlet
-from app.errors import MappingError, MessageError, StackError
+from app.errors import MessageError, StackError
 from app.settings import Settings
 from ingest.mapping import Mapping
-from ingest.message import Message
+from ingest.message import Message, Source, Take
+from ingest.unpack import LONGEST, inflated
 
 log = structlog.get_logger()
 PORT, WAIT_SECONDS = 8088, 10.0
-LONGEST = 16 * 1024**2  # bytes of a body, also unpacked
 CONCURRENT = 1000
 
 
@@ -48,15 +46,15 @@ class Receipt:
             self.done.set_result(None)
 
 
-class HttpSource:
+class HttpSource(Source):
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         self.name, self._token = mapping.source, settings.token
         self._host = str(mapping.options.get("host", settings.host))
         self._port = int(mapping.options.get("port", PORT))
         self._wait = float(mapping.options.get("wait", WAIT_SECONDS))
-        self._take: Callable[[Message], Any] | None = None
+        self._take: Take | None = None
 
-    async def run(self, take: Callable[[Message], Any]) -> None:
+    async def run(self, take: Take) -> None:
         """Raises: StackError when the port is taken."""
         self._take = take
         app = Starlette(routes=[Route("/{address:path}", self._post, methods=["POST"])])
@@ -75,7 +73,7 @@ class HttpSource:
             for connection in list(server.server_state.connections):
                 connection.shutdown()
 
-    async def acknowledge(self, receipts: list[Receipt]) -> None:
+    async def acknowledge(self, receipts: Sequence[Receipt]) -> None:
         for receipt in receipts:
             receipt.acknowledge()
 
@@ -126,25 +124,7 @@ async def _body(request: Request) -> bytes:
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding not in ("identity", "gzip"):
         raise MessageError(f"content-encoding {encoding!r:.40}: send gzip or none", code="MEDIA_TYPE")
-    return _unpacked(body) if encoding == "gzip" else body
-
-
-def _unpacked(body: bytes) -> bytes:
-    """All members of a gzip stream. Raises: MessageError."""
-    parts, room = [], LONGEST
-    while body:
-        unpack = zlib.decompressobj(wbits=31)
-        try:
-            parts.append(unpack.decompress(body, room + 1))
-        except zlib.error as error:
-            raise MessageError("the body is not gzip", code="NOT_GZIP") from error
-        room -= len(parts[-1])
-        if room < 0:
-            raise MessageError(f"a body has at most {LONGEST:,} bytes unpacked", code="TOO_LARGE")
-        if not unpack.eof:
-            raise MessageError("the body ends early", code="NOT_GZIP")
-        body = unpack.unused_data
-    return b"".join(parts)
+    return inflated(body) if encoding == "gzip" else body
 
 
 def _payloads(headers: Any, body: bytes) -> list[Any]:
@@ -163,7 +143,3 @@ def _payloads(headers: Any, body: bytes) -> list[Any]:
 
 def _refused(status: int, code: str, what: str, headers: dict[str, str] | None = None) -> JSONResponse:
     return JSONResponse({"what": what, "code": code}, status, headers)
-
-
-def outlet(mapping: Mapping, settings: Settings) -> Outlet:
-    raise MappingError("commands cannot be pushed over http", where=mapping.source, hint="leave commands: out")

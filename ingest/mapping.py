@@ -8,10 +8,22 @@ rules:
   - match: fleet/{farm}/{turbine}/telemetry     {…} matches one part of an address
     twin: "{farm}-{turbine}"                    the dtId, from the parts
     kind: telemetry                             telemetry, event or answer
+    payload: json                               or csv, msgpack, cloudevents, avro; gzip, zlib and zstd bodies are unpacked
+    registry: http://host:8081                  avro: where its schemas are
+    fields: body.values                         path to the object with the fields, where it is not the whole message
+    readings: {name: n, value: v}               where each record is one reading: the fields with its name and its value
+    columns: [ts, power]                        csv: what the columns are, where the first line does not say it
     time: ts                                    field with the time of measure
-    signals: {Ws_avg: windSpeed}                renames; empty: fields bear the signals' names
+    signals:                                    renames; without it fields bear the signals' names
+      Ws_avg: windSpeed
+      wind.dir: windDirection                   a path into nested objects
+      P_W: {to: power, unit: watt}              its unit here: converted to the model's
+      T_raw: {to: nacelleTemperature, scale: 0.1, offset: -40}
+      mode: {to: operatingState, values: {1: running, 2: idle}}
+    fixed: {operatingState: running}            signals that every message says the same of
     unknown: deadletter                         or ignore: what to do with fields that are no signal
     create: Turbine                             model of twins made when they are missing
+    under: {twin: "{farm}", by: contains}       and the relationship that leads to them
 commands:
   - twin: "{farm}-{turbine}"                    which twins
     to: fleet/{farm}/{turbine}/command          where their commands go
@@ -22,14 +34,16 @@ import difflib
 import re
 from collections.abc import Mapping as Map
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from app.dtdl import Catalog
+from app.dtdl import Catalog, Telemetry
 from app.errors import MappingError, NotFound
+from ingest.units import conversion
 
 PART = re.compile(r"\{(\w+)\}")
 
@@ -38,15 +52,72 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Target(Strict):
+    """The signal that a field becomes: `value * scale + offset`, then from `unit` to the model's; or what `values` says."""
+
+    to: str
+    unit: str = ""
+    scale: float = 1.0
+    offset: float = 0.0
+    values: dict[str | int | float | bool, Any] = Field(default_factory=dict)
+
+    @property
+    def plain(self) -> bool:
+        return not self.unit and not self.values and (self.scale, self.offset) == (1.0, 0.0)
+
+
+class Readings(Strict):
+    name: str
+    value: str
+
+
+class Under(Strict):
+    twin: str
+    by: str
+
+
 class Rule(Strict):
     match: str
     twin: str
     kind: Literal["telemetry", "event", "answer"] = "telemetry"
+    payload: Literal["json", "csv", "msgpack", "cloudevents", "avro"] = "json"
+    registry: str = ""
+    fields: str = ""
+    readings: Readings | None = None
+    columns: tuple[str, ...] = ()
     time: str = "ts"
-    signals: dict[str, str] = Field(default_factory=dict)
+    signals: dict[str, Target] = Field(default_factory=dict)
+    fixed: dict[str, Any] = Field(default_factory=dict)
     unknown: Literal["deadletter", "ignore"] = "deadletter"
     create: str | None = None
+    under: Under | None = None
     signal: str | None = None  # OPC UA: the part of the address that names the signal
+
+    @field_validator("signals", mode="before")
+    @classmethod
+    def _named(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        return {field: {"to": target} if isinstance(target, str) else target for field, target in given.items()}
+
+    @cached_property
+    def is_flat(self) -> bool:
+        """An object is a record as it stands."""
+        return self.readings is None and not self.fields and not self.nested and not self.fixed
+
+    @cached_property
+    def nested(self) -> bool:
+        return any("." in field for field in self.signals)
+
+    @model_validator(mode="after")
+    def _has_registry(self) -> "Rule":
+        if self.payload == "avro" and not self.registry:
+            raise ValueError("payload: avro needs registry")
+        return self
+
+    def signal_of(self, field: str) -> str:
+        target = self.signals.get(field)
+        return field if target is None else target.to
 
 
 class CommandRule(Strict):
@@ -85,6 +156,8 @@ def read_mapping(path: Path) -> Mapping:
         raise MappingError(f"{step}: {first['msg']}", where=str(path), hint="see the head of ingest/mapping.py") from error
     for rule in mapping.rules:
         _check_parts(path, rule.match, rule.twin)
+        if rule.under:
+            _check_parts(path, rule.match, rule.under.twin)
     for command in mapping.commands:
         _check_parts(path, command.twin, command.to)
         _check_parts(path, command.twin, command.reply)
@@ -92,21 +165,37 @@ def read_mapping(path: Path) -> Mapping:
 
 
 def check_against(mapping: Mapping, catalog: Catalog, where: str = "") -> None:
-    """Raises: MappingError when a rule names a model or a signal that no model has."""
-    everything = {name for dtmi in catalog.interfaces for name in catalog.telemetry(dtmi)}
+    """Raises: MappingError when a rule names a model, signal or relationship that no model has, or a unit that does not fit."""
+    everything = {name: signal for dtmi in catalog.interfaces for name, signal in catalog.telemetry(dtmi).items()}
     for index, rule in enumerate(mapping.rules):
         place = f"{where or mapping.source}: rules[{index}]"
         known = everything
         if rule.create:
             try:
-                known = set(catalog.telemetry(catalog.interface(rule.create).dtmi))
+                known = catalog.telemetry(catalog.interface(rule.create).dtmi)
             except NotFound as error:
                 hint = _near(rule.create, catalog.by_label)
                 raise MappingError(f"create names no loaded model: {rule.create!r}", where=place, hint=hint) from error
-        for field, signal in rule.signals.items():
-            if signal not in known:
-                hint = _near(signal, known)
-                raise MappingError(f"signals.{field}: no telemetry {signal!r}", where=place, hint=hint)
+        if rule.under and not any(rule.under.by in catalog.relationships(dtmi) for dtmi in catalog.interfaces):
+            raise MappingError(f"under.by: no model has a relationship {rule.under.by!r}", where=place)
+        for field, target in rule.signals.items():
+            _check_signal(target.to, known, f"signals.{field}", place)
+            _check_unit(target, known[target.to], f"signals.{field}", place)
+        for signal in rule.fixed:
+            _check_signal(signal, known, f"fixed.{signal}", place)
+
+
+def _check_signal(signal: str, known: Map[str, Telemetry], said: str, place: str) -> None:
+    if signal not in known:
+        raise MappingError(f"{said}: no telemetry {signal!r}", where=place, hint=_near(signal, known))
+
+
+def _check_unit(target: Target, signal: Telemetry, said: str, place: str) -> None:
+    if target.unit:
+        try:
+            conversion(target.unit, signal.unit)
+        except ValueError as error:
+            raise MappingError(f"{said}: {error}", where=place, hint="a unit as pint or DTDL names it") from error
 
 
 def pattern(template: str) -> re.Pattern[str]:

@@ -1,8 +1,10 @@
 """Address → route. Each address is matched once; the memory is bounded."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.twins.directory import Directory
+from app.twins.write import NewRelationship, NewTwin
 from ingest.mapping import Mapping, Rule, fill, pattern
 
 REMEMBERED = 200_000
@@ -22,6 +24,7 @@ class Matcher:
     def __init__(self, mapping: Mapping, directory: Directory) -> None:
         self._rules = [(pattern(rule.match), rule) for rule in mapping.rules]
         self._mapping, self._directory = mapping, directory
+        self._creates = any(rule.create for rule in mapping.rules)
         self._routes: dict[str, Route] = {}
 
     def route(self, address: str) -> Route | str:
@@ -32,31 +35,43 @@ class Matcher:
     def forget(self) -> None:
         self._routes.clear()
 
-    def wanted(self, address: str) -> tuple[str, str] | None:
-        """(dtId, model) of the twin that a rule with `create` would make for this address."""
+    def wanted(self, addresses: Iterable[str]) -> tuple[list[NewTwin], list[NewRelationship]]:
+        """The twins that rules with `create` would make for these addresses, and the relationships that lead to them."""
+        twins, links = {}, []
+        for address in addresses if self._creates else ():
+            if address not in self._routes:
+                rule, parts = self._rule_of(address)
+                dt_id = fill(rule.twin, parts) if rule else ""
+                if rule and rule.create and self._mapping.may_touch(dt_id) and self._directory.get(dt_id) is None:
+                    twins[dt_id] = NewTwin(dt_id, rule.create)
+                    if rule.under:
+                        links.append(NewRelationship(fill(rule.under.twin, parts), rule.under.by, dt_id))
+        return list(twins.values()), links
+
+    def created(self) -> None:
+        self._directory.refresh()
+
+    def _rule_of(self, address: str) -> tuple[Rule | None, dict[str, str]]:
         for regex, rule in self._rules:
-            if rule.create and (match := regex.fullmatch(address)):
-                return fill(rule.twin, match.groupdict()), rule.create
-        return None
+            if (match := regex.fullmatch(address)) is not None:
+                return rule, match.groupdict()
+        return None, {}
 
     def _match(self, address: str) -> Route | str:
-        for regex, rule in self._rules:
-            match = regex.fullmatch(address)
-            if match is None:
-                continue
-            parts = match.groupdict()
-            dt_id = fill(rule.twin, parts)
-            if not self._mapping.may_touch(dt_id):
-                return f"the source is not bound to {dt_id!r}"
-            model = self._directory.get(dt_id)
-            if model is None:
-                return f"no twin {dt_id!r}"
-            signal = parts.get(rule.signal) if rule.signal else None
-            if len(self._routes) >= REMEMBERED:
-                self._routes.clear()
-            route = self._routes[address] = Route(rule, dt_id, model, rule.signals.get(signal, signal) if signal else None)
-            return route
-        return "no rule matches the address"
+        rule, parts = self._rule_of(address)
+        if rule is None:
+            return "no rule matches the address"
+        dt_id = fill(rule.twin, parts)
+        if not self._mapping.may_touch(dt_id):
+            return f"the source is not bound to {dt_id!r}"
+        model = self._directory.get(dt_id)
+        if model is None:
+            return f"no twin {dt_id!r}"
+        signal = parts.get(rule.signal) if rule.signal else None
+        if len(self._routes) >= REMEMBERED:
+            self._routes.clear()
+        route = self._routes[address] = Route(rule, dt_id, model, rule.signal_of(signal) if signal else None)
+        return route
 
 
 def twin_parts(template: str, dt_id: str) -> dict[str, str] | None:

@@ -1,17 +1,43 @@
-"""What a source hands to the pipeline."""
+"""What a source is, and what it hands to the pipeline."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from app.twins.write import Position
+
+Payload = bytes | Mapping[str, Any] | Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`payload` is bytes, or already fields; `time` the time of measure in epoch ms where the protocol carries one;
+    """`payload` is bytes, or already a record or several; `time` the time of measure [epoch ms] where the protocol carries one;
     `receipt` what the source needs to acknowledge it; `received` when it came [epoch ms], where that is not now."""
 
     address: str
-    payload: bytes | Mapping[str, Any]
+    payload: Payload
     time: int | None = None
     receipt: Any = None
     received: int | None = None
+
+
+Take = Callable[[Message], Awaitable[None]]
+
+
+class Source:
+    """A protocol's side of the pipeline."""
+
+    name: str
+    reconnects = 0
+    stored: Callable[[], Mapping[str, int | str]] = dict  # positions committed so far, by part; the pipeline binds it
+
+    async def run(self, take: Take) -> None:
+        """Hands messages to `take`, which waits while there is no room; returns when the source has ended."""
+        raise NotImplementedError
+
+    async def acknowledge(self, receipts: Sequence[Any]) -> None:
+        """These are committed."""
+
+    def positions(self, receipts: Sequence[Any]) -> Sequence[Position]:
+        """How far these receipts reach, to be committed with them."""
+        return ()

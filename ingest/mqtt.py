@@ -4,7 +4,7 @@ A PUBACK is sent after the commit. A broker need not redeliver an unacknowledged
 transient failure is retried by the pipeline while the message waits here; `receive_max` bounds how many can wait."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import aiomqtt
@@ -19,7 +19,7 @@ from app.settings import Settings
 from ingest.backoff import pauses
 from ingest.mapping import PART, Mapping, fill
 from ingest.match import twin_parts
-from ingest.message import Message
+from ingest.message import Message, Source, Take
 
 log = structlog.get_logger()
 LOST = (ConnectError, ProtocolError, OSError)
@@ -39,7 +39,7 @@ def connect(settings: Settings, identifier: str, **kwargs: Any) -> aiomqtt.Clien
     )
 
 
-class MqttSource:
+class MqttSource(Source):
     """Subscribes to every address of the mapping's rules; keeps its session over reconnects."""
 
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
@@ -48,7 +48,7 @@ class MqttSource:
         self._topics = [PART.sub("+", rule.match) for rule in mapping.rules]
         self._client: aiomqtt.Client | None = None
 
-    async def run(self, take: Callable[[Message], Any]) -> None:
+    async def run(self, take: Take) -> None:
         while True:
             for pause in pauses():
                 try:
@@ -59,9 +59,10 @@ class MqttSource:
                     log.warning("broker lost", source=self.name, where=self._where(), error=str(error))
                 self._client = None
                 metrics.RECONNECTS.labels(self.name).inc()
+                self.reconnects += 1
                 await asyncio.sleep(pause)
 
-    async def _connected(self, take: Callable[[Message], Any]) -> None:
+    async def _connected(self, take: Take) -> None:
         client = connect(
             self._settings,
             str(self._options.get("client_id", f"twingraph-{self.name}")),
@@ -78,7 +79,7 @@ class MqttSource:
                     receipt = None if packet.packet_id is None else (client, packet.packet_id)
                     await take(Message(packet.topic, packet.payload or b"", None, receipt))
 
-    async def acknowledge(self, receipts: list[Any]) -> None:
+    async def acknowledge(self, receipts: Sequence[Any]) -> None:
         """A receipt of an earlier connection is void: the broker delivers that message again."""
         for receipt in receipts:
             client = self._client

@@ -5,7 +5,6 @@ An address is `<namespace uri>;<string identifier>`. The server acknowledges a n
 protocol's own rules; while the graph is away its newest QUEUE changes are kept, and each older one lost is counted."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,10 +16,11 @@ from asyncua.observer import Observer
 from app import metrics
 from app.commands.outlet import Answer, Delivery
 from app.errors import CommandError, MappingError
+from app.settings import Settings
 from ingest.backoff import pauses
 from ingest.mapping import Mapping, fill, pattern
 from ingest.match import twin_parts
-from ingest.message import Message
+from ingest.message import Message, Source, Take
 
 log = structlog.get_logger()
 LOST = (OSError, ua.UaError, asyncio.TimeoutError)
@@ -47,19 +47,19 @@ class Overflow(Observer):  # type: ignore[misc]
         self._unread -= 1
 
 
-class OpcUaSource:
+class OpcUaSource(Source):
     """Monitors every variable whose identifier a rule matches, on one server."""
 
-    def __init__(self, mapping: Mapping, url: str = "") -> None:
+    def __init__(self, mapping: Mapping, settings: Settings) -> None:
         self.name = mapping.source
         self._rules = [(pattern(rule.match), rule) for rule in mapping.rules]
         self._options = mapping.options
-        self._url = url or str(mapping.options.get("url", ""))
+        self._url = _url(mapping, settings)
         self._namespace = str(mapping.options.get("namespace", ""))
-        if not self._url or not self._namespace:
-            raise MappingError("options need url and namespace", where=mapping.source)
+        if not self._namespace:
+            raise MappingError("options need namespace", where=mapping.source)
 
-    async def run(self, take: Callable[[Message], Any]) -> None:
+    async def run(self, take: Take) -> None:
         while True:
             for pause in pauses():
                 try:
@@ -67,12 +67,10 @@ class OpcUaSource:
                 except* LOST as lost:
                     log.warning("OPC UA server lost", source=self.name, url=self._url, error=repr(lost.exceptions[0]))
                 metrics.RECONNECTS.labels(self.name).inc()
+                self.reconnects += 1
                 await asyncio.sleep(pause)
 
-    async def acknowledge(self, receipts: list[Any]) -> None:
-        return None
-
-    async def _connected(self, take: Callable[[Message], Any]) -> None:
+    async def _connected(self, take: Take) -> None:
         async with Client(self._url, timeout=20) as client:
             index = await client.get_namespace_index(self._namespace)
             nodes = await self._matching(client, index)
@@ -87,7 +85,7 @@ class OpcUaSource:
                 tasks.create_task(self._watch(client))
                 tasks.create_task(self._read(subscription, overflow, take))
 
-    async def _read(self, subscription: Any, overflow: Overflow, take: Callable[[Message], Any]) -> None:
+    async def _read(self, subscription: Any, overflow: Overflow, take: Take) -> None:
         async for event in subscription:
             overflow.read()
             if isinstance(event, DataChangeEvent):
@@ -129,12 +127,16 @@ class OpcUaSource:
         return any(regex.fullmatch(str(node.nodeid.Identifier)) for regex, _ in self._rules)
 
 
+def _url(mapping: Mapping, settings: Settings) -> str:
+    return str(mapping.options.get("url") or f"opc.tcp://{settings.host}:{settings.opcua_port}/fleet")
+
+
 class OpcUaOutlet:
     """Calls the method named as the command on the twin's object; its outputs are the answer."""
 
-    def __init__(self, mapping: Mapping, url: str = "") -> None:
+    def __init__(self, mapping: Mapping, settings: Settings) -> None:
         self._mapping, self._rules = mapping, mapping.commands
-        self._url = url or str(mapping.options.get("url", ""))
+        self._url = _url(mapping, settings)
         self._namespace = str(mapping.options.get("namespace", ""))
 
     def serves(self, dt_id: str) -> bool:

@@ -2,32 +2,36 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from app import metrics
-from app.errors import MessageError, StoreError, StoreUnavailable
+from app.errors import MessageError, StoreError, Unavailable
 from app.graph.store import Store
-from app.twins.write import Batch, Outcome, append
+from app.twins.write import Batch, Outcome, append, ensure, positions_of
 from ingest.assemble import Assembled, Assembler, letter
 from ingest.backoff import pauses
-from ingest.message import Message
+from ingest.message import Message, Source
 
 log = structlog.get_logger()
 MOST_MESSAGES = 20_000
 GRACE_SECONDS = 5.0
 
 
-class Source(Protocol):
-    """A protocol's side of the pipeline. `run` hands messages to `take` and returns when the source ends."""
+@dataclass(slots=True)
+class Tally:
+    """What has been done since the source was first started."""
 
-    name: str
-
-    async def run(self, take: Callable[[Message], Any]) -> None: ...
-
-    async def acknowledge(self, receipts: list[Any]) -> None: ...
+    messages: int = 0
+    values: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    retries: int = 0
+    batches: int = 0
+    seconds: float = 0.0
+    newest: int = 0
 
 
 class Pipeline:
@@ -35,6 +39,8 @@ class Pipeline:
 
     def __init__(self, source: Source, assembler: Assembler, store: Store, flush: float, most: int) -> None:
         self.source, self.assembler, self.store = source, assembler, store
+        self.tally = Tally()
+        source.stored = partial(positions_of, store, source.name)
         self._flush, self._most = flush, most
         self._waiting: list[Message] = []
         self._room = asyncio.Event()
@@ -103,6 +109,9 @@ class Pipeline:
         metrics.BATCH.labels(name).observe(len(messages))
         metrics.STAGE.labels(name, "acknowledge").inc(time.perf_counter() - committed)
         metrics.COMMIT.labels(name).observe(committed - started)
+        self.tally.messages += len(messages)
+        self.tally.batches += 1
+        self.tally.seconds += committed - started
 
     async def _persist(self, messages: list[Message]) -> None:
         told = False
@@ -110,23 +119,29 @@ class Pipeline:
             try:
                 await asyncio.to_thread(self._write, messages)
                 if told:
-                    log.info("database is back", source=self.source.name)
+                    log.info("it is back", source=self.source.name)
                 return
-            except StoreUnavailable as error:
+            except Unavailable as error:
                 if not told:
-                    log.warning("database is away; the source waits unacknowledged", error=str(error))
+                    log.warning("something needed is away; the source waits unacknowledged", error=str(error))
                 told = True
                 metrics.RETRIES.labels(self.source.name).inc()
+                self.tally.retries += 1
             await asyncio.sleep(pause)
 
     def _write(self, messages: list[Message]) -> None:
         started = time.perf_counter()
-        assembled = self.assembler.assemble(messages)
+        twins, links = self.assembler.missing(messages)
+        if twins:
+            ensure(self.store, self.assembler.catalog, twins, links)
+            self.assembler.matcher.created()
+        positions = self.source.positions([message.receipt for message in messages])
+        assembled = self.assembler.assemble(messages, positions)
         assembled_at = time.perf_counter()
         metrics.STAGE.labels(self.source.name, "assemble").inc(assembled_at - started)
         try:
             outcome = append(self.store, assembled.batch)
-        except StoreUnavailable:
+        except Unavailable:
             raise
         except StoreError as error:
             self._divide(messages, error)
@@ -146,7 +161,7 @@ class Pipeline:
 
     def _set_aside(self, message: Message, reason: MessageError) -> Assembled:
         row = letter(self.source.name, message, reason.code, str(reason), round(time.time() * 1000))
-        append(self.store, Batch(deadletters=[row]))
+        append(self.store, Batch(deadletters=[row], positions=self.source.positions([message.receipt])))
         return Assembled(Batch(), {reason.code: 1})
 
     def _count(self, assembled: Assembled, outcome: Outcome) -> None:
@@ -155,3 +170,13 @@ class Pipeline:
         metrics.DUPLICATES.labels(name).inc(outcome.duplicates)
         for code, count in assembled.rejected.items():
             metrics.REJECTED.labels(name, code).inc(count)
+        tally = self.tally
+        tally.values += outcome.points
+        tally.duplicates += outcome.duplicates
+        tally.rejected += sum(assembled.rejected.values())
+        tally.newest = max([tally.newest, *(one.span()[1] for one in assembled.batch.series)])
+
+    @property
+    def waiting(self) -> int:
+        """Messages collected and not yet being committed."""
+        return len(self._waiting)

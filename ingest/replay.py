@@ -82,7 +82,7 @@ def _segments(
     first = np.concatenate(([True], np.diff(times) > 0))  # the value stored first stays
     times, order = times[first], order[first]
     known = catalog.telemetry(model)
-    columns = {signal: rows[field].to_numpy()[order] for field, signal in rule.signals.items()}
+    columns = {target.to: rows[field].to_numpy()[order] for field, target in rule.signals.items()}
     for start in range(0, len(times), POINTS_PER_SEGMENT):
         part = slice(start, start + POINTS_PER_SEGMENT)
         made = _series(dt_id, times[part], {name: values[part] for name, values in columns.items()}, known, path)

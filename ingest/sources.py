@@ -1,44 +1,67 @@
-"""SOURCES: protocol → how its source and its outlet are made. A new protocol is a module and a row."""
+"""SOURCES: protocol → its module, its source and its outlet. A new protocol is a module and a row."""
 
-from collections.abc import Callable
+from collections.abc import Mapping as Map
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from app.commands.outlet import Outlet
 from app.errors import MappingError
 from app.settings import ROOT, Settings
-from ingest import http
 from ingest.mapping import Mapping, read_mapping
-from ingest.mqtt import MqttOutlet, MqttSource
-from ingest.opcua import OpcUaOutlet, OpcUaSource
-from ingest.pipeline import Source
+from ingest.message import Source
 
 MAPPINGS = ROOT / "ingest" / "mappings" / "live"
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    source: Callable[[Mapping, Settings], Source]
-    outlet: Callable[[Mapping, Settings], Outlet]
+    """Names in `ingest.<protocol>`; both are made of (mapping, settings). `extra`: of the package, that holds its client."""
+
+    source: str
+    outlet: str = ""
+    extra: str = ""
 
 
-def _opcua_url(settings: Settings) -> str:
-    return f"opc.tcp://{settings.host}:{settings.opcua_port}/fleet"
-
-
-SOURCES: dict[str, Kind] = {
-    "mqtt": Kind(MqttSource, MqttOutlet),
-    "http": Kind(http.HttpSource, http.outlet),
-    "opcua": Kind(
-        lambda mapping, settings: OpcUaSource(mapping, str(mapping.options.get("url") or _opcua_url(settings))),
-        lambda mapping, settings: OpcUaOutlet(mapping, str(mapping.options.get("url") or _opcua_url(settings))),
-    ),
+SOURCES: Map[str, Kind] = {
+    "mqtt": Kind("MqttSource", "MqttOutlet", "mqtt"),
+    "opcua": Kind("OpcUaSource", "OpcUaOutlet", "opcua"),
+    "kafka": Kind("KafkaSource", extra="kafka"),
+    "http": Kind("HttpSource"),
 }
+
+
+def make_source(mapping: Mapping, settings: Settings) -> Source:
+    """Raises: MappingError for options that do not do, or a package that is not installed."""
+    made: Source = _named(mapping, SOURCES[mapping.protocol].source)(mapping, settings)
+    return made
+
+
+def outlets(mappings: list[Mapping], settings: Settings) -> list[Outlet]:
+    """Of those with commands. Raises: MappingError for a protocol that takes none."""
+    return [_outlet(mapping)(mapping, settings) for mapping in mappings if mapping.commands]
+
+
+def _outlet(mapping: Mapping) -> Any:
+    name = SOURCES[mapping.protocol].outlet
+    if not name:
+        hint = f"commands go over {', '.join(protocol for protocol, kind in SOURCES.items() if kind.outlet)}"
+        raise MappingError(f"commands cannot be sent over {mapping.protocol}", where=mapping.source, hint=hint)
+    return _named(mapping, name)
+
+
+def _named(mapping: Mapping, name: str) -> Any:
+    try:
+        return getattr(import_module(f"ingest.{mapping.protocol}"), name)
+    except ModuleNotFoundError as error:
+        hint = f"pip install 'twingraph[{SOURCES[mapping.protocol].extra}]'"
+        raise MappingError(f"{mapping.protocol} needs {error.name}", where=mapping.source, hint=hint) from error
 
 
 def read_mappings(paths: list[Path]) -> list[Mapping]:
     """Every mapping of files and folders. Raises: MappingError, also for an unknown protocol or a name used twice."""
-    files = [file for path in paths for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]
+    files = mapping_files(paths)
     mappings = [read_mapping(file) for file in files]
     names: dict[str, Path] = {}
     for mapping, file in zip(mappings, files, strict=True):
@@ -51,5 +74,5 @@ def read_mappings(paths: list[Path]) -> list[Mapping]:
     return mappings
 
 
-def outlets(mappings: list[Mapping], settings: Settings) -> list[Outlet]:
-    return [SOURCES[mapping.protocol].outlet(mapping, settings) for mapping in mappings if mapping.commands]
+def mapping_files(paths: list[Path]) -> list[Path]:
+    return [file for path in paths for file in (sorted(path.glob("*.yaml")) if path.is_dir() else [path])]

@@ -30,6 +30,9 @@ SYSTEM_CONSTRAINTS = (
     ("_key_id", "_Key", "id"),
     ("_job_id", "_Job", "id"),
     ("_deadletter_id", "_DeadLetter", "id"),
+    ("_source_id", "_Source", "id"),
+    ("_wish_source", "_Wish", "source"),
+    ("_position_id", "_Position", "id"),
 )
 SYSTEM_INDEXES = (
     ("_event_at", "_Event", "at"),

@@ -15,6 +15,7 @@ from app.errors import IdentifierTaken, StoreError, StoreTimeout, StoreUnavailab
 
 T = TypeVar("T")
 Parameters = Mapping[str, Any]
+CHANGING = ("IndexNotApplicable", "IndexNotFound")
 RETRIES = (0.05, 0.2, 0.8)  # seconds
 
 
@@ -62,8 +63,15 @@ class Store:
     def read(self, cypher: str, parameters: Parameters | None = None, timeout: float | None = None) -> list[list[Any]]:
         """All records as lists of values; an auto-commit read, refused when the statement writes."""
         query = neo4j.Query(cypher, timeout=timeout)
-        with self._border(), self._held(neo4j.READ_ACCESS) as session:
-            return [record.values() for record in session.run(query, dict(parameters or {}))]
+        for pause in (*RETRIES, None):
+            try:
+                with self._border(), self._held(neo4j.READ_ACCESS) as session:
+                    return [record.values() for record in session.run(query, dict(parameters or {}))]
+            except StoreUnavailable as error:
+                if pause is None or not isinstance(error.__cause__, ClientError):  # a plan of before an index was made
+                    raise
+                time.sleep(pause)
+        raise AssertionError
 
     def plan(self, cypher: str, parameters: Parameters) -> dict[str, Any]:
         """Neo4j's plan of a reading statement, which is not run: operatorType, args, children."""
@@ -138,6 +146,8 @@ class Store:
             hint = "TWINGRAPH_NEO4J_USER and TWINGRAPH_NEO4J_PASSWORD"
             return StoreError("Neo4j refuses the login", where=self.uri, hint=hint, code="STORE_LOGIN")
         if isinstance(error, ClientError):
+            if (error.code or "").endswith(CHANGING):
+                return StoreUnavailable("Neo4j builds an index", where=self.uri, hint="it is tried again")
             return _refusal(error.code or "")
         if isinstance(error, TransientError | DriverError):
             hint = "it is tried again; see twingraph stack status"

@@ -10,7 +10,8 @@ from graphql import GraphQLError, GraphQLScalarType, ValueNode, value_from_ast_u
 from app.dtdl.values import parse_instant, parse_time
 from app.graph.records import plain
 
-LONG = 2**63
+LARGEST = 2**63
+LONG = "Whole number of 64 bits"
 
 
 def _text(parse: Callable[[str], Any], what: str) -> Callable[[Any], Any]:
@@ -25,8 +26,8 @@ def _text(parse: Callable[[str], Any], what: str) -> Callable[[Any], Any]:
     return value
 
 
-def _long(given: Any) -> int:
-    if isinstance(given, bool) or not isinstance(given, int) or not -LONG <= given < LONG:
+def whole(given: Any) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or not -LARGEST <= given < LARGEST:
         raise GraphQLError(f"{given!r:.40} is not a whole number of 64 bits")
     return given
 
@@ -48,7 +49,7 @@ ROWS: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
     ("Date", "ISO 8601 date", _text(date.fromisoformat, "an ISO 8601 date")),
     ("Time", "ISO 8601 time of day", _text(parse_time, "an ISO 8601 time")),
     ("Duration", "ISO 8601 duration, such as PT10M", _text(_duration, "an ISO 8601 duration without months")),
-    ("Long", "Whole number of 64 bits", _long),
+    ("Long", LONG, whole),
     ("Point", "GeoJSON point, WGS 84: {type: \"Point\", coordinates: [longitude, latitude]}", _anything),
     ("GeoJSON", "GeoJSON geometry", _anything),
     ("Value", "A number, a text or a truth value", _anything),

@@ -22,6 +22,7 @@ from graphql import (
     get_named_type,
     validate_schema,
 )
+from strawberry.schema.config import StrawberryConfig
 
 from app.dtdl import Catalog
 from app.graph.cypher import print_root
@@ -39,7 +40,7 @@ from app.graphql.persisted import Persisted
 from app.graphql.plan import CHANGED, Plans, bound, run_step
 from app.graphql.roots import query_fields
 from app.graphql.scalars import make_scalars
-from app.graphql.static import Mutation, Query, identity_of, server_of
+from app.graphql.static import SCALARS, Mutation, Query, identity_of, server_of
 from app.graphql.subscription import MOST_TWINS, Change, Memory, Pace, Seen, Subscription, changes, counted, visible
 from app.graphql.types import TypeFactory
 from app.settings import Settings
@@ -65,11 +66,17 @@ class TwinSchema(strawberry.Schema):
     _change: GraphQLObjectType | None = None
 
     def __init__(self, catalog: Catalog, settings: Settings, persisted: Persisted) -> None:
-        super().__init__(Query, mutation=Mutation, subscription=Subscription, extensions=[Compiled])
+        super().__init__(
+            Query,
+            mutation=Mutation,
+            subscription=Subscription,
+            extensions=[Compiled],
+            config=StrawberryConfig(scalar_map=SCALARS),
+        )
         self.memory = Memory()
         base = self._schema
-        json: Any = base.type_map["JSON"]
-        factory = TypeFactory(catalog, make_scalars() | {"JSON": json})
+        shared: Any = {name: base.type_map[name] for name in ("JSON", "Long")}
+        factory = TypeFactory(catalog, make_scalars() | shared)
         self._schema = self._grown(base, factory)
         self._schema._strawberry_schema = self  # type: ignore[attr-defined]
         errors = validate_schema(self._schema)

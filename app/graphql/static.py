@@ -3,7 +3,9 @@
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from dataclasses import asdict
+from enum import Enum
+from typing import Any, NewType, TypeVar, cast
 
 import strawberry
 from strawberry.scalars import JSON
@@ -13,15 +15,19 @@ from app.dtdl import Catalog, Document
 from app.dtdl.syntax import parse
 from app.errors import ModelError, NotFound
 from app.graphql.cursor import QueryError
+from app.graphql.scalars import LONG, whole
 from app.identity import Identity, allow
 from app.server import Server
 from app.twins import write
 from app.twins.alarms import MOST, Alarm, alarms
 from app.twins.jobs import Job, find_job, start_import
 from app.twins.migrate import migrate
+from app.twins.sources import source_states, wish
 from app.twins.write import NewRelationship, NewTwin
 
 Info = strawberry.Info[Any, Any]
+Long = NewType("Long", int)
+SCALARS: dict[object, Any] = {Long: strawberry.scalar(name="Long", description=LONG, serialize=whole, parse_value=whole)}
 T = TypeVar("T")
 
 
@@ -104,6 +110,38 @@ class JobState:
     ended_at: str | None
 
 
+@strawberry.type(name="Source", description="A source of telemetry in one ingest process; rates are those of the last seconds.")
+class SourceInfo:
+    source: str
+    protocol: str
+    worker: str = strawberry.field(description="host and process")
+    state: str = strawberry.field(
+        description="STARTING, RUNNING, STOPPED, ENDED, FAILED, or GONE when its process no longer reports"
+    )
+    since: str
+    at: str = strawberry.field(description="when it reported")
+    error: str | None = strawberry.field(description="why it does not run, or why its changed mapping was not taken")
+    messages: Long = strawberry.field(description="committed and acknowledged")
+    values: Long
+    duplicates: Long = strawberry.field(description="values that were there already")
+    rejected: Long = strawberry.field(description="set aside: twingraph deadletters list")
+    retries: Long = strawberry.field(description="commits tried again while the database was away")
+    reconnects: Long
+    waiting: Long = strawberry.field(description="messages received and not yet committed")
+    message_rate: float = strawberry.field(description="messages/s")
+    value_rate: float = strawberry.field(description="values/s")
+    batch: float = strawberry.field(description="messages a transaction")
+    commit_ms: float = strawberry.field(description="time a batch takes to be assembled and committed [ms]")
+    delay: float | None = strawberry.field(description="from the newest time of measure to its commit [s]")
+
+
+@strawberry.enum
+class SourceAction(Enum):
+    START = "start"
+    STOP = "stop"
+    RELOAD = "reload"
+
+
 @strawberry.input(name="NewTwin")
 class TwinInput:
     dt_id: strawberry.ID
@@ -153,6 +191,12 @@ class Query:
         wanted = str(dt_id) if dt_id is not None else None
         found = await asyncio.to_thread(alarms, server.store, who.access, who.roots or (), wanted, open, None, first)
         return [shown_alarm(alarm) for alarm in found]
+
+    @strawberry.field(description="What the sources of all ingest processes do.")
+    async def sources(self, info: Info) -> list[SourceInfo]:
+        server = await permitted(info, "metrics")
+        found = await asyncio.to_thread(source_states, server.store)
+        return [SourceInfo(**asdict(state)) for state in found]
 
     @strawberry.field(description="How far a job is.")
     async def job(self, info: Info, id: strawberry.ID) -> JobState:
@@ -233,6 +277,13 @@ class Mutation:
         done = await asyncio.to_thread(migrate, server.store, catalog, source, target, dry_run)
         await asyncio.to_thread(server.registry.changed)
         return done.moved
+
+    @strawberry.mutation(description="Starts, stops or reloads a source in every ingest process, which follow within seconds.")
+    async def control_source(self, info: Info, source: str, action: SourceAction) -> bool:
+        server = await permitted(info, "sources")
+        stopped = None if action is SourceAction.RELOAD else action is SourceAction.STOP
+        await asyncio.to_thread(wish, server.store, source, stopped, action is SourceAction.RELOAD)
+        return True
 
     @strawberry.mutation(description="A decommissioned model keeps its twins and takes no new ones.")
     async def decommission_model(self, info: Info, model: str, decommissioned: bool = True) -> bool:

@@ -13,9 +13,10 @@ ACTIONS: Mapping[str, str] = {
     "write": "engineer",  # twins, properties, relationships
     "model": "engineer",  # models, migrations, bulk import; of a scope: never
     "metrics": "reader",
+    "sources": "engineer",  # start, stop, reload
     "keys": "administrator",
 }
-WHOLE = ("model", "metrics", "keys")  # what touches the whole graph is not for an identity that sees a part of it
+WHOLE = ("model", "metrics", "sources", "keys")  # what touches the whole graph is not for an identity that sees a part of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,18 +39,18 @@ class Jar:
         return f"{self.artifact}-{self.version}{'-' + self.classifier if self.classifier else ''}.jar"
 
 
-def listed(name: str) -> list[Jar]:
-    return [Jar.parse(line) for line in (LISTS / f"{name}.txt").read_text().splitlines() if line.strip()]
+def listed(name: str, lists: Path = LISTS) -> list[Jar]:
+    return [Jar.parse(line) for line in (lists / f"{name}.txt").read_text().splitlines() if line.strip()]
 
 
-def fetch(name: str, cache: Path, console: Console | None = None) -> Path:
-    """Folder holding every jar of the list `name`, checksums verified; what is missing is downloaded.
+def fetch(name: str, cache: Path, console: Console | None = None, lists: Path = LISTS) -> Path:
+    """Folder holding every jar of the list `name` in folder `lists`, checksums verified; what is missing is downloaded.
 
     Raises: StackError when a jar cannot be fetched or its checksum differs."""
     folder = cache / name
     folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(16) as pool:
-        jars = listed(name)
+        jars = listed(name, lists)
         sound = list(pool.map(lambda jar: _sound(folder / jar.file, jar), jars))
         missing = [jar for jar, good in zip(jars, sound, strict=True) if not good]
         if missing:

@@ -9,6 +9,7 @@ In: models as documents, telemetry as Series, patches, relationships, events. Ou
     history    small segments joined into long ones with roll-ups, in the background
     archive    history as Parquet, and back
     deadletters  messages set aside
+    sources    what the sources of all ingest processes do, and what is wished of them
     changes    the feed that lives in memory: a new catalog
     watch      changes of twins, seen by asking the graph, so that it works with many processes
 

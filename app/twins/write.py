@@ -25,8 +25,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Position:
+    """How far one part of a source, such as a partition, has been read; positions of a part grow, as numbers or as texts."""
+
     source: str
-    position: str
+    part: str
+    position: int | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Batch:
     closed: Sequence[Mapping[str, Any]] = ()
     answers: Sequence[Mapping[str, Any]] = ()
     deadletters: Sequence[Mapping[str, Any]] = ()
-    position: Position | None = None
+    positions: Sequence[Position] = ()
     taken: Sequence[tuple[str, bytes]] = ()
 
 
@@ -53,7 +56,7 @@ class Outcome:
 
 
 def append(store: Store, batch: Batch) -> Outcome:
-    """Telemetry, events, command answers, dead letters and the source's position, in one transaction.
+    """Telemetry, events, command answers, dead letters and positions of the source, in one transaction.
 
     A twin that does not exist is named in `unknown`; the rest is written. Raises: StoreError; Conflict when one of `taken`
     is not as it was, and nothing is written then."""
@@ -77,10 +80,14 @@ def _append(transaction: Transaction, batch: Batch) -> Outcome:
         ((taken,),) = transaction.run(statement("deadletter/take"), rows=rows)
         if taken < len(rows):
             raise Conflict("dead letters have been mended or taken meanwhile", hint="replay once more")
-    if batch.position:
-        parameters = {"source": batch.position.source, "position": batch.position.position}
-        transaction.run(statement("telemetry/position"), **parameters)
+    if batch.positions:
+        transaction.run(statement("telemetry/position"), rows=[_position_row(one) for one in batch.positions])
     return outcome
+
+
+def positions_of(store: Store, source: str) -> dict[str, int | str]:
+    """The position after which each part of a source goes on. Raises: StoreError."""
+    return dict(store.read(statement("telemetry/positions"), {"source": source}))
 
 
 def _append_series(transaction: Transaction, series: Sequence[Series], outcome: Outcome) -> None:
@@ -141,6 +148,10 @@ def _newer(series: Series, at: Mapping[str, int], last: int) -> dict[str, Any]:
             for key in stale:
                 del properties[key]
     return properties
+
+
+def _position_row(one: Position) -> dict[str, Any]:
+    return {"id": f"{one.source}|{one.part}", "source": one.source, "part": one.part, "position": one.position}
 
 
 def _event_row(event: Event) -> dict[str, Any]:

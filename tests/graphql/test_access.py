@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from app.errors import Unauthenticated
 from app.identity import keys
 from app.twins import write
+from app.twins.sources import Wish, report
 from app.twins.write import NewRelationship, NewTwin
 from tests.graphql.conftest import Ask
 from tests.graphql.test_cases import CASES, variables_of
@@ -275,3 +276,23 @@ async def test_other_doors_count_too(app: FastAPI, monkeypatch: pytest.MonkeyPat
             return heard
 
     assert await asyncio.to_thread(over_a_socket) == ["RATE_LIMITED", "next"]
+
+
+async def test_sources_are_seen_by_whoever_sees_all_and_steered_by_engineers(app: FastAPI, ask: Ask, south: str) -> None:
+    store = app.state.server.store
+    state = {"protocol": "mqtt", "state": "RUNNING", "since": datetime.now(UTC), "messages": 2**40}
+    report(store, "host:1", [{"source": "s1", "properties": state}])
+    seen = await ask("{ sources { source worker state messages messageRate error } }")
+    row = {"source": "s1", "worker": "host:1", "state": "RUNNING", "messages": 2**40, "messageRate": 0.0, "error": None}
+    assert seen["data"]["sources"] == [row]
+    stop = 'mutation { controlSource(source: "s1", action: STOP) }'
+    reader = keys.create(store, "reads", "reader")
+    assert (await asked(app, reader, stop))["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+    for query in ("{ sources { source } }", stop):
+        assert (await asked(app, south, query))["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+    assert (await ask(stop))["data"] == {"controlSource": True}
+    assert report(store, "host:1", [{"source": "s1", "properties": {}}]) == {"s1": Wish(stopped=True)}
+    await ask('mutation { controlSource(source: "s1", action: RELOAD) }')
+    assert report(store, "host:1", [{"source": "s1", "properties": {}}]) == {"s1": Wish(stopped=True, reload=1)}
+    missing = await ask('mutation { controlSource(source: "s2", action: STOP) }')
+    assert missing["errors"][0]["extensions"]["code"] == "NOT_FOUND"

@@ -26,6 +26,23 @@ HEAD = "source: s\nprotocol: mqtt\nrules:\n"
             HEAD + "  - match: a/{x}\n    twin: '{x}'\n    create: Turbin\n",
             "no loaded model: 'Turbin' (did you mean 'Turbine'?)",
         ),
+        (HEAD + "  - match: a/{x}\n    twin: '{x}'\n    payload: xml\n", "rules.0.payload: Input should be 'json', 'csv'"),
+        (
+            HEAD + "  - match: a/{x}\n    twin: '{x}'\n    fixed: {powr: 1}\n",
+            "fixed.powr: no telemetry 'powr' (did you mean 'power'?)",
+        ),
+        (
+            HEAD + "  - match: a/{x}\n    twin: '{x}'\n    signals: {p: {to: power, unit: metre}}\n",
+            "signals.p: 'metre' cannot be converted to the model's 'kilowatt'",
+        ),
+        (
+            HEAD + "  - match: a/{x}\n    twin: '{x}'\n    create: Turbine\n    under: {twin: '{y}', by: contains}\n",
+            "uses {y}",
+        ),
+        (
+            HEAD + "  - match: a/{x}\n    twin: '{x}'\n    create: Turbine\n    under: {twin: '{x}', by: holds}\n",
+            "no model has a relationship 'holds'",
+        ),
         (HEAD.replace("mqtt", "smoke") + "  - match: a/{x}\n    twin: '{x}'\n", "unknown protocol 'smoke'"),
     ],
 )

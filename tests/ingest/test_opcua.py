@@ -10,6 +10,7 @@ from asyncua import Server, ua
 from prometheus_client import REGISTRY
 
 from app.commands.outlet import Delivery
+from app.settings import Settings
 from app.twins.registry import Registry
 from ingest.mapping import CommandRule, Mapping, Rule
 from ingest.opcua import OpcUaOutlet, OpcUaSource
@@ -73,8 +74,8 @@ class TestOpcUa(SourceContract):
         return Mapping(source="opc", protocol="opcua", options=options, rules=rules, commands=commands)
 
     @pytest.fixture
-    def source(self, mapping: Mapping) -> OpcUaSource:
-        return OpcUaSource(mapping)
+    def source(self, mapping: Mapping, secured: Settings) -> OpcUaSource:
+        return OpcUaSource(mapping, secured)
 
     async def prepare(self) -> None:
         await asyncio.sleep(1.0)
@@ -116,7 +117,7 @@ class TestOpcUa(SourceContract):
                 break
         assert len(await self.stored(registry.store, 2)) >= 2
 
-    async def test_what_a_full_queue_drops_is_counted(self, mapping: Mapping) -> None:
+    async def test_what_a_full_queue_drops_is_counted(self, mapping: Mapping, secured: Settings) -> None:
         """Nobody reads while thirty changes come: the newest that fit are kept, the others are counted."""
         few = mapping.model_copy(update={"source": "few", "options": {**mapping.options, "queue": 10}})
         taken: list[Any] = []
@@ -126,7 +127,7 @@ class TestOpcUa(SourceContract):
             await go.wait()
             taken.append(message.payload)
 
-        reading = asyncio.create_task(OpcUaSource(few).run(take))
+        reading = asyncio.create_task(OpcUaSource(few, secured).run(take))
         await self.prepare()
         start = recent()
         for number in range(30):
@@ -140,8 +141,8 @@ class TestOpcUa(SourceContract):
         assert dropped == self.served.variables + 30 - len(taken)
 
     @pytest.mark.parametrize(("limit", "status"), [(100.0, "SUCCEEDED"), (-1.0, "REFUSED")])
-    async def test_a_command_is_a_method_call(self, limit: float, status: str, mapping: Mapping) -> None:
-        outlet = OpcUaOutlet(mapping)
+    async def test_a_command_is_a_method_call(self, limit: float, status: str, mapping: Mapping, secured: Settings) -> None:
+        outlet = OpcUaOutlet(mapping, secured)
         assert outlet.serves("c-01")
         answer = await outlet.send(Delivery("1", "c-01", "setPowerLimit", limit, 5.0))
         assert answer is not None

@@ -1,7 +1,6 @@
 """The pipeline's end while the database is away."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 from app.graph.store import Store
@@ -9,14 +8,15 @@ from app.twins.directory import Directory
 from app.twins.registry import Registry
 from app.twins.write import NewTwin, create
 from ingest.assemble import Assembler
-from ingest.mapping import Mapping, Rule
+from ingest.mapping import Mapping, Rule, Under
 from ingest.match import Matcher
-from ingest.message import Message
+from ingest.message import Message, Source, Take
 from ingest.pipeline import GRACE_SECONDS, Pipeline
 from tests.conftest import free_port
+from tests.ingest.base import recent
 
 
-class One:
+class One(Source):
     """A source with one message, which is never acknowledged here."""
 
     name = "one"
@@ -24,12 +24,46 @@ class One:
     def __init__(self) -> None:
         self.acknowledged: list[Any] = []
 
-    async def run(self, take: Callable[[Message], Any]) -> None:
+    async def run(self, take: Take) -> None:
         await take(Message("a", b'{"power": 1}', 1))
         await asyncio.sleep(3600)
 
     async def acknowledge(self, receipts: list[Any]) -> None:
         self.acknowledged += receipts
+
+
+class Some(One):
+    """A source with a few messages."""
+
+    def __init__(self, *messages: Message) -> None:
+        super().__init__()
+        self.messages = messages
+
+    async def run(self, take: Take) -> None:
+        for message in self.messages:
+            await take(message)
+        await asyncio.sleep(3600)
+
+
+async def test_missing_twins_are_created_by_rule(registry: Registry) -> None:
+    """Below the farm that the rule names; what can be no dtId is refused, what is not bound, too."""
+    store = registry.store
+    create(store, registry.catalog, [NewTwin("wf1", "WindFarm")])
+    rule = Rule(match="{farm}/{unit}", twin="{farm}-{unit}", create="Turbine", under=Under(twin="{farm}", by="contains"))
+    mapping = Mapping(source="one", protocol="mqtt", rules=(rule,), bound=("wf*",))
+    source = Some(*(Message(address, b'{"power": 1}', recent()) for address in ("wf1/t1", "wf1/t2", "x/t1", "wf1/ü /")))
+    assembler = Assembler("one", registry.catalog, Matcher(mapping, Directory(store)), 600)
+    running = asyncio.create_task(Pipeline(source, assembler, store, 0.01, 10).run())
+    for _ in range(100):
+        await asyncio.sleep(0.05)
+        if len(source.acknowledged) == 4:
+            break
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    found = store.read("MATCH (:Twin {dtId: 'wf1'})-[:contains]->(t:Turbine) RETURN t.dtId, t.power ORDER BY t.dtId")
+    assert found == [["wf1-t1", 1.0], ["wf1-t2", 1.0]]
+    letters = store.read("MATCH (d:_DeadLetter) RETURN d.topic, d.code ORDER BY d.topic")
+    assert letters == [["wf1/ü /", "NO_RULE"], ["x/t1", "NOT_BOUND"]]
 
 
 async def test_a_stop_does_not_wait_for_a_database_that_is_gone(registry: Registry) -> None:

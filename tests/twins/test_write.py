@@ -94,7 +94,7 @@ def test_an_unknown_twin_is_named_and_the_rest_is_written(registry: Registry, tw
 def test_half_a_write_is_no_write(registry: Registry, twin: str) -> None:
     """F4: latest, history and position stand or fall together."""
     impossible = Event(twin, "e1", "alarm", {"at": datetime.now(UTC), "nested": {"no": "property"}})
-    batch = Batch(one(twin, (0, 1.0)).series, [impossible], position=Position("s", "7"))
+    batch = Batch(one(twin, (0, 1.0)).series, [impossible], positions=[Position("s", "", 7)])
     with pytest.raises(StoreError):
         append(registry.store, batch)
     assert points(registry.store, twin) == {}

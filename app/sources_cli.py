@@ -1,0 +1,57 @@
+"""`twingraph sources …`."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from app.settings import Settings
+
+sources_app = typer.Typer(help="What the sources of all ingest processes do.", no_args_is_help=True)
+out = Console(emoji=False)
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help="see sources list")]
+
+
+@sources_app.command("list")
+def listing() -> None:
+    """State, rates and errors of each source."""
+    from app.main import open_store
+    from app.twins.sources import source_states
+
+    table = Table(
+        "source", "protocol", "state", "messages", "messages/s", "values/s", "set aside", "waiting", "commit ms", "error"
+    )
+    with open_store(Settings.read()) as store:
+        for one in source_states(store):
+            rates = (f"{one.message_rate:,.1f}", f"{one.value_rate:,.1f}", f"{one.rejected:,}", f"{one.waiting:,}")
+            head = (escape(one.source), one.protocol, one.state, f"{one.messages:,}")
+            table.add_row(*head, *rates, f"{one.commit_ms:.1f}", escape(one.error or ""))
+    out.print(table)
+
+
+@sources_app.command("stop")
+def stop(source: Source) -> None:
+    """Stops a source in every ingest process, until it is started again."""
+    _wish(source, stopped=True)
+
+
+@sources_app.command("start")
+def start(source: Source) -> None:
+    """Starts a source that was stopped."""
+    _wish(source, stopped=False)
+
+
+@sources_app.command("reload")
+def reload(source: Source) -> None:
+    """Connects a source anew; a changed mapping file is followed without."""
+    _wish(source, reload=True)
+
+
+def _wish(source: str, stopped: bool | None = None, reload: bool = False) -> None:
+    from app.main import open_store
+    from app.twins.sources import wish
+
+    with open_store(Settings.read()) as store:
+        wish(store, source, stopped, reload)

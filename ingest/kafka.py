@@ -1,0 +1,163 @@
+"""Kafka: a consumer group whose positions are committed with the readings, in the same transaction of the graph.
+
+options: {servers: "host:9092", group: twingraph-<source>, topics: [plant.north], key: true, config: {security.protocol: …}}
+
+An address is the topic, or with `key: true` topic/key. Topics default to those that the rules match. The group's own offsets
+follow the graph, for lag in Kafka's tools; a partition goes on at the lower of both, since what comes twice is stored once.
+While there is no room the partitions are paused and the member stays in its group."""
+
+import asyncio
+import re
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as Record
+
+from app import metrics
+from app.errors import MappingError, StackError, Unavailable
+from app.settings import Settings
+from app.twins.write import Position
+from ingest.backoff import pauses
+from ingest.mapping import PART, Mapping
+from ingest.message import Message, Source, Take
+
+log = structlog.get_logger()
+AT_ONCE, POLL_SECONDS, PATIENCE_SECONDS = 1000, 0.1, 1.0
+LOGIN = (KafkaError._AUTHENTICATION, KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
+Receipt = tuple[str, int, int]  # topic, partition, offset
+
+
+class KafkaSource(Source):
+    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+        self.name = mapping.source
+        options = mapping.options
+        if not options.get("servers"):
+            raise MappingError("options need servers", where=mapping.source, hint='servers: "host:9092"')
+        self._keyed = bool(options.get("key", False))
+        self._topics = [str(topic) for topic in options.get("topics", ())] or self._matched(mapping)
+        self._config = {
+            "bootstrap.servers": str(options["servers"]),
+            "group.id": str(options.get("group", f"twingraph-{mapping.source}")),
+            "client.id": f"twingraph-{mapping.source}",
+            "auto.offset.reset": "earliest",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "partition.assignment.strategy": "cooperative-sticky",
+            "error_cb": self._on_error,
+            "log_level": 2,
+            **options.get("config", {}),
+        }
+        self._consumer: Any = None
+        self._refused: str | None = None
+        self._closing = False
+
+    def _matched(self, mapping: Mapping) -> list[str]:
+        templates = [rule.match.rpartition("/")[0] if self._keyed else rule.match for rule in mapping.rules]
+        return ["^" + PART.sub("[^/]+", re.escape(t).replace(r"\{", "{").replace(r"\}", "}")) + "$" for t in templates]
+
+    async def run(self, take: Take) -> None:
+        """Raises: StackError when the broker refuses the login or the topics."""
+        self._closing, self._refused = False, None
+        consumer = self._consumer = Consumer(self._config)
+        consumer.subscribe(self._topics, on_assign=self._on_assign)
+        log.info("consuming", source=self.name, servers=self._config["bootstrap.servers"], topics=self._topics)
+        polling: Any = None
+        try:
+            while self._refused is None:
+                polling = asyncio.ensure_future(asyncio.to_thread(consumer.consume, AT_ONCE, POLL_SECONDS))
+                await self._hand_over(consumer, await asyncio.shield(polling), take)
+            raise StackError(f"Kafka refuses: {self._refused}", where=self._config["bootstrap.servers"], hint="options.config")
+        finally:
+            self._closing = True
+            if polling is not None:
+                await asyncio.gather(polling, return_exceptions=True)
+            await asyncio.to_thread(consumer.close)
+
+    async def _hand_over(self, consumer: Consumer, records: Sequence[Record], take: Take) -> None:
+        handing = asyncio.create_task(self._take_all(records, take))
+        try:
+            done, _ = await asyncio.wait((handing,), timeout=PATIENCE_SECONDS)
+            if not done:
+                await self._pause_until(consumer, handing, take)
+            await handing
+        finally:
+            handing.cancel()
+
+    async def _pause_until(self, consumer: Consumer, handing: "asyncio.Task[None]", take: Take) -> None:
+        """Polls on, so that the group keeps this member; a partition that is new meanwhile may bring a record, which waits."""
+        late: list[Record] = []
+        while not handing.done():
+            consumer.pause(consumer.assignment())
+            record = await asyncio.to_thread(consumer.poll, POLL_SECONDS)
+            late += [record] if record is not None else []
+        consumer.resume(consumer.assignment())
+        await handing
+        await self._take_all(late, take)
+
+    async def _take_all(self, records: Sequence[Record], take: Take) -> None:
+        for record in records:
+            if record.error() is None:
+                topic, key = record.topic() or "", record.key()
+                address = f"{topic}/{_text(key)}" if self._keyed else topic
+                receipt = (topic, record.partition(), record.offset())
+                await take(Message(address, record.value() or b"", None, receipt, _received(record)))
+
+    async def acknowledge(self, receipts: Sequence[Receipt]) -> None:
+        offsets = [TopicPartition(topic, partition, after) for (topic, partition), after in _ends(receipts).items()]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=True)
+        except (KafkaException, RuntimeError) as error:  # the graph holds them
+            log.info("offsets are not told to Kafka", source=self.name, error=str(error))
+
+    def positions(self, receipts: Sequence[Receipt]) -> Sequence[Position]:
+        return [Position(self.name, f"{topic}/{partition}", after) for (topic, partition), after in _ends(receipts).items()]
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """In the thread that polls: nothing is read before the graph has said where to go on."""
+        for pause in pauses():
+            try:
+                stored = self.stored()
+                told = consumer.committed(partitions, timeout=10)
+                break
+            except (Unavailable, KafkaException) as error:
+                if self._closing:
+                    return
+                log.warning("partitions wait for their positions", source=self.name, error=str(error))
+                time.sleep(pause)
+        for one in told:
+            held = stored.get(f"{one.topic}/{one.partition}")
+            if held is not None:
+                one.offset = int(held) if one.offset < 0 else min(int(held), one.offset)
+            elif one.offset < 0:
+                one.offset = OFFSET_STORED
+        consumer.incremental_assign(told)
+        log.info("partitions", source=self.name, assigned=[f"{one.topic}/{one.partition}@{one.offset}" for one in told])
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() in LOGIN:
+            self._refused = error.str()
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN:
+            metrics.RECONNECTS.labels(self.name).inc()
+            self.reconnects += 1
+            log.warning("brokers lost", source=self.name, error=error.str())
+
+
+def _ends(receipts: Sequence[Receipt]) -> dict[tuple[str, int], int]:
+    """The offset after the last receipt of each partition."""
+    ends: dict[tuple[str, int], int] = {}
+    for topic, partition, offset in receipts:
+        ends[topic, partition] = max(ends.get((topic, partition), 0), offset + 1)
+    return ends
+
+
+def _received(record: Record) -> int | None:
+    """The broker's or producer's time, where a reading has none of its own; one that is not plausible counts for nothing."""
+    _, at = record.timestamp()
+    return at if 0 < at <= time.time() * 1000 + 60_000 else None
+
+
+def _text(key: bytes | str | None) -> str:
+    return key.decode(errors="replace") if isinstance(key, bytes) else key or ""

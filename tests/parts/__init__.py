@@ -1,0 +1,1 @@
+"""Real servers that only tests and benches need, started by them and stopped after."""
