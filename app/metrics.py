@@ -12,7 +12,9 @@ MESSAGES = Counter("twingraph_ingest_messages", "Messages committed and acknowle
 VALUES = Counter("twingraph_ingest_values", "Values made durable", ["source"])
 DUPLICATES = Counter("twingraph_ingest_duplicates", "Values that were there already", ["source"])
 REJECTED = Counter("twingraph_ingest_rejected", "Messages or values set aside, by reason", ["source", "code"])
-DROPPED = Counter("twingraph_ingest_dropped", "Changes an OPC UA queue had no room for", ["source"])
+DROPPED = Counter(
+    "twingraph_ingest_dropped", "What a bounded queue had no room for: changes of OPC UA, messages of QoS 0", ["source"]
+)
 RETRIES = Counter("twingraph_ingest_retries", "Commits tried again because the database was away", ["source"])
 RECONNECTS = Counter("twingraph_ingest_reconnects", "Connections to a source made anew", ["source"])
 BATCH = Histogram("twingraph_ingest_batch_messages", "Messages in a batch", ["source"], buckets=SIZES)

@@ -14,7 +14,8 @@ In: messages of any protocol. Out: batches on the one write path, then acknowled
     again      dead letters, once more
     sample     what messages would become, as text
     sources    SOURCES: protocol → source; a new protocol is a module and a row
-    mqtt, opcua, http, replay   the sources
+    mqtt, sparkplug (with sparkplug_b, its payloads), opcua, kafka (with avro), http   the sources
+    replay     a table into history
 
 One message through it: `fleet/wf01/t003/gearbox/telemetry` matches `fleet/{farm}/{turbine}/{component}/telemetry`, so
 its twin is `wf01-t003-gearbox`, a Gearbox; its fields become values in that twin's columns; after the commit the packet

@@ -20,7 +20,7 @@ from app.twins.write import Batch, Event, NewRelationship, NewTwin, Position, tw
 from ingest import decode
 from ingest.mapping import Target
 from ingest.match import Matcher, Route
-from ingest.message import Message
+from ingest.message import Gone, Message
 from ingest.units import conversion
 
 LONGEST_PAYLOAD = 64_000
@@ -126,10 +126,15 @@ class _Work:
         self.closed: list[dict[str, Any]] = []
         self.answers: list[dict[str, Any]] = []
         self.deadletters: list[dict[str, Any]] = []
+        self.stale: dict[str, int] = {}
         self.rejected: dict[str, int] = {}
 
     def add(self, message: Message) -> None:
         route = self.assembler.matcher.route(message.address)
+        if isinstance(message.payload, Gone):
+            if isinstance(route, Route):
+                self.stale[route.dt_id] = message.payload.at
+            return
         if isinstance(route, str):
             code = "NO_TWIN" if route.startswith("no twin") else "NOT_BOUND" if "bound" in route else "NO_RULE"
             raise MessageError(route, where=message.address, code=code)
@@ -219,7 +224,8 @@ class _Work:
 
     def finish(self, positions: Sequence[Position]) -> Assembled:
         series = [made for dt_id, shapes in self.groups.items() if (made := self._series(dt_id, shapes))]
-        batch = Batch(series, self.events, self.closed, self.answers, self.deadletters, positions)
+        stale = [{"id": dt_id, "at": at} for dt_id, at in self.stale.items()]
+        batch = Batch(series, self.events, self.closed, self.answers, self.deadletters, stale, positions)
         return Assembled(batch, self.rejected, sum(one.points() for one in series))
 
     def _series(self, dt_id: str, shapes: dict[Shape, Rows]) -> Series | None:

@@ -6,6 +6,14 @@ from typing import Any
 
 from app.twins.write import Position
 
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The device of an address has gone: what it said up to `at` [epoch ms] is stale. 0: it is back."""
+
+    at: int
+
+
 Payload = bytes | Mapping[str, Any] | Sequence[Any]
 
 
@@ -15,7 +23,7 @@ class Message:
     `receipt` what the source needs to acknowledge it; `received` when it came [epoch ms], where that is not now."""
 
     address: str
-    payload: Payload
+    payload: Payload | Gone
     time: int | None = None
     receipt: Any = None
     received: int | None = None

@@ -24,11 +24,26 @@ from ingest.message import Message, Source, Take
 log = structlog.get_logger()
 LOST = (ConnectError, ProtocolError, OSError)
 RECEIVE_MAX = 10_000
+UNREAD = 20_000  # messages of QoS 0 that wait to be read
 SESSION_SECONDS = 86_400
 
 
-def connect(settings: Settings, identifier: str, **kwargs: Any) -> aiomqtt.Client:
-    return aiomqtt.Client(
+class Client(aiomqtt.Client):
+    """aiomqtt 3.0.0a1 drops what comes with QoS 0 while nobody waits for it; here it waits, within bounds, and is counted."""
+
+    async def _receive(self) -> Any:
+        while True:
+            packet = await super()._receive()
+            if not isinstance(packet, aiomqtt.PublishPacket) or packet.qos != QoS.AT_MOST_ONCE or self._getters:
+                return packet
+            if len(self._queue) < UNREAD:
+                self._queue.append(packet)
+            else:
+                metrics.DROPPED.labels(self.identifier).inc()
+
+
+def connect(settings: Settings, identifier: str, **kwargs: Any) -> Client:
+    return Client(
         hostname=settings.mqtt_host,
         port=settings.mqtt_port,
         username=settings.mqtt_user or None,

@@ -27,6 +27,7 @@ class Kind:
 SOURCES: Map[str, Kind] = {
     "mqtt": Kind("MqttSource", "MqttOutlet", "mqtt"),
     "opcua": Kind("OpcUaSource", "OpcUaOutlet", "opcua"),
+    "sparkplug": Kind("SparkplugSource", "SparkplugOutlet", "sparkplug"),
     "kafka": Kind("KafkaSource", extra="kafka"),
     "http": Kind("HttpSource"),
 }

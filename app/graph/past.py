@@ -6,7 +6,7 @@ relationship leaves `(a)-[:_PAST]->(:_Link {_name, _since, _until, …})-[:_PAST
 from app.graph.names import quote
 from app.graph.select import Value
 
-SYSTEM = ("dtId", "_model")
+SYSTEM = ("dtId", "_model", "_stale")
 CONVERTED = {"dateTime": "datetime({})", "date": "date({})", "time": "time({})", "duration": "duration({})"}
 LOOKED_AT = 16  # segments that overlap the moment; late ones may lie under longer ones
 

@@ -400,6 +400,7 @@ class Selector:
             elif kind == "stale":
                 after = get_argument_values(type_.fields["stale"], nodes[0], self.variables).get("after")
                 form = None if after is None else param(after)
+                columns[Value("_stale")] = None
             elif kind in ("unit", "__typename"):
                 form = type_.name if kind == "__typename" else origin.unit or None
             parts.append((name, kind, form))

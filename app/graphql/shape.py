@@ -199,7 +199,8 @@ class Shaper:
                 case "stale":
                     after = self.stale_seconds
                     limit = self._bound(form.value if form is not None else lambda variables, after=after: after)
-                    shown = f"{self._bound(_age)}({at}) > {limit}(v)"
+                    gone = f"r[{columns.index(Value('_stale'))}]"
+                    shown = f"{self._bound(_age)}({at}) > {limit}(v) or ({gone} or 0) >= {at}"
                 case _:
                     shown = repr(form)
             parts.append(f"{key!r}: {shown}")

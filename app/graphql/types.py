@@ -353,7 +353,12 @@ class TypeFactory:
                     "value": made_field(type_, Origin("reading value")),
                     "at": made_field(self.scalars["DateTime"], Origin("reading at"), "Time of measure"),
                     "age": made_field(GraphQLFloat, Origin("reading age"), "Seconds since then"),
-                    "stale": made_field(GraphQLBoolean, Origin("reading stale"), "Older than `after`", after),
+                    "stale": made_field(
+                        GraphQLBoolean,
+                        Origin("reading stale"),
+                        "Older than `after`, or said by a device that has gone since",
+                        after,
+                    ),
                     "unit": made_field(GraphQLString, Origin("reading unit")),
                 },
             )

@@ -36,13 +36,15 @@ class Position:
 class Batch:
     """Everything of one transaction. Either all of it is in the graph afterwards, or none.
 
-    `taken`: ids and payloads of the dead letters that this batch is made of; they go."""
+    `stale`: {id, at} of twins whose values up to then are no longer current. `taken`: ids and payloads of the dead letters that
+    this batch is made of; they go."""
 
     series: Sequence[Series] = ()
     events: Sequence[Event] = ()
     closed: Sequence[Mapping[str, Any]] = ()
     answers: Sequence[Mapping[str, Any]] = ()
     deadletters: Sequence[Mapping[str, Any]] = ()
+    stale: Sequence[Mapping[str, Any]] = ()
     positions: Sequence[Position] = ()
     taken: Sequence[tuple[str, bytes]] = ()
 
@@ -72,6 +74,7 @@ def _append(transaction: Transaction, batch: Batch) -> Outcome:
         ("event/close", list(batch.closed)),
         ("command/answer", list(batch.answers)),
         ("telemetry/deadletters", list(batch.deadletters)),
+        ("telemetry/stale", list(batch.stale)),
     ):
         if rows:
             transaction.run(statement(name), rows=rows)

@@ -87,6 +87,13 @@ class TestMqtt(SourceContract):
         assert "windSpeed" in reason
         assert "colour" in reason
 
+    async def test_a_burst_of_qos_0_is_taken_whole(self, running: Any, registry: Registry) -> None:
+        start = recent()
+        for i in range(500):
+            payload = orjson.dumps({"ts": start + i, "power": float(i)})
+            await self.publisher.publish("plant/c/01/telemetry", payload, qos=QoS.AT_MOST_ONCE)
+        assert [row[2] for row in await self.stored(registry.store, 500)] == [float(i) for i in range(500)]
+
     @pytest.mark.parametrize(
         ("topic", "code"),
         [("plant/c/99/telemetry", "NO_TWIN"), ("plant/x/01/telemetry", "NOT_BOUND")],

@@ -1,0 +1,341 @@
+"""Sparkplug B 3.0 as a host application, over the MQTT broker of the settings.
+
+options: {host_id: twingraph-<source>, groups: ["#"], reorder_seconds: 2, rebirth_seconds: 5}
+
+An address is group/node or group/node/device; the fields are the metrics' names, known from the birth where data has aliases
+alone. Each metric bears its own time of measure. What a death makes stale is marked on the twins (`stale` in GraphQL).
+Nodes that skip a number are given `reorder_seconds`; then, as for data without a birth, a rebirth is asked for."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiomqtt
+import orjson
+import structlog
+from aiomqtt import NegativeAckError, QoS
+
+from app import metrics
+from app.commands.outlet import Answer, Delivery
+from app.errors import CommandError, MessageError, StackError
+from app.settings import Settings
+from ingest import sparkplug_b
+from ingest.backoff import pauses
+from ingest.mapping import Mapping, fill
+from ingest.match import twin_parts
+from ingest.message import Gone, Message, Source, Take
+from ingest.mqtt import LOGIN, LOST, connect
+from ingest.sparkplug_b import Payload
+
+log = structlog.get_logger()
+REORDER_SECONDS, REBIRTH_SECONDS = 2.0, 5.0
+BAD, STALE = 0, 500
+SPACE = "spBv1.0"
+Types = dict[str, int]
+
+
+@dataclass(slots=True)
+class Packet:
+    kind: str
+    device: str
+    payload: Payload
+    receipt: Any
+
+
+@dataclass(slots=True)
+class Node:
+    """An edge node since its birth. `next`: the number that follows; `early`: what came before its turn, by number."""
+
+    bd_seq: int | None = None
+    online: bool = False
+    next: int = 0
+    types: dict[str, Types] = field(default_factory=dict)  # by device; "" is the node
+    aliases: dict[int, tuple[str, str]] = field(default_factory=dict)  # alias → (device, metric)
+    early: dict[int, Packet] = field(default_factory=dict)
+    waits_since: float | None = None
+    asked_at: float = float("-inf")
+
+
+class Host:
+    """The state of all edge nodes, without a broker: packets in, messages and wanted rebirths out."""
+
+    def __init__(self, source: str, reorder: float, rebirth: float) -> None:
+        self._source, self._reorder, self._rebirth = source, reorder, rebirth
+        self._nodes: dict[str, Node] = {}
+        self.wanted: list[str] = []  # nodes to be asked for a rebirth
+
+    def packet(self, topic: str, body: bytes, receipt: Any = None) -> Iterator[Message]:
+        """What a packet becomes; a payload that is none becomes a message that is set aside."""
+        _, group, kind, node, *device = topic.split("/")
+        name = f"{group}/{node}"
+        try:
+            packet = Packet(kind, "/".join(device), sparkplug_b.decode(body), receipt)
+        except MessageError:
+            yield Message(topic, body, None, receipt)
+            self._ask(name)
+            return
+        held = self._nodes.setdefault(name, Node())
+        if kind == "NBIRTH":
+            yield from self._born(name, held, packet)
+        elif kind == "NDEATH":
+            yield from self._died(name, held, packet)
+        elif not held.online:
+            self._ask(name)
+        else:
+            yield from self._in_turn(name, held, packet)
+
+    def overdue(self) -> Iterator[Message]:
+        """What has waited long enough for a number that did not come: taken as it is, and a rebirth asked for."""
+        now = time.monotonic()
+        for name, node in self._nodes.items():
+            if node.waits_since is not None and now - node.waits_since >= self._reorder:
+                last = max(node.early, key=lambda seq: (seq - node.next) % 256)
+                for packet in [node.early[seq] for seq in sorted(node.early, key=lambda seq: (seq - node.next) % 256)]:
+                    yield from self._taken(name, node, packet)
+                node.early, node.waits_since, node.next = {}, None, (last + 1) % 256
+                self._ask(name)
+
+    def lost(self) -> Iterator[Message]:
+        """The broker is gone: nothing that is known is current."""
+        for name, node in self._nodes.items():
+            if node.online:
+                yield from self._stale(name, node, _now())
+        self._nodes = {}
+
+    def _born(self, name: str, node: Node, packet: Packet) -> Iterator[Message]:
+        if node.online:
+            yield from self._stale(name, node, (packet.payload.timestamp or _now()) - 1, devices_alone=True)
+        born = Node(asked_at=node.asked_at, online=True, next=((packet.payload.seq or 0) + 1) % 256)
+        born.bd_seq = _bd_seq(packet.payload)
+        self._nodes[name] = born
+        yield from self._known(name, born, packet)
+
+    def _died(self, name: str, node: Node, packet: Packet) -> Iterator[Message]:
+        if node.online and _bd_seq(packet.payload) == node.bd_seq:
+            yield from self._stale(name, node, _now())
+            node.online = False
+
+    def _in_turn(self, name: str, node: Node, packet: Packet) -> Iterator[Message]:
+        seq = packet.payload.seq
+        if seq is None or (seq != node.next and len(node.early) >= 128):
+            self._ask(name)
+            yield from self._taken(name, node, packet)
+            return
+        node.early[seq] = packet
+        while (following := node.early.pop(node.next, None)) is not None:
+            node.next = (node.next + 1) % 256
+            yield from self._taken(name, node, following)
+        node.waits_since = None if not node.early else node.waits_since or time.monotonic()
+
+    def _taken(self, name: str, node: Node, packet: Packet) -> Iterator[Message]:
+        device = packet.device
+        if packet.kind == "DBIRTH":
+            yield from self._known(name, node, packet)
+        elif packet.kind == "DDEATH":
+            node.types.pop(device, None)
+            yield Message(_address(name, device), Gone(packet.payload.timestamp or _now()), None, packet.receipt)
+        elif device in node.types:
+            yield from self._values(name, node, packet)
+        else:
+            self._ask(name)
+
+    def _known(self, name: str, node: Node, packet: Packet) -> Iterator[Message]:
+        """A birth says names, aliases and types, and what is now."""
+        types = node.types[packet.device] = {}
+        for one in packet.payload.metrics:
+            types[one.name] = one.datatype
+            if one.HasField("alias"):
+                node.aliases[one.alias] = (packet.device, one.name)
+        yield Message(_address(name, packet.device), Gone(0))
+        yield from self._values(name, node, packet)
+
+    def _values(self, name: str, node: Node, packet: Packet) -> Iterator[Message]:
+        """A message a moment; the last of a packet bears its receipt."""
+        moments: dict[int, dict[str, Any]] = {}
+        types = node.types[packet.device]
+        for given in packet.payload.metrics:
+            metric = self._named(node, packet.device, given)
+            if metric not in types:
+                self._ask(name)
+                continue
+            try:
+                one = sparkplug_b.metric(given, types[metric])
+            except MessageError as error:
+                log.warning("metric refused", source=self._source, node=name, error=str(error))
+                metrics.REJECTED.labels(self._source, error.code).inc()
+                continue
+            if one.quality in (BAD, STALE) or one.transient or metric == "bdSeq" or metric.startswith("Node Control/"):
+                continue
+            if one.value is not None:
+                at = one.timestamp or packet.payload.timestamp or _now()
+                moments.setdefault(at, {})[metric] = one.value
+        address, last = _address(name, packet.device), len(moments)
+        for number, (at, values) in enumerate(sorted(moments.items()), 1):
+            yield Message(address, values, at, packet.receipt if number == last else None)
+
+    def _named(self, node: Node, device: str, given: Any) -> str:
+        if given.name or not given.HasField("alias"):
+            return str(given.name)
+        owner, metric = node.aliases.get(given.alias, ("", ""))
+        return metric if owner == device else ""
+
+    def _stale(self, name: str, node: Node, at: int, devices_alone: bool = False) -> Iterator[Message]:
+        for device in node.types:
+            if device or not devices_alone:
+                yield Message(_address(name, device), Gone(at))
+
+    def _ask(self, name: str) -> None:
+        """At most once in a while: a node that is asked again and again does nothing else."""
+        node = self._nodes.setdefault(name, Node())
+        now = time.monotonic()
+        if now - node.asked_at >= self._rebirth:
+            node.asked_at = now
+            self.wanted.append(name)
+
+
+class SparkplugSource(Source):
+    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+        self.name, self._settings = mapping.source, settings
+        options = mapping.options
+        self._host_id = str(options.get("host_id", f"twingraph-{mapping.source}"))
+        self._topics = [f"{SPACE}/{group}" if group == "#" else f"{SPACE}/{group}/#" for group in options.get("groups", ["#"])]
+        reorder = float(options.get("reorder_seconds", REORDER_SECONDS))
+        self._host = Host(self.name, reorder, float(options.get("rebirth_seconds", REBIRTH_SECONDS)))
+        self._client: Any = None
+
+    @property
+    def _state(self) -> str:
+        return f"{SPACE}/STATE/{self._host_id}"
+
+    async def run(self, take: Take) -> None:
+        """Raises: StackError when the broker refuses."""
+        while True:
+            for pause in pauses():
+                try:
+                    await self._connected(take)
+                except NegativeAckError as error:
+                    where = f"{self._settings.mqtt_host}:{self._settings.mqtt_port}"
+                    raise StackError(f"the broker refuses: {error}", where=where, hint=LOGIN) from error
+                except LOST as error:
+                    log.warning("broker lost", source=self.name, error=str(error))
+                self._client = None
+                for message in self._host.lost():
+                    await take(message)
+                metrics.RECONNECTS.labels(self.name).inc()
+                self.reconnects += 1
+                await asyncio.sleep(pause)
+
+    async def _connected(self, take: Take) -> None:
+        """A will and a birth of one time each connection; the birth once everything is subscribed."""
+        since = _now()
+        will = aiomqtt.Will(self._state, payload=_state(False, since), qos=QoS.AT_LEAST_ONCE, retain=True)
+        client = connect(self._settings, self._host_id, clean_start=True, will=will)
+        async with client:
+            self._client = client
+            for topic in (*self._topics, self._state):
+                await client.subscribe(topic, max_qos=QoS.AT_LEAST_ONCE)
+            await self._tell(client, True, since)
+            log.info("Sparkplug host online", source=self.name, host_id=self._host_id)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._read(client, since, take))
+                    tasks.create_task(self._watch(client, take))
+            except ExceptionGroup as group:
+                raise group.exceptions[0] from group
+            except asyncio.CancelledError:
+                await self._tell(client, False, _now())
+                raise
+
+    async def _read(self, client: Any, since: int, take: Take) -> None:
+        async for packet in client.messages():
+            if not isinstance(packet, aiomqtt.PublishPacket):
+                continue
+            receipt = None if packet.packet_id is None else (client, packet.packet_id)
+            parts = packet.topic.split("/")
+            if packet.topic == self._state:
+                if orjson.loads(packet.payload or b"{}").get("online") is False:
+                    await self._tell(client, True, since)
+            elif len(parts) in (4, 5) and parts[1] != "STATE" and parts[2] in KINDS:
+                took = False
+                for message in self._host.packet(packet.topic, packet.payload or b"", receipt):
+                    took = took or message.receipt is not None
+                    await take(message)
+                if not took and receipt is not None:
+                    await client.puback(packet.packet_id)
+                await self._ask(client)
+                continue
+            if receipt is not None:
+                await client.puback(packet.packet_id)
+
+    async def _watch(self, client: Any, take: Take) -> None:
+        while True:
+            await asyncio.sleep(0.2)
+            for message in self._host.overdue():
+                await take(message)
+            await self._ask(client)
+
+    async def _ask(self, client: Any) -> None:
+        while self._host.wanted:
+            group, _, node = self._host.wanted.pop().partition("/")
+            body = sparkplug_b.encode({"Node Control/Rebirth": True}, _now())
+            log.info("rebirth asked for", source=self.name, node=f"{group}/{node}")
+            await client.publish(f"{SPACE}/{group}/NCMD/{node}", body, qos=QoS.AT_MOST_ONCE)
+
+    async def _tell(self, client: Any, online: bool, at: int) -> None:
+        packet_id = next(client.packet_ids)
+        await client.publish(self._state, _state(online, at), qos=QoS.AT_LEAST_ONCE, packet_id=packet_id, retain=True)
+
+    async def acknowledge(self, receipts: Sequence[Any]) -> None:
+        for receipt in receipts:
+            if receipt is not None and receipt[0] is self._client:
+                try:
+                    await self._client.puback(receipt[1])
+                except LOST:
+                    return
+
+
+KINDS = ("NBIRTH", "NDEATH", "NDATA", "DBIRTH", "DDEATH", "DDATA")
+
+
+class SparkplugOutlet:
+    """A command writes the metric of its name: `to` is group/node or group/node/device. Sparkplug devices do not answer; what
+    they then say of the metric is what counts."""
+
+    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+        self._mapping, self._rules, self._settings = mapping, mapping.commands, settings
+
+    def serves(self, dt_id: str) -> bool:
+        return self._mapping.may_touch(dt_id) and any(twin_parts(rule.twin, dt_id) for rule in self._rules)
+
+    async def send(self, delivery: Delivery) -> Answer | None:
+        rule, parts = next((r, p) for r in self._rules if (p := twin_parts(r.twin, delivery.dt_id)))
+        group, node, *device = fill(rule.to, parts).split("/")
+        topic = "/".join([SPACE, group, "DCMD" if device else "NCMD", node, *device])
+        body = sparkplug_b.encode({delivery.command: delivery.request}, _now())
+        try:
+            async with (
+                asyncio.timeout(delivery.timeout),
+                connect(self._settings, f"twingraph-command-{delivery.id[:8]}", clean_start=True) as client,
+            ):
+                await client.publish(topic, body, qos=QoS.AT_MOST_ONCE)
+        except (*LOST, NegativeAckError, TimeoutError) as error:
+            raise CommandError(f"not delivered: {error}", where=topic) from error
+        return Answer("SUCCEEDED", {"published": topic})
+
+
+def _address(node: str, device: str) -> str:
+    return f"{node}/{device}" if device else node
+
+
+def _bd_seq(payload: Payload) -> int | None:
+    return next((int(one.long_value or one.int_value) for one in payload.metrics if one.name == "bdSeq"), None)
+
+
+def _state(online: bool, at: int) -> bytes:
+    return orjson.dumps({"online": online, "timestamp": at})
+
+
+def _now() -> int:
+    return round(time.time() * 1000)

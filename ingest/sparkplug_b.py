@@ -1,0 +1,175 @@
+"""Sparkplug B payloads: protobuf ↔ metrics. The schema is that of the specification 3.0, as a table."""
+
+import base64
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+
+from app.errors import MessageError
+
+KINDS = {"u32": 13, "u64": 4, "bool": 8, "string": 9, "bytes": 12, "float": 2, "double": 1}
+# message: fields `name=number:kind`, `*` repeats, `|` begins what a metric or value is one of
+SCHEMA = {
+    "PropertyValue": "type=1:u32 is_null=2:bool | int_value=3:u32 long_value=4:u64 float_value=5:float double_value=6:double "
+    "boolean_value=7:bool string_value=8:string propertyset_value=9:PropertySet propertysets_value=10:PropertySetList",
+    "PropertySet": "keys=1:string* values=2:PropertyValue*",
+    "PropertySetList": "propertyset=1:PropertySet*",
+    "DataSetValue": "| int_value=1:u32 long_value=2:u64 float_value=3:float double_value=4:double boolean_value=5:bool "
+    "string_value=6:string",
+    "Row": "elements=1:DataSetValue*",
+    "DataSet": "num_of_columns=1:u64 columns=2:string* types=3:u32* rows=4:Row*",
+    "Parameter": "name=1:string type=2:u32 | int_value=3:u32 long_value=4:u64 float_value=5:float double_value=6:double "
+    "boolean_value=7:bool string_value=8:string",
+    "Template": "version=1:string metrics=2:Metric* parameters=3:Parameter* template_ref=4:string is_definition=5:bool",
+    "Metric": "name=1:string alias=2:u64 timestamp=3:u64 datatype=4:u32 is_historical=5:bool is_transient=6:bool "
+    "is_null=7:bool properties=9:PropertySet | int_value=10:u32 long_value=11:u64 float_value=12:float double_value=13:double "
+    "boolean_value=14:bool string_value=15:string bytes_value=16:bytes dataset_value=17:DataSet template_value=18:Template",
+    "Payload": "timestamp=1:u64 metrics=2:Metric* seq=3:u64 uuid=4:string body=5:bytes",
+}
+INT64, BOOLEAN, DOUBLE, STRING, DATETIME = 4, 11, 10, 12, 13
+BITS = {1: 8, 2: 16, 3: 32, 4: 64}  # of signed whole numbers: they come as two's complement, or extended to the field's width
+ARRAYS = {22: "b", 23: "h", 24: "i", 25: "q", 26: "B", 27: "H", 28: "I", 29: "Q", 30: "f", 31: "d", 34: "q"}
+BOOLEANS, TEXTS = 32, 33
+
+
+def _payload() -> Any:
+    file = descriptor_pb2.FileDescriptorProto(
+        name="twingraph_sparkplug_b.proto", package="twingraph.sparkplug", syntax="proto2"
+    )
+    for name, text in SCHEMA.items():
+        message = file.message_type.add(name=name)
+        plain, one, choice = text.partition("|")
+        if one:
+            message.oneof_decl.add(name="value")
+        for part, index in ((plain, None), (choice, 0)):
+            for said in part.split():
+                field, _, rest = said.partition("=")
+                number, _, kind = rest.partition(":")
+                made = message.field.add(name=field, number=int(number), label=3 if kind.endswith("*") else 1)
+                kind = kind.rstrip("*")
+                made.type = KINDS.get(kind, 11)
+                if kind not in KINDS:
+                    made.type_name = f".twingraph.sparkplug.{kind}"
+                if index is not None:
+                    made.oneof_index = index
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("twingraph.sparkplug.Payload"))
+
+
+PAYLOAD = _payload()
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """`name` and `datatype` are empty where the birth has said them; `value` None: null; `quality`: 192 good, 0 bad, 500
+    stale."""
+
+    name: str
+    alias: int | None
+    datatype: int
+    timestamp: int | None
+    value: Any
+    historical: bool = False
+    transient: bool = False
+    quality: int = 192
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    timestamp: int | None
+    seq: int | None
+    metrics: tuple[Any, ...]  # as protobuf has them: a value needs its type, which may be known from the birth alone
+
+
+def decode(body: bytes) -> Payload:
+    """Raises: MessageError when it is no Sparkplug B payload."""
+    made = PAYLOAD()
+    try:
+        made.ParseFromString(body)
+    except DecodeError as error:
+        raise MessageError("not a Sparkplug B payload", code="NOT_SPARKPLUG") from error
+    return Payload(_held(made, "timestamp"), _held(made, "seq"), tuple(made.metrics))
+
+
+def metric(given: Any, datatype: int = 0) -> Metric:
+    """`datatype`: as its birth said. Raises: MessageError when the value is not of its type."""
+    kind = given.datatype or datatype
+    try:
+        value = None if given.is_null else _value(given, kind)
+    except (struct.error, UnicodeDecodeError, OverflowError, ValueError, IndexError) as error:
+        raise MessageError(f"metric {given.name!r:.80}: {error}", code="NOT_SPARKPLUG") from error
+    properties = dict(zip(given.properties.keys, given.properties.values, strict=False)) if given.HasField("properties") else {}
+    quality = properties["Quality"].int_value if "Quality" in properties else 192
+    alias, at = _held(given, "alias"), _held(given, "timestamp")
+    return Metric(given.name, alias, kind, at, value, given.is_historical, given.is_transient, quality)
+
+
+def encode(metrics: Mapping[str, Any], timestamp: int, seq: int | None = None) -> bytes:
+    """A payload of metrics by name; the type is that of the value."""
+    made = PAYLOAD(timestamp=timestamp)
+    if seq is not None:
+        made.seq = seq
+    for name, value in metrics.items():
+        one = made.metrics.add(name=name, timestamp=timestamp)
+        if type(value) is bool:
+            one.datatype, one.boolean_value = BOOLEAN, value
+        elif type(value) is int:
+            one.datatype, one.long_value = INT64, value % 2**64
+        elif type(value) is float:
+            one.datatype, one.double_value = DOUBLE, value
+        else:
+            one.datatype, one.string_value = STRING, str(value)
+    return bytes(made.SerializeToString())
+
+
+def _held(message: Any, field: str) -> int | None:
+    return int(getattr(message, field)) if message.HasField(field) else None
+
+
+def _value(given: Any, kind: int) -> Any:
+    field = given.WhichOneof("value")
+    if field is None:
+        return None
+    raw = getattr(given, field)
+    if field == "dataset_value":
+        return _dataset(raw)
+    if field == "template_value":
+        return {one.name: metric(one).value for one in raw.metrics}
+    if field == "bytes_value":
+        return _array(raw, kind) if kind in ARRAYS or kind in (BOOLEANS, TEXTS) else base64.b64encode(raw).decode()
+    if kind in BITS:
+        return _signed(int(raw), BITS[kind])
+    return _moment(raw) if kind == DATETIME else raw
+
+
+def _signed(raw: int, bits: int) -> int:
+    low = raw & ((1 << bits) - 1)
+    return low - (1 << bits) if low >> (bits - 1) else low
+
+
+def _moment(milliseconds: int) -> str:
+    return datetime.fromtimestamp(_signed(milliseconds, 64) / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def _array(raw: bytes, kind: int) -> list[Any]:
+    if kind == TEXTS:
+        return [part.decode() for part in raw.split(b"\0")[:-1]]
+    if kind == BOOLEANS:  # the specification's example counts from the highest bit
+        (count,) = struct.unpack_from("<I", raw)
+        return [bool(raw[4 + i // 8] & (0x80 >> i % 8)) for i in range(count)]
+    values = [value for (value,) in struct.iter_unpack(f"<{ARRAYS[kind]}", raw)]
+    return [_moment(value) for value in values] if kind == 34 else values
+
+
+def _dataset(raw: Any) -> dict[str, Any]:
+    rows = []
+    for row in raw.rows:
+        cells = zip(row.elements, raw.types, strict=False)
+        rows.append([_value(cell, kind) for cell, kind in cells])
+    return {"columns": list(raw.columns), "rows": rows}
