@@ -14,7 +14,7 @@ In: messages of any protocol. Out: batches on the one write path, then acknowled
     again      dead letters, once more
     sample     what messages would become, as text
     sources    SOURCES: protocol → source; a new protocol is a module and a row
-    mqtt, sparkplug (with sparkplug_b, its payloads), opcua, kafka (with avro), http   the sources
+    mqtt, sparkplug (with sparkplug_b, its payloads), opcua, modbus, kafka (with avro), kinesis, http   the sources
     replay     a table into history
 
 One message through it: `fleet/wf01/t003/gearbox/telemetry` matches `fleet/{farm}/{turbine}/{component}/telemetry`, so

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -85,10 +86,9 @@ class Pipeline:
     async def _commit_forever(self) -> None:
         while True:
             await self._some.wait()
-            try:
-                await asyncio.wait_for(self._full.wait(), self._flush)
-            except TimeoutError:
-                pass
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._flush):
+                    await self._full.wait()
             self._committing = asyncio.create_task(self._commit(self._drain()))
             await asyncio.shield(self._committing)
 

@@ -28,6 +28,7 @@ SOURCES: Map[str, Kind] = {
     "mqtt": Kind("MqttSource", "MqttOutlet", "mqtt"),
     "opcua": Kind("OpcUaSource", "OpcUaOutlet", "opcua"),
     "sparkplug": Kind("SparkplugSource", "SparkplugOutlet", "sparkplug"),
+    "modbus": Kind("ModbusSource", "ModbusOutlet", "modbus"),
     "kafka": Kind("KafkaSource", extra="kafka"),
     "http": Kind("HttpSource"),
 }

@@ -1,0 +1,273 @@
+"""Modbus TCP and RTU: a register map, read in groups; commands write registers.
+
+options:
+  host: 10.0.0.5                    and port: 502; framer: rtu where a gateway passes serial frames through
+  serial: /dev/ttyUSB0              instead of host; baudrate: 19200, parity: N, stopbits: 1
+  every: 1.0                        seconds between two reads
+  device: wf1/t1                    the address that the rules match
+  registers:                        each may have its own device, unit (the number on the bus, 1) and every
+    - {name: power, at: 100, type: float32, words: little}
+    - {name: running, at: 7, kind: coil}
+    - {name: alarm, at: 300, type: uint16, bit: 3}
+
+Registers side by side are read at once. One that the device refuses is read on its own from then on, shown in the logs and
+counted, while the others flow. Scale, unit and names of states are the rules' (`signals`)."""
+
+import asyncio
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, Literal
+
+import structlog
+from pydantic import ValidationError
+from pymodbus import FramerType
+from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
+from pymodbus.exceptions import ModbusException
+
+from app import metrics
+from app.commands.outlet import Answer, Delivery
+from app.errors import CommandError, MappingError
+from app.settings import Settings
+from ingest.backoff import pauses
+from ingest.mapping import Mapping, Strict, fill
+from ingest.match import twin_parts
+from ingest.message import Message, Source, Take
+
+log = structlog.get_logger()
+EVERY, TIMEOUT = 1.0, 3.0
+MOST_REGISTERS, MOST_BITS, WIDEST_GAP = 120, 1900, 8
+FORMATS = {
+    "int16": "h",
+    "uint16": "H",
+    "int32": "i",
+    "uint32": "I",
+    "int64": "q",
+    "uint64": "Q",
+    "float32": "f",
+    "float64": "d",
+}
+BITS = ("coil", "discrete")
+LOST = (ModbusException, OSError, asyncio.TimeoutError)
+
+
+class Register(Strict):
+    """`at`: counted from 0; `length`: bytes of a string; `bit`: of an unsigned register, the lowest is 0."""
+
+    name: str
+    at: int
+    kind: Literal["holding", "input", "coil", "discrete"] = "holding"
+    type: Literal["int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "string"] = "uint16"
+    words: Literal["big", "little"] = "big"
+    bytes: Literal["big", "little"] = "big"
+    bit: int | None = None
+    length: int = 2
+    unit: int = 1
+    device: str
+    every: float
+
+    @property
+    def size(self) -> int:
+        if self.kind in BITS:
+            return 1
+        return (self.length + 1) // 2 if self.type == "string" else struct.calcsize(FORMATS[self.type]) // 2
+
+    def value(self, words: Sequence[Any]) -> Any:
+        """Of its words, or of its bit."""
+        if self.kind in BITS:
+            return bool(words[0])
+        raw = _raw(words, self)
+        if self.type == "string":
+            return raw[: self.length].split(b"\0")[0].decode("utf-8", "replace").rstrip()
+        (value,) = struct.unpack(f">{FORMATS[self.type]}", raw)
+        return value if self.bit is None else bool(value >> self.bit & 1)
+
+    def given(self, value: Any) -> list[int]:
+        """The words that say `value`. Raises: ValueError when it does not fit."""
+        try:
+            if self.type == "string":
+                raw = str(value).encode().ljust(self.size * 2, b"\0")
+                if len(raw) > self.size * 2:
+                    raise ValueError(f"{value!r:.40} is longer than {self.length} bytes")
+            else:
+                raw = struct.pack(f">{FORMATS[self.type]}", value)
+        except struct.error as error:
+            raise ValueError(f"{value!r:.40} is no {self.type}") from error
+        words = [int.from_bytes(raw[i : i + 2], self.bytes) for i in range(0, len(raw), 2)]
+        return words if self.words == "big" else words[::-1]
+
+
+def _raw(words: Sequence[int], register: Register) -> bytes:
+    ordered = words if register.words == "big" else words[::-1]
+    return b"".join(int(word).to_bytes(2, register.bytes) for word in ordered)
+
+
+class ModbusSource(Source):
+    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+        self.name, self._options = mapping.source, mapping.options
+        self._registers = _registers(mapping)
+        self._single: set[Register] = set()  # refused once inside a block
+        self._refused: set[Register] = set()
+
+    async def run(self, take: Take) -> None:
+        while True:
+            for pause in pauses():
+                client = _client(self._options, self.name)
+                try:
+                    if await client.connect():
+                        log.info("PLC connected", source=self.name, where=_where(self._options))
+                        await self._poll(client, take)
+                    error: Any = "no connection"
+                except LOST as lost:
+                    _stop_if_asked()
+                    error = lost
+                finally:
+                    client.close()
+                log.warning("PLC lost", source=self.name, where=_where(self._options), error=str(error))
+                metrics.RECONNECTS.labels(self.name).inc()
+                self.reconnects += 1
+                await asyncio.sleep(pause)
+
+    async def _poll(self, client: Any, take: Take) -> None:
+        """Each group at its own pace; one that takes too long skips what it has missed."""
+        periods = sorted({register.every for register in self._registers})
+        due = dict.fromkeys(periods, time.monotonic())
+        while True:
+            every = min(periods, key=lambda one: due[one])
+            await asyncio.sleep(max(0.0, due[every] - time.monotonic()))
+            await self._read_all(client, [one for one in self._registers if one.every == every], take)
+            due[every] = max(due[every] + every, time.monotonic())
+
+    async def _read_all(self, client: Any, registers: list[Register], take: Take) -> None:
+        started = time.time()
+        said: dict[str, dict[str, Any]] = {}
+        for block in blocks(registers, self._single):
+            for register, words in await self._read(client, block):
+                said.setdefault(register.device, {})[register.name] = register.value(words)
+        at = round((started + time.time()) * 500)
+        for device, values in said.items():
+            await take(Message(device, values, at))
+
+    async def _read(self, client: Any, block: Sequence[Register]) -> list[tuple[Register, list[Any]]]:
+        first, last = block[0], max(block, key=lambda one: one.at + one.size)
+        count = last.at + last.size - first.at
+        answer = await _reader(client, first.kind)(first.at, count=count, device_id=first.unit)
+        _stop_if_asked()
+        if not answer.isError():
+            self._refused.difference_update(block)
+            words = answer.bits if first.kind in BITS else answer.registers
+            return [(one, words[one.at - first.at : one.at - first.at + one.size]) for one in block]
+        if len(block) > 1:
+            self._single.update(block)
+            return [part for one in block for part in await self._read(client, [one])]
+        metrics.REJECTED.labels(self.name, "REGISTER_REFUSED").inc()
+        if first not in self._refused:
+            self._refused.add(first)
+            log.warning(
+                "register refused", source=self.name, register=first.name, at=first.at, unit=first.unit, said=str(answer)
+            )
+        return []
+
+
+def blocks(registers: Sequence[Register], single: set[Register]) -> Iterator[list[Register]]:
+    """What is read at once: registers of one unit and kind that lie close together."""
+    ordered = sorted(registers, key=lambda one: (one.unit, one.kind, one.at))
+    for (_, kind), group in groupby(ordered, key=lambda one: (one.unit, one.kind)):
+        most = MOST_BITS if kind in BITS else MOST_REGISTERS
+        block: list[Register] = []
+        for one in group:
+            alone = one in single
+            end = max((held.at + held.size for held in block), default=0)
+            if block and (alone or one.at - end > WIDEST_GAP or one.at + one.size - block[0].at > most):
+                yield block
+                block = []
+            if alone:
+                yield [one]
+            else:
+                block.append(one)
+        if block:
+            yield block
+
+
+class ModbusOutlet:
+    """A command writes the holding register or coil of its name; `to` is the device."""
+
+    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+        self._mapping, self._registers = mapping, _registers(mapping)
+
+    def serves(self, dt_id: str) -> bool:
+        return self._mapping.may_touch(dt_id) and any(twin_parts(rule.twin, dt_id) for rule in self._mapping.commands)
+
+    async def send(self, delivery: Delivery) -> Answer | None:
+        rule, parts = next((r, p) for r in self._mapping.commands if (p := twin_parts(r.twin, delivery.dt_id)))
+        device = fill(rule.to, parts)
+        found = [one for one in self._registers if (one.device, one.name) == (device, delivery.command)]
+        if not found or found[0].kind not in ("holding", "coil") or found[0].bit is not None:
+            return Answer("REFUSED", reason=f"{device} has no register {delivery.command!r} that can be written")
+        register = found[0]
+        client = _client(self._mapping.options, delivery.id[:8])
+        try:
+            async with asyncio.timeout(delivery.timeout):
+                if not await client.connect():
+                    raise CommandError("not delivered: no connection", where=_where(self._mapping.options))
+                if register.kind == "coil":
+                    answer = await client.write_coil(register.at, bool(delivery.request), device_id=register.unit)
+                else:
+                    answer = await client.write_registers(
+                        register.at, register.given(delivery.request), device_id=register.unit
+                    )
+        except ValueError as error:
+            return Answer("REFUSED", reason=str(error))
+        except LOST as error:
+            raise CommandError(f"not delivered: {error}", where=_where(self._mapping.options)) from error
+        finally:
+            client.close()
+        return Answer("REFUSED", reason=str(answer)) if answer.isError() else Answer("SUCCEEDED")
+
+
+def _registers(mapping: Mapping) -> list[Register]:
+    """Raises: MappingError naming the register."""
+    options = mapping.options
+    if not options.get("host") and not options.get("serial"):
+        raise MappingError("options need host or serial", where=mapping.source)
+    common = {"device": options.get("device"), "every": options.get("every", EVERY), "unit": options.get("unit", 1)}
+    made = []
+    for index, given in enumerate(options.get("registers") or ()):
+        try:
+            made.append(Register.model_validate({**common, **given}))
+        except (ValidationError, TypeError) as error:
+            what = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
+            said = ".".join(map(str, what["loc"]))
+            raise MappingError(
+                f"registers[{index}].{said}: {what['msg']}", where=mapping.source, hint="see ingest/modbus.py"
+            ) from error
+    if not made:
+        raise MappingError("options need registers", where=mapping.source, hint="see the head of ingest/modbus.py")
+    return made
+
+
+def _client(options: dict[str, Any], name: str) -> Any:
+    timeout = float(options.get("timeout", TIMEOUT))
+    common: dict[str, Any] = {"name": name, "timeout": timeout, "retries": 1, "reconnect_delay": 0}
+    if options.get("serial"):
+        line = {key: options[key] for key in ("baudrate", "parity", "stopbits", "bytesize") if key in options}
+        return AsyncModbusSerialClient(str(options["serial"]), **line, **common)
+    framer = FramerType.RTU if options.get("framer") == "rtu" else FramerType.SOCKET
+    return AsyncModbusTcpClient(str(options["host"]), port=int(options.get("port", 502)), framer=framer, **common)
+
+
+def _reader(client: Any, kind: str) -> Any:
+    names = {"holding": "holding_registers", "input": "input_registers", "coil": "coils", "discrete": "discrete_inputs"}
+    return getattr(client, f"read_{names[kind]}")
+
+
+def _stop_if_asked() -> None:
+    """pymodbus makes a failure of its own of a cancellation."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+def _where(options: dict[str, Any]) -> str:
+    return str(options.get("serial") or f"{options['host']}:{options.get('port', 502)}")
