@@ -130,6 +130,8 @@ class _Work:
         self.rejected: dict[str, int] = {}
 
     def add(self, message: Message) -> None:
+        if message.payload is None:
+            return
         route = self.assembler.matcher.route(message.address)
         if isinstance(message.payload, Gone):
             if isinstance(route, Route):

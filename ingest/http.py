@@ -1,4 +1,5 @@
-"""HTTP push: `POST /<address>` with JSON (an object, or an array of them) or NDJSON, plain or gzip; 202 once it is committed.
+"""HTTP push: `POST /<address>` with JSON (an object, or an array of them), NDJSON, or what the rule's `payload` reads, plain or
+gzip; `POST /write` and `/api/v2/write` with InfluxDB's line protocol, whose series keys are the addresses. 202 once committed.
 
 options: {port: 8088, host: 127.0.0.1, wait: 10}    `wait`: seconds for the commit, then 503: send it again
 
@@ -24,6 +25,7 @@ from starlette.routing import Route
 
 from app.errors import MessageError, StackError
 from app.settings import Settings
+from ingest.lineprotocol import lines
 from ingest.mapping import Mapping
 from ingest.message import Message, Source, Take
 from ingest.unpack import LONGEST, inflated
@@ -31,6 +33,9 @@ from ingest.unpack import LONGEST, inflated
 log = structlog.get_logger()
 PORT, WAIT_SECONDS = 8088, 10.0
 CONCURRENT = 1000
+WRITE = ("write", "api/v2/write")  # where InfluxDB's clients write
+AS_THE_RULE_SAYS = ("text/csv", "application/msgpack", "application/cloudevents+json", "application/cloudevents-batch+json")
+Given = tuple[str, Any, int | None]
 
 
 @dataclass(slots=True)
@@ -78,27 +83,28 @@ class HttpSource(Source):
             receipt.acknowledge()
 
     async def _post(self, request: Request) -> JSONResponse:
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        given = request.headers.get("authorization", "").removeprefix("Bearer ").removeprefix("Token ")
         if not self._token or not hmac.compare_digest(given.encode(), self._token.encode()):
             return _refused(401, "UNAUTHENTICATED", "a valid token is needed", {"WWW-Authenticate": "Bearer"})
         try:
-            payloads = _payloads(request.headers, await _body(request))
+            body = await _body(request)
+            messages = _messages(request, body)
         except ClientDisconnect:
             return _refused(400, "GONE", "the client has gone")
         except MessageError as error:
             status = {"TOO_LARGE": 413, "MEDIA_TYPE": 415}.get(error.code, 400)
             return _refused(status, error.code, error.what)
-        if payloads and not await self._committed(request.path_params["address"], payloads):
+        if messages and not await self._committed(messages):
             return _refused(503, "NOT_COMMITTED", "not committed yet: send it again", {"Retry-After": "5"})
-        return JSONResponse({"messages": len(payloads)}, 202)
+        return JSONResponse({"messages": len(messages)}, 202)
 
-    async def _committed(self, address: str, payloads: list[Any]) -> bool:
+    async def _committed(self, given: list[Given]) -> bool:
         assert self._take is not None
-        receipt = Receipt(len(payloads))
+        receipt = Receipt(len(given))
         try:
             async with asyncio.timeout(self._wait):
-                for payload in payloads:
-                    await self._take(Message(address, payload, None, receipt))
+                for address, payload, at in given:
+                    await self._take(Message(address, payload, at, receipt))
                 await receipt.done
         except TimeoutError:
             return False
@@ -127,13 +133,24 @@ async def _body(request: Request) -> bytes:
     return inflated(body) if encoding == "gzip" else body
 
 
-def _payloads(headers: Any, body: bytes) -> list[Any]:
+def _messages(request: Request, body: bytes) -> list[Given]:
     """Raises: MessageError."""
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    address = request.path_params["address"]
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if address in WRITE:
+        return list(lines(body, request.query_params.get("precision", "ns")))
+    return [(address, payload, None) for payload in _payloads(kind, body)]
+
+
+def _payloads(kind: str, body: bytes) -> list[Any]:
+    """Raises: MessageError."""
     if kind == "application/x-ndjson":
         return [line for line in body.splitlines() if line.strip()]
+    if kind in AS_THE_RULE_SAYS:
+        return [body]
     if kind != "application/json":
-        raise MessageError(f"{kind or 'no content type'}: send application/json or application/x-ndjson", code="MEDIA_TYPE")
+        known = ", ".join(("application/json", "application/x-ndjson", *AS_THE_RULE_SAYS))
+        raise MessageError(f"{kind or 'no content type'}: send one of {known}", code="MEDIA_TYPE")
     try:
         decoded = orjson.loads(body)
     except orjson.JSONDecodeError as error:

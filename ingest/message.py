@@ -19,11 +19,12 @@ Payload = bytes | Mapping[str, Any] | Sequence[Any]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`payload` is bytes, or already a record or several; `time` the time of measure [epoch ms] where the protocol carries one;
-    `receipt` what the source needs to acknowledge it; `received` when it came [epoch ms], where that is not now."""
+    """`payload` is bytes, already a record or several, or None: a receipt alone; `time` the time of measure [epoch ms] where
+    the protocol carries one; `receipt` what the source needs to acknowledge it; `received` when it came [epoch ms], where that
+    is not now."""
 
     address: str
-    payload: Payload | Gone
+    payload: Payload | Gone | None
     time: int | None = None
     receipt: Any = None
     received: int | None = None

@@ -30,6 +30,7 @@ SOURCES: Map[str, Kind] = {
     "sparkplug": Kind("SparkplugSource", "SparkplugOutlet", "sparkplug"),
     "modbus": Kind("ModbusSource", "ModbusOutlet", "modbus"),
     "kafka": Kind("KafkaSource", extra="kafka"),
+    "kinesis": Kind("KinesisSource", extra="kinesis"),
     "http": Kind("HttpSource"),
 }
 

@@ -91,7 +91,7 @@ class TestHttp(SourceContract):
         [
             (b"{broken", {}, 400, "NOT_JSON"),
             (b"", {}, 400, "NOT_JSON"),
-            (b"{}", {"Content-Type": "text/csv"}, 415, "MEDIA_TYPE"),
+            (b"{}", {"Content-Type": "text/html"}, 415, "MEDIA_TYPE"),
             (b"{}", {"Content-Encoding": "br"}, 415, "MEDIA_TYPE"),
             (b"no gzip", {"Content-Encoding": "gzip"}, 400, "NOT_GZIP"),
             (gzip.compress(b"[1, 2]")[:-9], {"Content-Encoding": "gzip"}, 400, "NOT_GZIP"),
@@ -145,6 +145,29 @@ class TestHttp(SourceContract):
         assert registry.store.read("MATCH (d:_DeadLetter) RETURN d.code") == [["VALUE_REFUSED"]]
         with pytest.raises(httpx.ConnectError):
             await self.http.post(url, json=event)
+
+    async def test_clients_of_influxdb_write(
+        self, registry: Registry, twins: list[str], mapping: Mapping, secured: Settings
+    ) -> None:
+        registry.store.command("MATCH (s:_Segment|_DeadLetter) DETACH DELETE s")
+        rules = (Rule(match="turbine,line={line},unit={unit}", twin="{line}-{unit}"),)
+        mapped = mapping.model_copy(update={"rules": rules})
+        assembler = Assembler(mapped.source, registry.catalog, Matcher(mapped, Directory(registry.store)), 600)
+        task = asyncio.create_task(Pipeline(HttpSource(mapped, secured), assembler, registry.store, 0.02, 1000).run())
+        await asyncio.sleep(0.5)
+        start = recent()
+        body = f"""# two readings
+turbine,line=c,unit=01 power=1.5,operatingState="running" {start}000000
+turbine,line=c,unit=02 power=2i {start + 1}000000
+"""
+        answer = await self.http.post("/api/v2/write?precision=ns", content=body)
+        assert (answer.status_code, answer.json()) == (202, {"messages": 2})
+        assert await self.stored(registry.store, 2) == [["c-01", start, 1.5], ["c-02", start + 1, 2.0]]
+        answer = await self.http.post("/write?precision=s", content="turbine,line=c,unit=01 power=3 1\nbroken")
+        assert (answer.status_code, answer.json()["code"]) == (400, "NOT_LINE_PROTOCOL")
+        assert "line 2" in answer.json()["what"]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     async def test_a_taken_port_is_named(self, running: Any, mapping: Mapping, secured: Settings) -> None:
         with pytest.raises(StackError, match="cannot listen"):

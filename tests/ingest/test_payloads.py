@@ -12,8 +12,10 @@ import zstandard
 
 from app.dtdl import compile_models, read_documents
 from app.dtdl.extensions import families
+from app.errors import MessageError
 from app.twins.directory import Directory
 from ingest.assemble import Assembled, Assembler
+from ingest.lineprotocol import lines
 from ingest.mapping import Mapping
 from ingest.match import Matcher
 from ingest.message import Message
@@ -133,6 +135,29 @@ def test_the_rest_of_a_message_is_kept() -> None:
     assert points(found) == {"power": {AT: 1.5}, "windSpeed": {AT + 1000: 3.5}}
     assert found.rejected == {"NOT_AN_OBJECT": 1, "SCHEMA_VIOLATION": 1}
     assert len(found.batch.deadletters) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("m f=1 1764000000000000000", ("m", {"f": 1.0}, AT)),
+        ("m,a=b f=1i,g=2u,h=t,i=False", ("m,a=b", {"f": 1, "g": 2, "h": True, "i": False}, None)),
+        (r'm\ x,a=b\,c f\ g="say \"hi\", you",h=1e3', ("m x,a=b,c", {"f g": 'say "hi", you', "h": 1000.0}, None)),
+        ("m f=-1.5e-3 -5000000", ("m", {"f": -0.0015}, -5)),
+        ("m", None),
+        ("m f=", None),
+        ("m f=1 2 3", None),
+        ("m f=1x", None),
+        ('m f="open', None),
+        ("m f=1,,g=2", None),
+    ],
+)
+def test_line_protocol(line: str, expected: Any) -> None:
+    if expected is None:
+        with pytest.raises(MessageError, match="line 1"):
+            list(lines(line.encode()))
+    else:
+        assert list(lines(line.encode())) == [expected]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,137 @@
+"""Kinesis: every shard of a stream, its position committed with the readings in one transaction of the graph.
+
+options: {stream: plant, region: eu-central-1, endpoint: (another than AWS's), key: true, from: TRIM_HORIZON, every: 1.0}
+
+An address is the stream's name, or with `key: true` stream/partition key. Credentials are those of the AWS SDK (environment,
+profile, role). A shard that was split or merged is read to its end, and committed, before those that came of it begin."""
+
+import asyncio
+from collections.abc import Mapping as Map
+from collections.abc import Sequence
+from typing import Any
+
+import boto3
+import structlog
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from app import metrics
+from app.errors import MappingError, StackError
+from app.settings import Settings
+from app.twins.write import Position
+from ingest.backoff import pauses
+from ingest.mapping import Mapping
+from ingest.message import Message, Source, Take
+
+log = structlog.get_logger()
+EVERY, LOOK_SECONDS, AT_ONCE = 1.0, 10.0, 1000
+WIDTH = 64  # sequence numbers are long whole numbers; as texts of one width they are ordered alike
+ENDED = "~"  # greater than every number
+REFUSED = ("AccessDeniedException", "UnrecognizedClientException", "InvalidSignatureException", "ResourceNotFoundException")
+
+
+class KinesisSource(Source):
+    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+        self.name, options = mapping.source, mapping.options
+        if not options.get("stream"):
+            raise MappingError("options need stream", where=mapping.source)
+        self._stream, self._keyed = str(options["stream"]), bool(options.get("key", False))
+        self._from, self._every = str(options.get("from", "TRIM_HORIZON")), float(options.get("every", EVERY))
+        self._look = float(options.get("look", LOOK_SECONDS))
+        self._where = {"region_name": options.get("region"), "endpoint_url": options.get("endpoint")}
+        self._closed: set[str] = set()  # shards that take no more
+        self._committed = asyncio.Event()
+
+    async def run(self, take: Take) -> None:
+        """Raises: StackError when AWS refuses."""
+        while True:
+            for pause in pauses():
+                try:
+                    client = boto3.client(
+                        "kinesis", **self._where, config=Config(retries={"mode": "standard"}, read_timeout=20)
+                    )
+                    await self._consume(client, take)
+                except* (BotoCoreError, ClientError) as group:
+                    error = group.exceptions[0]
+                    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+                    if code in REFUSED:
+                        raise StackError(
+                            f"Kinesis refuses: {error}", where=self._stream, hint="the AWS SDK's credentials"
+                        ) from error
+                    log.warning("stream lost", source=self.name, error=str(error))
+                metrics.RECONNECTS.labels(self.name).inc()
+                self.reconnects += 1
+                await asyncio.sleep(pause)
+
+    async def _consume(self, client: Any, take: Take) -> None:
+        """Looks for shards again and again; each is read by a task of its own, once its parents are at their end."""
+        reading: dict[str, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                stored = await asyncio.to_thread(self.stored)
+                shards = await asyncio.to_thread(self._shards, client)
+                for shard, parents in shards.items():
+                    ready = all(stored.get(parent) == ENDED for parent in parents if parent in shards)
+                    if shard not in reading and ready and stored.get(shard) != ENDED:
+                        reading[shard] = tasks.create_task(self._read(client, shard, stored, take))
+                self._committed.clear()
+                try:
+                    async with asyncio.timeout(self._look):
+                        await self._committed.wait()
+                except TimeoutError:
+                    continue
+
+    def _shards(self, client: Any) -> dict[str, tuple[str, ...]]:
+        """Each shard and its parents."""
+        found: list[Any] = []
+        for page in client.get_paginator("list_shards").paginate(StreamName=self._stream):
+            found += page["Shards"]
+        self._closed = {one["ShardId"] for one in found if "EndingSequenceNumber" in one["SequenceNumberRange"]}
+        keys = ("ParentShardId", "AdjacentParentShardId")
+        return {one["ShardId"]: tuple(one[key] for key in keys if key in one) for one in found}
+
+    async def _read(self, client: Any, shard: str, stored: Map[str, int | str], take: Take) -> None:
+        iterator = await asyncio.to_thread(self._iterator, client, shard, str(stored.get(shard, "")))
+        log.info("shard", source=self.name, shard=shard, after=stored.get(shard))
+        while iterator:
+            try:
+                answer = await asyncio.to_thread(client.get_records, ShardIterator=iterator, Limit=AT_ONCE)
+            except ClientError as error:
+                code = error.response["Error"]["Code"]
+                if code == "ProvisionedThroughputExceededException":
+                    await asyncio.sleep(self._every)
+                    continue
+                if code != "ExpiredIteratorException":
+                    raise
+                stored = await asyncio.to_thread(self.stored)
+                iterator = await asyncio.to_thread(self._iterator, client, shard, str(stored.get(shard, "")))
+                continue
+            records = answer["Records"]
+            for record in records:
+                address = f"{self._stream}/{record['PartitionKey']}" if self._keyed else self._stream
+                receipt = (shard, record["SequenceNumber"].zfill(WIDTH))
+                received = round(record["ApproximateArrivalTimestamp"].timestamp() * 1000)
+                await take(Message(address, record["Data"], None, receipt, received))
+            iterator = answer.get("NextShardIterator")
+            if not records and not answer.get("MillisBehindLatest") and shard in self._closed:
+                break
+            if not records or not answer.get("MillisBehindLatest"):
+                await asyncio.sleep(self._every)
+        await take(Message(self._stream, None, None, (shard, ENDED)))
+
+    def _iterator(self, client: Any, shard: str, after: str) -> str | None:
+        where: dict[str, str] = {"ShardIteratorType": self._from}
+        if after:
+            where = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after.lstrip("0")}
+        made: str = client.get_shard_iterator(StreamName=self._stream, ShardId=shard, **where)["ShardIterator"]
+        return made
+
+    def positions(self, receipts: Sequence[tuple[str, str]]) -> Sequence[Position]:
+        ends: dict[str, str] = {}
+        for shard, number in receipts:
+            ends[shard] = max(ends.get(shard, ""), number)
+        return [Position(self.name, shard, number) for shard, number in ends.items()]
+
+    async def acknowledge(self, receipts: Sequence[tuple[str, str]]) -> None:
+        if any(number == ENDED for _, number in receipts):
+            self._committed.set()
