@@ -20,6 +20,9 @@ RECONNECTS = Counter("twingraph_ingest_reconnects", "Connections to a source mad
 BATCH = Histogram("twingraph_ingest_batch_messages", "Messages in a batch", ["source"], buckets=SIZES)
 COMMIT = Histogram("twingraph_ingest_commit_seconds", "Assembling and committing a batch", ["source"], buckets=SECONDS)
 STAGE = Counter("twingraph_ingest_stage_seconds", "Time spent by stage", ["source", "stage"])
+CERTIFICATE = Gauge(
+    "twingraph_certificate_seconds", "Until a certificate of a source expires", ["file"], multiprocess_mode="mostrecent"
+)
 REQUESTS = Counter("twingraph_graphql_requests", "GraphQL operations by kind and outcome", ["kind", "outcome"])
 REQUEST_SECONDS = Histogram("twingraph_graphql_seconds", "GraphQL operations", ["kind"], buckets=SECONDS)
 PLANS = Counter("twingraph_graphql_plans", "Plan cache", ["result"])

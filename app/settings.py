@@ -25,6 +25,7 @@ HELP: dict[str, str] = {
     "mqtt_port": "MQTT port",
     "mqtt_user": "MQTT user",
     "mqtt_password": "MQTT password; empty: the one generated in the state folder",
+    "worker": "name of this process among several ingest processes that share a source; empty: the host's",
     "opcua_port": "OPC UA server of the simulated farm",
     "token": "bearer token of the server; empty: the one generated in the state folder",
     "oidc_issuer": "OpenID Connect provider whose tokens are let in; empty: none",
@@ -75,6 +76,7 @@ class Settings:
     mqtt_port: int = 1883
     mqtt_user: str = "twingraph"
     mqtt_password: str = ""
+    worker: str = ""
     opcua_port: int = 4840
     token: str = ""
     oidc_issuer: str = ""

@@ -8,6 +8,7 @@ In: messages of any protocol. Out: batches on the one write path, then acknowled
     unpack     compressed bodies → bytes
     decode     payload (JSON, CSV, MessagePack, CloudEvents) → records and times of measure
     units      unit → unit
+    certificates  TLS towards brokers
     assemble   messages → one batch in columns; what does not fit is set aside with the reason
     pipeline   collect → assemble → commit → acknowledge; pauses and tries again while the database is away
     runner     the sources of one process: started, stopped, reloaded, each without the others
@@ -15,6 +16,8 @@ In: messages of any protocol. Out: batches on the one write path, then acknowled
     sample     what messages would become, as text
     sources    SOURCES: protocol → source; a new protocol is a module and a row
     mqtt, sparkplug (with sparkplug_b, its payloads), opcua, modbus, kafka (with avro), kinesis, http   the sources
+    nodes, session  of OPC UA: which nodes, and how a server is trusted
+    lineprotocol  of HTTP push
     replay     a table into history
 
 One message through it: `fleet/wf01/t003/gearbox/telemetry` matches `fleet/{farm}/{turbine}/{component}/telemetry`, so

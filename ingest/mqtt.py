@@ -1,9 +1,17 @@
 """MQTT 5: readings in with manual acknowledgement, commands out with response topic and correlation data.
 
+options: {client_id: …, receive_max: 10000, share: group of several workers, host: …, port: …, user: …,
+  password_variable: environment variable, tls: true, ca: ca.pem, certificate: client.pem, key: client.key}
+Without `host` the broker is that of the settings.
+
 A PUBACK is sent after the commit. A broker need not redeliver an unacknowledged message before a reconnect, so a
 transient failure is retried by the pipeline while the message waits here; `receive_max` bounds how many can wait."""
 
 import asyncio
+import os
+import socket
+import ssl
+from collections.abc import Mapping as Map
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +25,7 @@ from app.commands.outlet import Answer, Delivery
 from app.errors import CommandError, StackError
 from app.settings import Settings
 from ingest.backoff import pauses
+from ingest.certificates import context
 from ingest.mapping import PART, Mapping, fill
 from ingest.match import twin_parts
 from ingest.message import Message, Source, Take
@@ -42,13 +51,19 @@ class Client(aiomqtt.Client):
                 metrics.DROPPED.labels(self.identifier).inc()
 
 
-def connect(settings: Settings, identifier: str, **kwargs: Any) -> Client:
+def connect(settings: Settings, identifier: str, options: Map[str, Any] | None = None, **kwargs: Any) -> Client:
+    """To the broker of a mapping's options, or else of the settings. Raises: StackError for certificates that do not do."""
+    given = options or {}
+    own = bool(given.get("host"))
+    user = str(given.get("user", "")) if own else settings.mqtt_user
+    password = os.environ.get(str(given.get("password_variable", "")), "") if own else settings.mqtt_password
     return Client(
-        hostname=settings.mqtt_host,
-        port=settings.mqtt_port,
-        username=settings.mqtt_user or None,
-        password=settings.mqtt_password.encode() or None,
+        hostname=str(given.get("host") or settings.mqtt_host),
+        port=int(given.get("port") or settings.mqtt_port),
+        username=user or None,
+        password=password.encode() or None,
         identifier=identifier,
+        ssl_context=context(given),
         keep_alive=30,
         **kwargs,
     )
@@ -60,7 +75,9 @@ class MqttSource(Source):
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         self.name = mapping.source
         self._settings, self._options = settings, mapping.options
-        self._topics = [PART.sub("+", rule.match) for rule in mapping.rules]
+        self._share = str(mapping.options.get("share", ""))
+        shared = f"$share/{self._share}/" if self._share else ""
+        self._topics = [shared + PART.sub("+", rule.match) for rule in mapping.rules]
         self._client: aiomqtt.Client | None = None
 
     async def run(self, take: Take) -> None:
@@ -70,6 +87,8 @@ class MqttSource(Source):
                     await self._connected(take)
                 except NegativeAckError as error:
                     raise StackError(f"the broker refuses: {error}", where=self._where(), hint=LOGIN) from error
+                except ssl.SSLError as error:
+                    raise StackError(f"no TLS: {error.reason or error}", where=self._where(), hint=TLS) from error
                 except LOST as error:
                     log.warning("broker lost", source=self.name, where=self._where(), error=str(error))
                 self._client = None
@@ -80,7 +99,11 @@ class MqttSource(Source):
     async def _connected(self, take: Take) -> None:
         client = connect(
             self._settings,
-            str(self._options.get("client_id", f"twingraph-{self.name}")),
+            str(
+                self._options.get("client_id")
+                or f"twingraph-{self.name}{f'-{self._settings.worker or socket.gethostname()}' if self._share else ''}"
+            ),
+            self._options,
             session_expiry_interval=SESSION_SECONDS,
             receive_max=int(self._options.get("receive_max", RECEIVE_MAX)),
         )
@@ -105,10 +128,12 @@ class MqttSource(Source):
                     return
 
     def _where(self) -> str:
-        return f"{self._settings.mqtt_host}:{self._settings.mqtt_port}"
+        host, port = (self._options.get(name) or getattr(self._settings, f"mqtt_{name}") for name in ("host", "port"))
+        return f"{host}:{port}"
 
 
 LOGIN = "TWINGRAPH_MQTT_USER and TWINGRAPH_MQTT_PASSWORD"
+TLS = "options.ca: who signed the broker's certificate; options.certificate and key: ours"
 
 
 class MqttOutlet:
@@ -128,7 +153,9 @@ class MqttOutlet:
             async with (
                 self._lock,
                 asyncio.timeout(delivery.timeout),
-                connect(self._settings, f"twingraph-command-{delivery.id[:8]}", clean_start=True) as client,
+                connect(
+                    self._settings, f"twingraph-command-{delivery.id[:8]}", self._mapping.options, clean_start=True
+                ) as client,
             ):
                 await client.publish(
                     fill(rule.to, parts),

@@ -1,10 +1,20 @@
 """OPC UA: subscriptions in, method calls out.
 
-Node identifiers are kept with their namespace's URI, never its index: indexes change when a server is configured anew.
-An address is `<namespace uri>;<string identifier>`. The server acknowledges a notification before the commit, by the
-protocol's own rules; while the graph is away its newest QUEUE changes are kept, and each older one lost is counted."""
+options: {url: opc.tcp://…, namespace: urn:plant, publishing_ms: 500, sampling_ms: 0, queue: 100000, history: true,
+  user: …, password_variable: environment variable, security: Basic256Sha256, mode: SignAndEncrypt, certificate: ours.pem,
+  key: ours.key, trust: [folders of servers' certificates, or of who signed them], deprecated: true}
+and, instead of `namespace`, nodes or publishednodes (ingest.nodes).
+
+Node identifiers are kept with their namespace's URI, never its index: indexes change when a server is configured anew. An
+address is the string identifier, or what the list says. One node that is bad is tried again on its own while the others flow.
+The server acknowledges a notification before the commit, by the protocol's own rules; while the graph is away its newest
+`queue` changes are kept, and each older one lost is counted. After an outage the server's own history fills the gap, where it
+keeps one. A server that is silent, though its connection stands, is connected to anew."""
 
 import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,18 +25,23 @@ from asyncua.observer import Observer
 
 from app import metrics
 from app.commands.outlet import Answer, Delivery
-from app.errors import CommandError, MappingError
+from app.errors import CommandError, MappingError, StackError
 from app.settings import Settings
 from ingest.backoff import pauses
 from ingest.mapping import Mapping, fill, pattern
 from ingest.match import twin_parts
-from ingest.message import Message, Source, Take
+from ingest.message import Gone, Message, Source, Take
+from ingest.nodes import SAMPLING_MS, Item, browsed, listed
+from ingest.session import refusal, session, session_checked
 
 log = structlog.get_logger()
 LOST = (OSError, ua.UaError, asyncio.TimeoutError)
 PUBLISHING_MS = 500
 QUEUE = 100_000
 MONITORED_AT_ONCE = 500
+RETRY_SECONDS, SILENCE_SECONDS = 30.0, 10.0
+OVERFLOW = 0x480  # information bits of a status: of a data value, and overflow
+ACCESS = "options user, password_variable, security, certificate, key, trust"
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
@@ -48,83 +63,170 @@ class Overflow(Observer):  # type: ignore[misc]
 
 
 class OpcUaSource(Source):
-    """Monitors every variable whose identifier a rule matches, on one server."""
+    """Monitors the variables of one server."""
 
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
-        self.name = mapping.source
-        self._rules = [(pattern(rule.match), rule) for rule in mapping.rules]
-        self._options = mapping.options
+        self.name, self._options = mapping.source, mapping.options
+        self._patterns = [pattern(rule.match) for rule in mapping.rules]
         self._url = _url(mapping, settings)
         self._namespace = str(mapping.options.get("namespace", ""))
-        if not self._namespace:
-            raise MappingError("options need namespace", where=mapping.source)
+        self._items = listed(mapping.options, mapping.source, self._url)
+        if not self._namespace and not self._items:
+            raise MappingError("options need namespace, nodes or publishednodes", where=mapping.source)
+        self._period = float(self._options.get("publishing_ms", PUBLISHING_MS))
+        self._addresses: dict[Any, str] = {}  # node id → address
+        self._last: dict[Any, datetime] = {}  # node id → the newest time of measure
+        self._overflown: set[Any] = set()
+        self._heard = 0.0
+        session_checked(mapping.options, mapping.source)
 
     async def run(self, take: Take) -> None:
+        """Raises: StackError for a certificate or a login that does not do."""
         while True:
             for pause in pauses():
                 try:
                     await self._connected(take)
                 except* LOST as lost:
+                    refused = refusal(lost.exceptions[0])
+                    if refused:
+                        raise StackError(f"the server refuses: {refused}", where=self._url, hint=ACCESS) from lost
                     log.warning("OPC UA server lost", source=self.name, url=self._url, error=repr(lost.exceptions[0]))
+                now = round(time.time() * 1000)
+                for address in self._addresses.values():
+                    await take(Message(address, Gone(now)))
                 metrics.RECONNECTS.labels(self.name).inc()
                 self.reconnects += 1
                 await asyncio.sleep(pause)
 
     async def _connected(self, take: Take) -> None:
-        async with Client(self._url, timeout=20) as client:
-            index = await client.get_namespace_index(self._namespace)
-            nodes = await self._matching(client, index)
-            period = float(self._options.get("publishing_ms", PUBLISHING_MS))
+        async with await session(self._url, self._options) as client:
             room = int(self._options.get("queue", QUEUE))
             client.uaclient.observer = overflow = Overflow(self.name, room)
-            subscription = await client.create_subscription(period, queue_maxsize=room, overflow=OverflowPolicy.DROP_OLDEST)
-            log.info("OPC UA connected", source=self.name, url=self._url, nodes=len(nodes))
+            subscription = await client.create_subscription(
+                self._period, queue_maxsize=room, overflow=OverflowPolicy.DROP_OLDEST
+            )
+            found, missing = await self._nodes(client)
+            before, self._addresses = self._last, {}
             async with subscription, asyncio.TaskGroup() as tasks:
-                for start in range(0, len(nodes), MONITORED_AT_ONCE):
-                    await subscription.subscribe_data_change(nodes[start : start + MONITORED_AT_ONCE])
-                tasks.create_task(self._watch(client))
+                await subscription.subscribe_data_change(
+                    client.get_node(ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime))
+                )
+                missing += await self._monitor(subscription, found)
+                log.info("OPC UA connected", source=self.name, url=self._url, nodes=len(self._addresses), bad=len(missing))
+                self._heard = time.monotonic()
+                tasks.create_task(self._watch())
                 tasks.create_task(self._read(subscription, overflow, take))
+                tasks.create_task(self._mend(client, subscription, missing))
+                if before and self._options.get("history"):
+                    tasks.create_task(self._fill(client, before, take))
+
+    async def _nodes(self, client: Client) -> tuple[list[tuple[Item, Node]], list[Item]]:
+        """Those to be monitored, and those whose identifier cannot be read here."""
+        found, bad = [], []
+        if self._namespace:
+            found = await browsed(client, await client.get_namespace_index(self._namespace), self._patterns)
+            sampling = float(self._options.get("sampling_ms", SAMPLING_MS))
+            found = [(replace(item, sampling=sampling), node) for item, node in found]
+        for item in self._items:
+            try:
+                found.append((item, await item.on(client)))
+            except (ua.UaError, ValueError) as error:
+                self._bad(item, error)
+                bad.append(item)
+        return found, bad
+
+    async def _monitor(self, subscription: Any, found: Sequence[tuple[Item, Node]]) -> list[Item]:
+        """Those that the server refuses."""
+        bad = []
+        by_kind: dict[tuple[float, int, float | None], list[tuple[Item, Node]]] = {}
+        for item, node in found:
+            by_kind.setdefault((item.sampling, item.room(self._period), item.deadband), []).append((item, node))
+        for (sampling, room, deadband), group in by_kind.items():
+            absolute = ua.DataChangeTrigger.StatusValue, ua.DeadbandType.Absolute
+            kind = None if deadband is None else ua.DataChangeFilter(absolute[0], absolute[1], deadband)
+            for start in range(0, len(group), MONITORED_AT_ONCE):
+                part = group[start : start + MONITORED_AT_ONCE]
+                nodes = [node for _, node in part]
+                answers = await subscription._subscribe(nodes, mfilter=kind, queuesize=room, sampling_interval=sampling)
+                for (item, node), answer in zip(part, answers, strict=True):
+                    if isinstance(answer, ua.StatusCode):
+                        self._bad(item, answer)
+                        bad.append(item)
+                    else:
+                        self._addresses[node.nodeid] = item.address
+        return bad
+
+    def _bad(self, item: Item, said: object) -> None:
+        metrics.REJECTED.labels(self.name, "BAD_NODE").inc()
+        log.warning("node cannot be monitored", source=self.name, node=item.node, said=str(said))
+
+    async def _mend(self, client: Client, subscription: Any, bad: list[Item]) -> None:
+        """Tries bad nodes again, on their own."""
+        while bad:
+            await asyncio.sleep(float(self._options.get("retry_seconds", RETRY_SECONDS)))
+            again = []
+            for item in bad:
+                try:
+                    again += await self._monitor(subscription, [(item, await item.on(client))])
+                except (ua.UaStatusCodeError, ValueError) as error:
+                    self._bad(item, error)
+                    again.append(item)
+            bad = again
 
     async def _read(self, subscription: Any, overflow: Overflow, take: Take) -> None:
+        for address in self._addresses.values():
+            await take(Message(address, Gone(0)))
         async for event in subscription:
             overflow.read()
-            if isinstance(event, DataChangeEvent):
-                message = self._message(event)
+            self._heard = time.monotonic()
+            if isinstance(event, DataChangeEvent) and event.node.nodeid in self._addresses:
+                message = self._message(event.node.nodeid, event.data.monitored_item.Value)
                 if message is not None:
                     await take(message)
         raise ConnectionError("the server has ended the subscription")
 
-    async def _watch(self, client: Client) -> None:
-        """A server that goes away silently is noticed by asking for its state."""
+    async def _watch(self) -> None:
+        """The server's clock is monitored, too: when even that is not heard, the subscription is gone."""
+        silence = float(self._options.get("silence_seconds", max(SILENCE_SECONDS, 5 * self._period / 1000)))
         while True:
-            await asyncio.sleep(5)
-            await client.check_connection()
-            await client.nodes.server_state.read_value()
+            await asyncio.sleep(silence / 4)
+            if time.monotonic() - self._heard > silence:
+                raise ConnectionError(f"the server has been silent for {silence:g} s")
 
-    def _message(self, event: Any) -> Message | None:
-        value = event.data.monitored_item.Value
+    async def _fill(self, client: Client, before: dict[Any, datetime], take: Take) -> None:
+        """What the server has recorded since it was last heard; a server without history is asked once."""
+        until = datetime.now(UTC)
+        for node_id, since in before.items():
+            if node_id not in self._addresses:
+                continue
+            try:
+                values = await client.get_node(node_id).read_raw_history(since, until)
+            except ua.UaStatusCodeError as error:
+                log.info("the server keeps no history", source=self.name, node=str(node_id), said=str(error))
+                return
+            for value in values:
+                message = self._message(node_id, value)
+                if message is not None:
+                    await take(message)
+
+    def _message(self, node_id: Any, value: Any) -> Message | None:
         status = value.StatusCode
+        if status is not None and status.value & OVERFLOW == OVERFLOW:
+            metrics.DROPPED.labels(self.name).inc()
+            if node_id not in self._overflown:
+                self._overflown.add(node_id)
+                log.warning(
+                    "the server's queue overflows", source=self.name, node=self._addresses[node_id], hint="queue, sampling"
+                )
         if value.Value is None or (status is not None and not status.is_good()):
             metrics.REJECTED.labels(self.name, "BAD_STATUS").inc()
             return None
         stamp = value.SourceTimestamp or value.ServerTimestamp
+        if stamp is not None:
+            self._last[node_id] = max(stamp, self._last.get(node_id, stamp))
         at = None if stamp is None else round((stamp - EPOCH).total_seconds() * 1000)
-        identifier = str(event.node.nodeid.Identifier)
-        return Message(identifier, {identifier.rpartition(".")[2]: value.Value.Value}, at)
-
-    async def _matching(self, client: Client, index: int) -> list[Node]:
-        found: list[Node] = []
-        level = [client.nodes.objects]
-        while level:
-            objects: list[Node] = []
-            for node in level:
-                objects += await node.get_children(nodeclassmask=ua.NodeClass.Object)
-                found += await node.get_children(nodeclassmask=ua.NodeClass.Variable)
-            level = [node for node in objects if node.nodeid.NamespaceIndex == index]
-        return [node for node in found if node.nodeid.NamespaceIndex == index and self._is_wanted(node)]
-
-    def _is_wanted(self, node: Node) -> bool:
-        return any(regex.fullmatch(str(node.nodeid.Identifier)) for regex, _ in self._rules)
+        address = self._addresses[node_id]
+        return Message(address, {address.rpartition(".")[2]: value.Value.Value}, at)
 
 
 def _url(mapping: Mapping, settings: Settings) -> str:
@@ -145,7 +247,7 @@ class OpcUaOutlet:
     async def send(self, delivery: Delivery) -> Answer | None:
         rule, parts = next((r, p) for r in self._rules if (p := twin_parts(r.twin, delivery.dt_id)))
         try:
-            async with asyncio.timeout(delivery.timeout), Client(self._url, timeout=delivery.timeout) as client:
+            async with asyncio.timeout(delivery.timeout), await session(self._url, self._mapping.options) as client:
                 index = await client.get_namespace_index(self._namespace)
                 target = client.get_node(ua.NodeId(fill(rule.to, parts), index))
                 method = await target.get_child(f"{index}:{delivery.command}")

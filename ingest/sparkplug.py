@@ -1,6 +1,7 @@
 """Sparkplug B 3.0 as a host application, over the MQTT broker of the settings.
 
-options: {host_id: twingraph-<source>, groups: ["#"], reorder_seconds: 2, rebirth_seconds: 5}
+options, beside those of the broker as for MQTT:
+  {host_id: twingraph-<source>, groups: ["#"], reorder_seconds: 2, rebirth_seconds: 5}
 
 An address is group/node or group/node/device; the fields are the metrics' names, known from the birth where data has aliases
 alone. Each metric bears its own time of measure. What a death makes stale is marked on the twins (`stale` in GraphQL).
@@ -198,7 +199,7 @@ class Host:
 class SparkplugSource(Source):
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         self.name, self._settings = mapping.source, settings
-        options = mapping.options
+        options = self._options = mapping.options
         self._host_id = str(options.get("host_id", f"twingraph-{mapping.source}"))
         self._topics = [f"{SPACE}/{group}" if group == "#" else f"{SPACE}/{group}/#" for group in options.get("groups", ["#"])]
         reorder = float(options.get("reorder_seconds", REORDER_SECONDS))
@@ -231,7 +232,7 @@ class SparkplugSource(Source):
         """A will and a birth of one time each connection; the birth once everything is subscribed."""
         since = _now()
         will = aiomqtt.Will(self._state, payload=_state(False, since), qos=QoS.AT_LEAST_ONCE, retain=True)
-        client = connect(self._settings, self._host_id, clean_start=True, will=will)
+        client = connect(self._settings, self._host_id, self._options, clean_start=True, will=will)
         async with client:
             self._client = client
             for topic in (*self._topics, self._state):
@@ -317,7 +318,9 @@ class SparkplugOutlet:
         try:
             async with (
                 asyncio.timeout(delivery.timeout),
-                connect(self._settings, f"twingraph-command-{delivery.id[:8]}", clean_start=True) as client,
+                connect(
+                    self._settings, f"twingraph-command-{delivery.id[:8]}", self._mapping.options, clean_start=True
+                ) as client,
             ):
                 await client.publish(topic, body, qos=QoS.AT_MOST_ONCE)
         except (*LOST, NegativeAckError, TimeoutError) as error:

@@ -11,12 +11,17 @@ import orjson
 import pytest
 from aiomqtt import QoS
 
+from app.errors import StackError
 from app.settings import Settings
 from app.stack.child import Child
+from app.twins.directory import Directory
 from app.twins.registry import Registry
+from ingest.assemble import Assembler
 from ingest.mapping import Mapping, Rule
+from ingest.match import Matcher
 from ingest.mqtt import MqttSource, connect
-from tests.conftest import installed
+from ingest.pipeline import Pipeline
+from tests.conftest import apart, installed
 from tests.ingest.base import SourceContract, recent
 
 
@@ -113,6 +118,29 @@ class TestMqtt(SourceContract):
             assert done.returncode == 0
         assert [row[2] for row in await self.stored(registry.store, 2)] == [4.5, 4.5]
 
+    async def test_workers_share_a_subscription(
+        self, registry: Registry, twins: list[str], mapping: Mapping, secured: Settings
+    ) -> None:
+        """Each message goes to one of them, together they have all."""
+        registry.store.command("MATCH (s:_Segment|_DeadLetter) DETACH DELETE s")
+        shared = mapping.model_copy(update={"options": {"share": f"g-{mapping.source}"}})
+        assembler = Assembler(mapping.source, registry.catalog, Matcher(mapping, Directory(registry.store)), 600)
+        workers = [MqttSource(shared, apart(secured, worker=name)) for name in ("a", "b")]
+        roads = [Pipeline(worker, assembler, registry.store, 0.02, 1000) for worker in workers]
+        tasks = [asyncio.create_task(road.run()) for road in roads]
+        await asyncio.sleep(1)
+        start = recent()
+        for i in range(200):
+            await self.send("c-01", start + i, {"power": float(i)})
+        assert [row[2] for row in await self.stored(registry.store, 200)] == [float(i) for i in range(200)]
+        await asyncio.sleep(0.3)
+        counts = [road.tally.messages for road in roads]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert sum(counts) == 200
+        assert min(counts) > 20
+
     async def test_unacknowledged_messages_come_again(
         self, registry: Registry, twins: list[str], mapping: Mapping, secured: Settings, running: Any
     ) -> None:
@@ -124,11 +152,6 @@ class TestMqtt(SourceContract):
         async with connect(secured, f"twingraph-{mapping.source}", session_expiry_interval=3600) as lost:
             packet = await anext(lost.messages())
             assert isinstance(packet, aiomqtt.PublishPacket)
-        from app.twins.directory import Directory
-        from ingest.assemble import Assembler
-        from ingest.match import Matcher
-        from ingest.pipeline import Pipeline
-
         assembler = Assembler(mapping.source, registry.catalog, Matcher(mapping, Directory(registry.store)), 600)
         task = asyncio.create_task(Pipeline(MqttSource(mapping, secured), assembler, registry.store, 0.02, 1000).run())
         assert await self.stored(registry.store, 1) == [["c-02", at, 8.0]]
@@ -137,9 +160,6 @@ class TestMqtt(SourceContract):
 
 
 async def test_a_wrong_password_is_told(secured: Settings, broker: Child) -> None:
-    from app.errors import StackError
-    from tests.conftest import apart
-
     mapping = Mapping(source="wrong", protocol="mqtt", rules=(Rule(match="a/{x}", twin="{x}"),))
     source = MqttSource(mapping, apart(secured, mqtt_password="wrong"))
     with pytest.raises(StackError, match="TWINGRAPH_MQTT_PASSWORD"):

@@ -88,12 +88,11 @@ def test_a_table_without_the_mapped_column_is_refused(registry: Registry, settin
     assert "cannot read the table" in refusal(twingraph(settings, "replay", str(tmp_path / "none.parquet")))
 
 
-def test_a_jar_with_another_checksum_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_jar_with_another_checksum_is_refused(tmp_path: Path) -> None:
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "one.txt").write_text(f"org.webjars.npm:react:18.3.1 sha256:{'0' * 64}\n")
-    monkeypatch.setattr(jars, "LISTS", tmp_path / "lists")
     with pytest.raises(StackError, match="another checksum"):
-        jars.fetch("one", tmp_path / "cache")
+        jars.fetch("one", tmp_path / "cache", lists=tmp_path / "lists")
     assert list((tmp_path / "cache" / "one").iterdir()) == []
 
 

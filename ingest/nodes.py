@@ -1,0 +1,112 @@
+"""Which nodes of an OPC UA server are monitored: those a rule matches, or those a list names. A list may be OPC Publisher's.
+
+options.nodes: [{id: "nsu=urn:plant;s=pump1.power", address: pump1.power, sampling: 500, queue: 10, deadband: 0.5}]
+options.publishednodes: publishednodes.json"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from asyncua import Client, Node, ua
+
+from app.errors import MappingError
+
+log = structlog.get_logger()
+SAMPLING_MS = 0.0  # as fast as the server does
+KNOWN = {"id", "address", "sampling", "queue", "deadband"}
+TAKEN = {"Id", "ExpandedNodeId", "DataSetFieldId", "DisplayName", "OpcSamplingInterval", "QueueSize", "DeadbandValue"}
+ENDPOINT = {"EndpointUrl", "OpcNodes"}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """`node`: an identifier, with the URI of its namespace (`nsu=`) or its index; `sampling` [ms]; `queue` 0: as the pace
+    asks."""
+
+    node: str
+    address: str
+    sampling: float = SAMPLING_MS
+    queue: int = 0
+    deadband: float | None = None
+
+    def room(self, publishing: float) -> int:
+        """Changes between two publishings, and one."""
+        return self.queue or (math.ceil(publishing / self.sampling) + 1 if self.sampling > 0 else 10)
+
+    async def on(self, client: Client) -> Node:
+        """Raises: ua.UaError, ValueError for what is no identifier here."""
+        text = self.node
+        if text.startswith("nsu="):
+            uri, _, rest = text[4:].partition(";")
+            text = f"ns={await client.get_namespace_index(uri)};{rest}"
+        return client.get_node(ua.NodeId.from_string(text))
+
+
+def listed(options: Mapping[str, Any], where: str, url: str) -> list[Item]:
+    """Raises: MappingError naming the place."""
+    items = [_item(given, f"{where}: nodes[{index}]") for index, given in enumerate(options.get("nodes") or ())]
+    if options.get("publishednodes"):
+        items += published(Path(str(options["publishednodes"])), url)
+    return items
+
+
+def _item(given: Any, where: str) -> Item:
+    if not isinstance(given, dict) or not isinstance(given.get("id"), str):
+        raise MappingError("a node needs id", where=where, hint='{id: "nsu=urn:plant;s=pump1.power"}')
+    unknown = set(given) - KNOWN
+    if unknown:
+        raise MappingError(f"unknown: {', '.join(sorted(unknown))}", where=where, hint=f"known are {', '.join(sorted(KNOWN))}")
+    numbers = {"sampling": float(given.get("sampling", SAMPLING_MS)), "queue": int(given.get("queue", 0))}
+    deadband = given.get("deadband")
+    address = str(given.get("address") or identifier(given["id"]))
+    return Item(given["id"], address, **numbers, deadband=None if deadband is None else float(deadband))  # type: ignore[arg-type]
+
+
+def published(path: Path, url: str) -> list[Item]:
+    """The nodes of an endpoint in OPC Publisher's file; each key that is passed over is told once. Raises: MappingError."""
+    try:
+        entries = json.loads(path.read_text("utf-8"))
+        items = [item for entry in entries if entry["EndpointUrl"].rstrip("/") == url.rstrip("/") for item in _nodes(entry)]
+    except OSError as error:
+        raise MappingError(f"cannot read the published nodes: {error.strerror}", where=str(path)) from error
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise MappingError(f"not OPC Publisher's format: {error!r}", where=str(path)) from error
+    if not items:
+        known = ", ".join(sorted({entry["EndpointUrl"] for entry in entries}))
+        raise MappingError(f"no nodes of {url}", where=str(path), hint=f"its endpoints are {known}")
+    ignored = {key for entry in entries for key in entry if key not in ENDPOINT}
+    ignored |= {key for entry in entries for node in entry["OpcNodes"] for key in node if key not in TAKEN}
+    for key in sorted(ignored):
+        log.warning("key of the published nodes is ignored", file=str(path), key=key)
+    return items
+
+
+def _nodes(entry: Mapping[str, Any]) -> Iterator[Item]:
+    for node in entry["OpcNodes"]:
+        text = node.get("ExpandedNodeId") or node["Id"]
+        address = node.get("DataSetFieldId") or node.get("DisplayName") or identifier(text)
+        deadband = node.get("DeadbandValue")
+        yield Item(text, address, float(node.get("OpcSamplingInterval", SAMPLING_MS)), int(node.get("QueueSize", 0)), deadband)
+
+
+def identifier(node: str) -> str:
+    """`nsu=urn:plant;s=pump1.power` → `pump1.power`."""
+    return node.rpartition(";")[2].partition("=")[2] or node
+
+
+async def browsed(client: Client, index: int, wanted: Sequence[Any]) -> list[tuple[Item, Node]]:
+    """Every variable of a namespace whose identifier one of the patterns matches."""
+    found: list[Node] = []
+    level = [client.nodes.objects]
+    while level:
+        objects: list[Node] = []
+        for node in level:
+            objects += await node.get_children(nodeclassmask=ua.NodeClass.Object)
+            found += await node.get_children(nodeclassmask=ua.NodeClass.Variable)
+        level = [node for node in objects if node.nodeid.NamespaceIndex == index]
+    named = [(str(node.nodeid.Identifier), node) for node in found if node.nodeid.NamespaceIndex == index]
+    return [(Item(name, name), node) for name, node in named if any(regex.fullmatch(name) for regex in wanted)]

@@ -1,0 +1,93 @@
+"""A session with an OPC UA server: security policy, certificates, trust list, login. Nothing is trusted that is not listed."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from asyncua import Client, ua
+from asyncua.crypto import security_policies
+from asyncua.crypto.truststore import TrustStore
+from asyncua.crypto.uacrypto import CertProperties
+from asyncua.crypto.validator import CertificateValidator, CertificateValidatorOptions
+
+from app.errors import MappingError, StackError
+from ingest.certificates import check
+
+POLICIES = ("Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss")
+DEPRECATED = ("Basic128Rsa15", "Basic256")
+MODES = ("Sign", "SignAndEncrypt")
+REFUSED = (
+    ua.uaerrors.BadUserAccessDenied,
+    ua.uaerrors.BadIdentityTokenRejected,
+    ua.uaerrors.BadIdentityTokenInvalid,
+    ua.uaerrors.BadSecurityChecksFailed,
+    ua.uaerrors.BadSecurityPolicyRejected,
+    ua.uaerrors.BadCertificateUntrusted,
+    ua.uaerrors.BadCertificateTimeInvalid,
+    ua.uaerrors.BadCertificateInvalid,
+    ua.uaerrors.BadCertificateUriInvalid,
+)
+TIMEOUT = 20.0
+
+
+def session_checked(options: Mapping[str, Any], where: str) -> None:
+    """Raises: MappingError for options that contradict each other."""
+    policy = str(options.get("security") or "")
+    if not policy:
+        return
+    if policy in DEPRECATED and not options.get("deprecated"):
+        raise MappingError(f"security policy {policy} is deprecated", where=where, hint=f"{POLICIES[0]}, or deprecated: true")
+    if policy not in POLICIES + DEPRECATED:
+        raise MappingError(f"no security policy {policy!r}", where=where, hint=f"one of {', '.join(POLICIES)}")
+    if options.get("mode", MODES[1]) not in MODES:
+        raise MappingError(f"no security mode {options['mode']!r}", where=where, hint=f"one of {', '.join(MODES)}")
+    missing = [name for name in ("certificate", "key", "trust") if not options.get(name)]
+    if missing:
+        raise MappingError(
+            f"security needs {', '.join(missing)}", where=where, hint="trust: certificates of servers, or of who signed"
+        )
+
+
+async def session(url: str, options: Mapping[str, Any]) -> Client:
+    """Not yet connected: `async with` does that. Raises: StackError for a file that cannot be used."""
+    client = Client(url, timeout=TIMEOUT)
+    if options.get("user"):
+        client.set_user(str(options["user"]))
+        client.set_password(os.environ.get(str(options.get("password_variable", "")), ""))
+    if options.get("security"):
+        await _secure(client, options)
+    return client
+
+
+async def _secure(client: Client, options: Mapping[str, Any]) -> None:
+    certificate, key = Path(str(options["certificate"])), Path(str(options["key"]))
+    check(certificate)
+    trusted = options["trust"] if isinstance(options["trust"], list) else [options["trust"]]
+    store = TrustStore([Path(str(one)) for one in trusted], [])
+    checks = CertificateValidatorOptions
+    try:
+        await store.load()
+        client.certificate_validator = CertificateValidator(checks.TIME_RANGE | checks.TRUSTED | checks.PEER_SERVER, store)
+        policy = getattr(security_policies, f"SecurityPolicy{options['security']}")
+        mode = ua.MessageSecurityMode[str(options.get("mode", MODES[1]))]
+        client.application_uri = _application(certificate)
+        await client.set_security(policy, CertProperties(certificate, "pem"), CertProperties(key, "pem"), mode=mode)
+    except (ValueError, TypeError) as error:
+        raise StackError(f"certificate or key cannot be used: {error}", where=str(certificate), hint="PEM") from error
+
+
+def _application(certificate: Path) -> str:
+    """The application's URI, which must be that of its certificate."""
+    from cryptography import x509
+
+    held = x509.load_pem_x509_certificate(certificate.read_bytes())
+    names = held.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return next(iter(names.get_values_for_type(x509.UniformResourceIdentifier)), "urn:twingraph:client")
+
+
+def refusal(error: BaseException) -> str:
+    """Why the server will not have us; empty when it is only away."""
+    if isinstance(error, ua.UaStatusCodeError) and isinstance(error, REFUSED):
+        return str(error)
+    return ""
