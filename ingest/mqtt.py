@@ -38,10 +38,15 @@ SESSION_SECONDS = 86_400
 
 
 class Client(aiomqtt.Client):
-    """aiomqtt 3.0.0a1 drops what comes with QoS 0 while nobody waits for it; here it waits, within bounds, and is counted."""
+    """aiomqtt 3.0.0a1 drops what comes with QoS 0 while nobody waits for it; here it waits, within bounds, and is counted.
+
+    mosquitto 2.0 sends more than `receive_max` allows once it is acknowledged in bulk (half a million messages were seen), so
+    nothing more is read from the socket while too much is unread."""
 
     async def _receive(self) -> Any:
         while True:
+            while len(self._queue) > 2 * UNREAD:
+                await asyncio.sleep(0.05)
             packet = await super()._receive()
             if not isinstance(packet, aiomqtt.PublishPacket) or packet.qos != QoS.AT_MOST_ONCE or self._getters:
                 return packet
