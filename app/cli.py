@@ -144,6 +144,28 @@ def ingest(
 
 
 @app.command()
+def gateway(path: Annotated[Path, typer.Argument(metavar="FILE", help="what it takes, aggregates and forwards")]) -> None:
+    """Takes sources at the edge, aggregates, spools to disk, forwards to another Twingraph. Needs no Neo4j."""
+    from app.main import with_secrets
+    from app.stack.supervise import say_ready
+    from ingest.gateway import read_plan, run_gateway
+
+    settings = with_secrets(Settings.read())
+    configure(settings.log_level)
+    read_plan(path)
+
+    async def run() -> None:
+        running = asyncio.create_task(run_gateway(settings, path))
+        _cancel_on_signals(running)
+        await asyncio.sleep(1.0)
+        if not running.done():
+            say_ready()
+        await running
+
+    _run_async(run)
+
+
+@app.command()
 def fleet(
     speed: Annotated[float, typer.Option(min=0.01, max=10_000)] = 1.0,
     farms: Annotated[int, typer.Option(min=1, max=99)] = 12,
@@ -378,7 +400,7 @@ def predict_run() -> None:
 def bench(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(help="replay, mqtt, visible, memory, graphql, load, history, schema, dtdl, all")
+        str, typer.Argument(help="replay, mqtt, ingest, kafka, visible, memory, graphql, load, history, schema, dtdl, all")
     ] = "all",
 ) -> None:
     """Takes the figures of the README on this machine; needs a checkout."""

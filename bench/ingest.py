@@ -179,7 +179,7 @@ def outage(rate: float) -> None:
             memory.append(held.memory())
         held.processes["neo4j"].send_signal(signal.SIGCONT)
         back = time.perf_counter()
-        sent, acked = map(int, publisher.communicate()[0].split())
+        _, acked = map(int, publisher.communicate()[0].split())
         found = held.drained(before + acked) - before
         took = time.perf_counter() - back
         time.sleep(2)
@@ -202,7 +202,7 @@ def soak(rate: float, minutes: float) -> None:
         while publisher.poll() is None:
             memory.append({name: one.memory_info().rss / 1024**2 for name, one in held.processes.items()})
             time.sleep(60)
-        sent, acked = map(int, publisher.communicate()[0].split())
+        _, acked = map(int, publisher.communicate()[0].split())
         found = held.drained(before + acked) - before
     rows = [
         (f"{minutes:.0f} minutes at {rate:,.0f} messages/s", f"acknowledged {acked:,}, in the graph {found:,}"),
@@ -216,7 +216,7 @@ def soak(rate: float, minutes: float) -> None:
 
 def ended(held: Road, publisher: "subprocess.Popen[str]") -> None:
     before = held.count()
-    _, acked = map(int, publisher.communicate()[0].split())
+    publisher.communicate()
     last = -1
     while (now := held.count()) != last or now < before:
         last = now

@@ -12,6 +12,8 @@ In: messages of any protocol. Out: batches on the one write path, then acknowled
     assemble   messages → one batch in columns; what does not fit is set aside with the reason
     pipeline   collect → assemble → commit → acknowledge; pauses and tries again while the database is away
     runner     the sources of one process: started, stopped, reloaded, each without the others
+    gateway    sources → windows → spool → another Twingraph; no graph of its own
+    spool      readings on disk until they are forwarded
     again      dead letters, once more
     sample     what messages would become, as text
     sources    SOURCES: protocol → source; a new protocol is a module and a row

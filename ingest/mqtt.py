@@ -45,7 +45,7 @@ class Client(aiomqtt.Client):
 
     async def _receive(self) -> Any:
         while True:
-            while len(self._queue) > 2 * UNREAD:
+            while len(self._queue) > 2 * UNREAD:  # noqa: ASYNC110 - the library tells nobody that it has been read
                 await asyncio.sleep(0.05)
             packet = await super()._receive()
             if not isinstance(packet, aiomqtt.PublishPacket) or packet.qos != QoS.AT_MOST_ONCE or self._getters:

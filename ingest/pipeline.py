@@ -35,13 +35,11 @@ class Tally:
     newest: int = 0
 
 
-class Pipeline:
-    """One source's road. Bounded: `take` waits while MOST_MESSAGES are collected and not yet committed."""
+class Road:
+    """Collects, writes, acknowledges. Bounded: `take` waits while MOST_MESSAGES are collected and not yet written."""
 
-    def __init__(self, source: Source, assembler: Assembler, store: Store, flush: float, most: int) -> None:
-        self.source, self.assembler, self.store = source, assembler, store
-        self.tally = Tally()
-        source.stored = partial(positions_of, store, source.name)
+    def __init__(self, source: Source, flush: float, most: int) -> None:
+        self.source, self.tally = source, Tally()
         self._flush, self._most = flush, most
         self._waiting: list[Message] = []
         self._room = asyncio.Event()
@@ -49,6 +47,10 @@ class Pipeline:
         self._some = asyncio.Event()
         self._full = asyncio.Event()
         self._committing: asyncio.Task[None] | None = None
+
+    def _write(self, messages: list[Message]) -> None:
+        """In a thread: makes them durable. Raises: Unavailable, and they are tried again."""
+        raise NotImplementedError
 
     async def run(self) -> None:
         """Until the source ends or the task is cancelled; a batch under way then has five seconds to be committed."""
@@ -129,6 +131,20 @@ class Pipeline:
                 self.tally.retries += 1
             await asyncio.sleep(pause)
 
+    @property
+    def waiting(self) -> int:
+        """Messages collected and not yet being committed."""
+        return len(self._waiting)
+
+
+class Pipeline(Road):
+    """Into the graph."""
+
+    def __init__(self, source: Source, assembler: Assembler, store: Store, flush: float, most: int) -> None:
+        super().__init__(source, flush, most)
+        self.assembler, self.store = assembler, store
+        source.stored = partial(positions_of, store, source.name)
+
     def _write(self, messages: list[Message]) -> None:
         started = time.perf_counter()
         twins, links = self.assembler.missing(messages)
@@ -175,8 +191,3 @@ class Pipeline:
         tally.duplicates += outcome.duplicates
         tally.rejected += sum(assembled.rejected.values())
         tally.newest = max([tally.newest, *(one.span()[1] for one in assembled.batch.series)])
-
-    @property
-    def waiting(self) -> int:
-        """Messages collected and not yet being committed."""
-        return len(self._waiting)

@@ -103,6 +103,8 @@ def test_a_jar_with_another_checksum_is_refused(tmp_path: Path) -> None:
         "demo",
         "serve",
         "ingest",
+        "gateway",
+        "sources",
         "fleet",
         "doors",
         "replay",

@@ -1,0 +1,228 @@
+"""A gateway at the edge or in a region: sources in, readings aggregated by windows, spooled to disk, forwarded.
+
+gateway: north-edge
+uplink: {url: "http://region:8088", token_variable: UPLINK_TOKEN}    an HTTP push source; its rules match `twin,id={twin}`
+spool: {file: north.sqlite, most_mb: 512, full: oldest}              oldest: the oldest give way, counted; stop: no more taken
+window: 10                                                           seconds; 0 or absent: every reading
+grace: 2                                                             how long a window waits for late readings
+aggregates:                                                          of the others, a window tells the last value
+  - {of: power, by: avg}
+  - {of: power, by: max, to: powerMax}
+mappings: [plant.yaml]                                               as for `twingraph ingest`; beside this file
+
+A source is acknowledged once its readings are in the spool; the spool lets go of them once the uplink has answered 202. A
+reading that comes after its window was closed makes a second row of the same moment, which the far end keeps as a duplicate."""
+
+import asyncio
+import gzip
+import os
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+import structlog
+import yaml
+from pydantic import Field, ValidationError
+
+from app.errors import MappingError, MessageError, TwinError
+from app.settings import Settings
+from app.twins.write import check_dt_id
+from ingest import decode
+from ingest.backoff import pauses
+from ingest.mapping import Mapping, Rule, Strict, fill, pattern
+from ingest.message import Gone, Message, Source
+from ingest.pipeline import Road
+from ingest.sources import make_source, read_mappings
+from ingest.spool import FUNCTIONS, Aggregate, Reading, Spool, lines
+
+log = structlog.get_logger()
+AT_ONCE, TIMEOUT = 5000, 30.0
+
+
+class Uplink(Strict):
+    url: str
+    token_variable: str = ""
+
+
+class Kept(Strict):
+    file: Path
+    most_mb: int = Field(default=512, ge=1)
+    full: Literal["oldest", "stop"] = "oldest"
+
+
+class Wanted(Strict):
+    of: str
+    by: Literal["avg", "min", "max", "sum", "count", "first", "last"]
+    to: str = ""
+
+
+class Plan(Strict):
+    gateway: str
+    uplink: Uplink
+    spool: Kept
+    window: float = Field(default=0, ge=0)
+    grace: float = Field(default=2, ge=0)
+    aggregates: tuple[Wanted, ...] = ()
+    mappings: tuple[Path, ...]
+
+
+def read_plan(path: Path) -> tuple[Plan, list[Mapping]]:
+    """Raises: MappingError naming file and place."""
+    try:
+        plan = Plan.model_validate(yaml.safe_load(path.read_text("utf-8")))
+    except OSError as error:
+        raise MappingError(f"cannot read the gateway's file: {error.strerror}", where=str(path)) from error
+    except yaml.YAMLError as error:
+        raise MappingError(f"not YAML: {error}", where=str(path)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        step = ".".join(str(part) for part in first["loc"])
+        raise MappingError(f"{step}: {first['msg']}", where=str(path), hint="see the head of ingest/gateway.py") from error
+    mappings = read_mappings([path.parent / one for one in plan.mappings])
+    for mapping in mappings:
+        for index, rule in enumerate(mapping.rules):
+            place = f"{mapping.source}: rules[{index}]"
+            if rule.kind != "telemetry":
+                raise MappingError(f"a gateway forwards telemetry, not {rule.kind}", where=place)
+            if field := next((name for name, target in rule.signals.items() if target.unit), None):
+                what = f"signals.{field}: a gateway knows no models, so no units to convert to"
+                raise MappingError(what, where=place, hint="scale and offset, or the unit in the mapping at the far end")
+    return plan, mappings
+
+
+async def run_gateway(settings: Settings, path: Path) -> None:
+    """Until cancelled. Raises: MappingError, StackError."""
+    plan, mappings = read_plan(path)
+    file = path.parent / plan.spool.file
+    spool = Spool(file, plan.spool.most_mb * 1024**2, plan.spool.full == "oldest")
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for mapping in mappings:
+                source = make_source(mapping, settings)
+                road = Spooling(source, mapping, spool, settings, bool(plan.window))
+                tasks.create_task(road.run())
+            if plan.window:
+                tasks.create_task(_close(spool, plan))
+            tasks.create_task(_forward(spool, plan))
+    finally:
+        spool.close()
+
+
+class Spooling(Road):
+    """Into the spool. Without models: fields become signals as the rules say, and are checked at the far end."""
+
+    def __init__(self, source: Source, mapping: Mapping, spool: Spool, settings: Settings, windowed: bool) -> None:
+        super().__init__(source, settings.flush_seconds, settings.batch_messages)
+        self._spool, self._mapping, self._windowed = spool, mapping, windowed
+        self._rules = [(pattern(rule.match), rule) for rule in mapping.rules]
+        self._skew = round(settings.max_skew_seconds * 1000)
+        source.stored = lambda: spool.positions(source.name)
+
+    def _write(self, messages: list[Message]) -> None:
+        now = round(time.time() * 1000)
+        readings: list[Reading] = []
+        refused: list[tuple[str, str, str, bytes]] = []
+        for message in messages:
+            try:
+                readings += self._readings(message, now)
+            except MessageError as error:
+                payload = message.payload if isinstance(message.payload, bytes) else repr(message.payload).encode()
+                refused.append((self.source.name, message.address, str(error), payload[:64_000]))
+        positions = self.source.positions([message.receipt for message in messages])
+        doubled = self._spool.put(readings, refused, positions, self._windowed)
+        self.tally.values += len(readings) - doubled
+        self.tally.duplicates += doubled
+        self.tally.rejected += len(refused)
+
+    def _readings(self, message: Message, now: int) -> list[Reading]:
+        """Raises: MessageError when it, or a part of it, cannot be understood; nothing of it is kept then."""
+        if message.payload is None or isinstance(message.payload, Gone):
+            return []
+        rule, dt_id = self._route(message.address)
+        made: list[Reading] = []
+        for record in decode.records(message.payload, rule):
+            if isinstance(record, MessageError):
+                raise record
+            stamp = record.pop(rule.time, None)
+            given = message.time if message.time is not None else stamp
+            at = (message.received or now) if given is None else decode.instant(given, now, self._skew)
+            for field, value in record.items():
+                if value is not None and (rule.unknown == "deadletter" or field in rule.signals or field in rule.fixed):
+                    made.append((dt_id, rule.signal_of(field), at, _stored(rule, field, value)))
+        return made
+
+    def _route(self, address: str) -> tuple[Rule, str]:
+        for regex, rule in self._rules:
+            match = regex.fullmatch(address)
+            if match:
+                dt_id = fill(rule.twin, match.groupdict())
+                try:
+                    check_dt_id(dt_id)
+                except TwinError as error:
+                    raise MessageError(error.what, code="NO_TWIN") from error
+                if self._mapping.may_touch(dt_id):
+                    return rule, dt_id
+                raise MessageError(f"the source is not bound to {dt_id!r}", code="NOT_BOUND")
+        raise MessageError("no rule matches the address", where=address, code="NO_RULE")
+
+
+def _stored(rule: Rule, field: str, value: Any) -> Any:
+    """As SQLite keeps it: a truth as one byte. Raises: MessageError."""
+    target = rule.signals.get(field)
+    if target is not None and target.values:
+        if not isinstance(value, str | int | float) or value not in target.values:
+            raise MessageError(
+                f"{field}: {value!r:.40} is not one of {', '.join(map(str, target.values))}", code="VALUE_REFUSED"
+            )
+        value = target.values[value]
+    elif target is not None and not target.plain:
+        if type(value) not in (int, float):
+            raise MessageError(f"{field}: must be a number, to be converted", code="VALUE_REFUSED")
+        value = value * target.scale + target.offset
+    if type(value) is bool:
+        return bytes([value])
+    if not isinstance(value, str | int | float) or (isinstance(value, int) and not -(2**63) <= value < 2**63) or value != value:
+        raise MessageError(f"{field}: {value!r:.40} cannot be forwarded", code="VALUE_REFUSED")
+    return value
+
+
+async def _close(spool: Spool, plan: Plan) -> None:
+    width = round(plan.window * 1000)
+    aggregates = [Aggregate(one.of, one.by, one.to or one.of) for one in plan.aggregates]
+    assert {one.by for one in aggregates} <= set(FUNCTIONS)
+    while True:
+        before = round((time.time() - plan.grace) * 1000)
+        await asyncio.to_thread(spool.close_windows, width, before, aggregates)
+        await asyncio.sleep(min(plan.window, 1.0))
+
+
+async def _forward(spool: Spool, plan: Plan) -> None:
+    """For ever: the oldest first; a far end that is away is tried again, later and later."""
+    token = os.environ.get(plan.uplink.token_variable, "")
+    headers = {"Authorization": f"Bearer {token}", "Content-Encoding": "gzip"}
+    url = f"{plan.uplink.url.rstrip('/')}/write?precision=ms"
+    async with httpx.AsyncClient(headers=headers, timeout=TIMEOUT) as http:
+        while True:
+            for pause in pauses():
+                rows = await asyncio.to_thread(spool.outgoing, AT_ONCE)
+                problem = await _sent(http, url, rows) if rows else ""
+                if problem:
+                    log.warning("uplink", gateway=plan.gateway, problem=problem, spooled=spool.counts()["outgoing"])
+                    await asyncio.sleep(pause)
+                    continue
+                if rows:
+                    await asyncio.to_thread(spool.forwarded, rows[-1][0])
+                if len(rows) < AT_ONCE:
+                    await asyncio.sleep(0.2)
+                break
+
+
+async def _sent(http: httpx.AsyncClient, url: str, rows: list[tuple[int, Reading]]) -> str:
+    """Why the far end has not taken them; empty when it has."""
+    body = gzip.compress(lines(reading for _, reading in rows), 1)
+    try:
+        answer = await http.post(url, content=body)
+    except httpx.TransportError as error:
+        return f"cannot be reached: {error!r}"
+    return "" if answer.status_code == 202 else f"answers {answer.status_code}: {answer.text[:200]}"

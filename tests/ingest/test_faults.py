@@ -1,0 +1,168 @@
+"""Rows of the fault table that belong to no single protocol, on a real Neo4j and a broker of their own."""
+
+import asyncio
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from app.settings import Settings
+from app.stack.broker import start_broker
+from app.stack.child import Child
+from app.twins.directory import Directory
+from app.twins.history import Tier, compact
+from app.twins.registry import Registry
+from app.twins.write import NewTwin, append, create
+from ingest.assemble import Assembled, Assembler
+from ingest.mapping import Mapping, Rule
+from ingest.match import Matcher
+from ingest.message import Message
+from ingest.mqtt import LOST, MqttSource, connect
+from ingest.pipeline import Pipeline
+from tests.conftest import apart, free_port
+from tests.ingest.base import recent
+from tests.ingest.test_mqtt import publish
+
+RULES = (Rule(match="f/{unit}", twin="{unit}"),)
+
+
+@pytest.fixture
+def twin(registry: Registry) -> str:
+    registry.store.command("MATCH (n:_Segment|_DeadLetter|Twin) DETACH DELETE n")
+    create(registry.store, registry.catalog, [NewTwin("t", "Turbine")])
+    return "t"
+
+
+class Door:
+    """Messages straight to the write path, a batch each time."""
+
+    def __init__(self, registry: Registry) -> None:
+        mapping = Mapping(source="faults", protocol="mqtt", rules=RULES)
+        self.store = registry.store
+        self._assembler = Assembler("faults", registry.catalog, Matcher(mapping, Directory(registry.store)), 600)
+
+    def __call__(self, *bodies: dict[str, Any]) -> Assembled:
+        assembled = self._assembler.assemble([Message("f/t", orjson.dumps(body)) for body in bodies])
+        append(self.store, assembled.batch)
+        return assembled
+
+    def history(self) -> list[list[Any]]:
+        text = """MATCH (:Twin {dtId: 't'})-[:_HISTORY]->(s) WHERE s.power IS NOT NULL
+          WITH s, coalesce(s._dt_power, s._dt) AS dt UNWIND range(0, size(s.power) - 1) AS i
+          RETURN s._from + dt[i] AS at, s.power[i] AS power ORDER BY at"""
+        return self.store.read(text)
+
+    def latest(self) -> list[Any]:
+        return self.store.read("MATCH (t:Twin {dtId: 't'}) RETURN t.power, t._at_power")[0]
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_F6_late_and_out_of_order(compacted: bool, registry: Registry, twin: str) -> None:
+    """An hour shuffled, in batches, with and without compaction between them."""
+    door, start = Door(registry), recent(-3_600_000)
+    points = [{"ts": start + i * 1000, "power": float(i)} for i in range(3600)]
+    shuffled = random.Random(6).sample(points, 3600)
+    for first in range(0, 3600, 100):
+        door(*shuffled[first : first + 100])
+        if compacted and first % 600 == 0:
+            compact(registry.store, (Tier(False, 2, 600),))
+    assert door.history() == [[one["ts"], one["power"]] for one in points]
+    assert door.latest() == [3599.0, start + 3_599_000]
+
+
+def test_F7_clock_skew(registry: Registry, twin: str) -> None:
+    """1970 and ten years from now are set aside; the latest value is not frozen by them."""
+    door, now = Door(registry), round(time.time() * 1000)
+    for at in (1000, now + 315_360_000_000):
+        assert door({"ts": at, "power": 1.0}).rejected == {"CLOCK_SKEW": 1}
+    assert door({"ts": now + 300_000, "power": 2.0}).rejected == {}  # within the allowed skew
+    assert door({"ts": now + 400_000, "power": 3.0}).rejected == {}
+    assert door.latest() == [3.0, now + 400_000]
+
+
+def test_F8_same_time_other_value(registry: Registry, twin: str) -> None:
+    """The value stored first stays, in one batch and over several; another type never enters the column."""
+    door, at = Door(registry), recent()
+    door({"ts": at, "power": 1.0}, {"ts": at, "power": 2.0})
+    door({"ts": at, "power": 3})
+    assert door({"ts": at, "power": "4"}).rejected == {"SCHEMA_VIOLATION": 1}
+    assert door({"ts": at + 1, "power": True}).rejected == {"SCHEMA_VIOLATION": 1}
+    assert door.history() == [[at, 1.0]]
+    assert door.latest() == [1.0, at]
+
+
+def test_F5_duplicates(registry: Registry, twin: str) -> None:
+    """Everything once more, before and after compaction: the history is the same, an event is there once."""
+    door, start = Door(registry), recent()
+    points = [{"ts": start + i, "power": float(i)} for i in range(500)]
+    for first in range(0, 500, 10):
+        door(*points[first : first + 10])
+    before = door.history()
+    for _ in range(2):
+        for first in range(0, 500, 50):
+            door(*points[first : first + 50])
+        compact(registry.store, (Tier(False, 2, 600),))
+    assert door.history() == before
+
+
+class Plant:
+    """A publisher at a steady rate, with a ledger of what the broker has acknowledged."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.acknowledged, self.sent = settings, list[float](), 0
+
+    async def run(self, start: int, rate: float, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            try:
+                async with connect(self.settings, "faults-plant", clean_start=True) as client:
+                    while not stop.is_set():
+                        number, self.sent = self.sent, self.sent + 1
+                        async with asyncio.timeout(5):
+                            await publish(client, "f/t", orjson.dumps({"ts": start + number, "power": float(number)}))
+                        self.acknowledged.append(float(number))
+                        await asyncio.sleep(1 / rate)
+            except (*LOST, TimeoutError):
+                await asyncio.sleep(0.3)
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path, settings: Settings) -> Iterator[tuple[Settings, list[Child]]]:
+    own = apart(settings, home=tmp_path, mqtt_port=free_port(), mqtt_password="faults", mqtt_user="twingraph")
+    held = [start_broker(own)]
+    yield own, held
+    held[-1].stop()
+
+
+async def test_F1_broker_restart(registry: Registry, twin: str, own_broker: tuple[Settings, list[Child]]) -> None:
+    """Stopped in order and killed under work: the session resumes; what was acknowledged is in the graph, once."""
+    own, held = own_broker
+    mapping = Mapping(source="restarts", protocol="mqtt", rules=RULES)
+    assembler = Assembler("restarts", registry.catalog, Matcher(mapping, Directory(registry.store)), 600)
+    road = asyncio.create_task(Pipeline(MqttSource(mapping, own), assembler, registry.store, 0.05, 1000).run())
+    plant, stop, start = Plant(own), asyncio.Event(), recent()
+    await asyncio.sleep(1)
+    publishing = asyncio.create_task(plant.run(start, 500, stop))
+    for killed in (False, True):
+        await asyncio.sleep(3)
+        if killed:
+            held[-1].process.kill()
+        await asyncio.to_thread(held[-1].stop)
+        held.append(await asyncio.to_thread(start_broker, own))
+    await asyncio.sleep(3)
+    stop.set()
+    await publishing
+    door = Door(registry)
+    for _ in range(300):
+        stored = await asyncio.to_thread(door.history)
+        if set(plant.acknowledged) <= {power for _, power in stored}:
+            break
+        await asyncio.sleep(0.1)
+    road.cancel()
+    await asyncio.gather(road, return_exceptions=True)
+    assert len(plant.acknowledged) > 500
+    assert set(plant.acknowledged) <= {power for _, power in stored}
+    assert len(stored) == len({at for at, _ in stored})
