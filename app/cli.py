@@ -300,7 +300,7 @@ def stack_status() -> None:
 
 @app.command()
 def replay(
-    path: Annotated[Path, typer.Argument(help="Parquet or CSV")],
+    path: Annotated[Path, typer.Argument(help="Parquet, NDJSON (.ndjson, .jsonl) or CSV")],
     mapping: Annotated[Path, typer.Option(help="mapping file")] = ROOT / "ingest/mappings/files/la-haute-borne.yaml",
 ) -> None:
     """Writes a table of measurements into the graph's history."""

@@ -21,10 +21,10 @@ from ingest import decode
 from ingest.mapping import Target
 from ingest.match import Matcher, Route
 from ingest.message import Gone, Message
-from ingest.units import conversion
 
 LONGEST_PAYLOAD = 64_000
-REMEMBERED_SHAPES = 10_000
+REMEMBERED_SHAPES, WIDEST_SHAPE = 10_000, 200
+MOST_FAULTS = 100
 PLAIN = Target(to="-")
 Rows = list[tuple[Any, ...]]
 
@@ -56,6 +56,7 @@ class Assembled:
     batch: Batch
     rejected: dict[str, int] = field(default_factory=dict)
     values: int = 0
+    doubled: int = 0
 
 
 class Assembler:
@@ -93,7 +94,9 @@ class Assembler:
         if found is None:
             if len(self._shapes) >= REMEMBERED_SHAPES:
                 self._shapes.clear()
-            found = self._shapes[key] = self._judge(route, names, types)
+            found = self._judge(route, names, types)
+            if len(names) <= WIDEST_SHAPE:
+                self._shapes[key] = found
         return found
 
     def _judge(self, route: Route, names: tuple[str, ...], types: tuple[type, ...]) -> Shape:
@@ -127,6 +130,7 @@ class _Work:
         self.answers: list[dict[str, Any]] = []
         self.deadletters: list[dict[str, Any]] = []
         self.stale: dict[str, int] = {}
+        self.doubled = 0
         self.rejected: dict[str, int] = {}
 
     def add(self, message: Message) -> None:
@@ -146,6 +150,11 @@ class _Work:
                 refused += self._record(message, route, record)
             except MessageError as error:
                 refused.append(error)
+            if len(refused) >= MOST_FAULTS:
+                refused.append(
+                    MessageError(f"more than {MOST_FAULTS} faults: the rest was not looked at", code="TOO_MANY_FAULTS")
+                )
+                break
         if refused:
             self.set_aside(message, *refused)
 
@@ -186,7 +195,7 @@ class _Work:
                     made[index] = signal.convert(made[index])
                 if signal.check is not None:
                     signal.check(made[index])
-            except (ValueError, TwinError) as error:
+            except (ValueError, OverflowError, TwinError) as error:
                 reason = f"{signal.name}: {values[index]!r:.80} {error}"
                 bad[index] = MessageError(reason, code="VALUE_REFUSED")
         if not bad:
@@ -201,7 +210,8 @@ class _Work:
         if kind == "alarm" and data.get("active") is False:
             self.closed.append({"dtId": route.dt_id, "code": code, "at": moment})
             return
-        plain = {key: value for key, value in data.items() if key and isinstance(value, str | int | float | bool)}
+        own = {key: value for key, value in data.items() if key and key[0] != "_" and key not in ("id", "dtId")}
+        plain = {key: value for key, value in own.items() if isinstance(value, str | int | float | bool)}
         large = next((key for key, value in plain.items() if type(value) is int and not -(2**63) <= value < 2**63), None)
         if large is not None:
             raise MessageError(f"{large}: {plain[large]} has more than 64 bits", code="VALUE_REFUSED")
@@ -228,7 +238,7 @@ class _Work:
         series = [made for dt_id, shapes in self.groups.items() if (made := self._series(dt_id, shapes))]
         stale = [{"id": dt_id, "at": at} for dt_id, at in self.stale.items()]
         batch = Batch(series, self.events, self.closed, self.answers, self.deadletters, stale, positions)
-        return Assembled(batch, self.rejected, sum(one.points() for one in series))
+        return Assembled(batch, self.rejected, sum(one.points() for one in series), self.doubled)
 
     def _series(self, dt_id: str, shapes: dict[Shape, Rows]) -> Series | None:
         if len(shapes) == 1:
@@ -251,8 +261,11 @@ class _Work:
         for shape, rows in shapes.items():
             for index, signal in shape.take:
                 _, known = points.setdefault(signal.name, (signal, {}))
-                for at, value in zip(*self._column(signal, index + 1, rows), strict=True):
+                times, values = self._column(signal, index + 1, rows)
+                before = len(known)
+                for at, value in zip(times, values, strict=True):
                     known.setdefault(at, value)
+                self.doubled += len(times) - (len(known) - before)
         filled = {name: (signal, dict(sorted(known.items()))) for name, (signal, known) in points.items() if known}
         if not filled:
             return None
@@ -266,14 +279,33 @@ class _Work:
 
     def _column(self, signal: Signal, index: int, rows: Rows) -> tuple[list[int], list[Any]]:
         times, values = [row[0] for row in rows], [row[index] for row in rows]
-        if signal.scale is not None:
-            values = (np.asarray(values, np.float64) * signal.scale[0] + signal.scale[1]).tolist()
-        if signal.kind != "float" or math.isfinite(sum(values)):
+        if signal.kind != "float":
             return times, values
-        finite = [(at, value) for at, value in zip(times, values, strict=True) if math.isfinite(value)]
-        lost = len(values) - len(finite)
-        self.rejected["NOT_FINITE"] = self.rejected.get("NOT_FINITE", 0) + lost
-        return [at for at, _ in finite], [value for _, value in finite]
+        times, values = self._finite(times, values)
+        if signal.scale is None:
+            return times, values
+        return self._finite(times, (np.asarray(values, np.float64) * signal.scale[0] + signal.scale[1]).tolist())
+
+    def _finite(self, times: list[int], values: list[Any]) -> tuple[list[int], list[Any]]:
+        if _is_sound(values):
+            return times, values
+        kept = [(at, value) for at, value in zip(times, values, strict=True) if _is_finite(value)]
+        self.rejected["NOT_FINITE"] = self.rejected.get("NOT_FINITE", 0) + len(values) - len(kept)
+        return [at for at, _ in kept], [value for _, value in kept]
+
+
+def _is_sound(values: list[Any]) -> bool:
+    try:
+        return math.isfinite(sum(values))
+    except OverflowError:
+        return False
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floating-point ones
+        return False
 
 
 def _can_be(catalog: Catalog, twin: NewTwin) -> bool:
@@ -286,9 +318,21 @@ def _can_be(catalog: Catalog, twin: NewTwin) -> bool:
 
 def letter(source: str, message: Message, code: str, reason: str, received: int) -> dict[str, Any]:
     """A row of telemetry/deadletters; a payload that came as fields is kept as JSON."""
-    payload = message.payload if isinstance(message.payload, bytes) else orjson.dumps(message.payload, default=str)
-    row = {"source": source, "topic": message.address[:1000], "code": code, "reason": reason[:1000]}
-    return row | {"payload": payload[:LONGEST_PAYLOAD], "size": len(payload), "received": received, "time": message.time}
+    payload = message.payload if isinstance(message.payload, bytes) else _json(message.payload)
+    row = {"source": source, "topic": _sound(message.address), "code": code, "reason": _sound(reason)}
+    at = message.time if message.time is None or abs(message.time) < 2**63 else None
+    return row | {"payload": payload[:LONGEST_PAYLOAD], "size": len(payload), "received": received, "time": at}
+
+
+def _json(payload: Any) -> bytes:
+    try:
+        return orjson.dumps(payload, default=str)
+    except TypeError:  # nested too deep, or a number too large
+        return repr(payload)[:LONGEST_PAYLOAD].encode(errors="replace")
+
+
+def _sound(text: str) -> str:
+    return text[:1000].encode(errors="replace").decode()
 
 
 def _signal(signal: Telemetry, target: Target) -> Signal:
@@ -299,8 +343,7 @@ def _signal(signal: Telemetry, target: Target) -> Signal:
         return Signal(name, schema, column, checker(name, schema), convert=_looked_up(target.values))
     if target.plain:
         return Signal(name, schema, column, check)
-    factor, offset = conversion(target.unit, signal.unit) if target.unit else (1.0, 0.0)
-    scale = target.scale * factor, target.offset * factor + offset
+    scale = target.scaled(signal.unit)
     if column == "float":
         return Signal(name, schema, column, check, scale)
     return Signal(name, schema, column, check, convert=lambda value: round(value * scale[0] + scale[1]))

@@ -14,7 +14,7 @@ import orjson
 from app.errors import MessageError, Unavailable
 
 TIMEOUT = 10.0
-DAMAGED = (EOFError, ValueError, IndexError, TypeError, struct.error, UnicodeDecodeError, AssertionError)
+DAMAGED = (EOFError, ValueError, IndexError, TypeError, struct.error, UnicodeDecodeError, AssertionError, OverflowError)
 
 
 def read(body: bytes, registry: str) -> Any:

@@ -5,7 +5,7 @@ READERS: payload → how its bytes become records. A new payload is a row."""
 import base64
 import binascii
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ EARLIEST = 631_152_000_000  # 1990-01-01: clocks that were never set say 1970 or
 Record = dict[str, Any]
 
 
-def records(payload: Payload, rule: Rule) -> Sequence[Record | MessageError]:
+def records(payload: Payload, rule: Rule) -> Iterable[Record | MessageError]:
     """A MessageError in the place of a record that is none. Raises: MessageError when the payload is not what the rule says."""
     if type(payload) is bytes:
         given = READERS[rule.payload](unpacked(payload), rule)
@@ -28,7 +28,7 @@ def records(payload: Payload, rule: Rule) -> Sequence[Record | MessageError]:
             return (given,)
     else:
         given = payload
-    return list(_shaped(given, rule))
+    return _shaped(given, rule)
 
 
 def _shaped(given: Any, rule: Rule) -> Iterator[Record | MessageError]:
@@ -113,7 +113,7 @@ def _csv(body: bytes, rule: Rule) -> Any:
 def _cell(text: str) -> Any:
     if text in ("true", "false"):
         return text == "true"
-    for kind in (int, float):
+    for kind in (int, float) if "_" not in text else ():
         try:
             return kind(text)
         except ValueError:

@@ -4,7 +4,7 @@ gateway: north-edge
 uplink: {url: "http://region:8088", token_variable: UPLINK_TOKEN}    an HTTP push source; its rules match `twin,id={twin}`
 spool: {file: north.sqlite, most_mb: 512, full: oldest}              oldest: the oldest give way, counted; stop: no more taken
 window: 10                                                           seconds; 0 or absent: every reading
-grace: 2                                                             how long a window waits for late readings
+grace: 2                                                             seconds after its last reading until a window is told
 aggregates:                                                          of the others, a window tells the last value
   - {of: power, by: avg}
   - {of: power, by: max, to: powerMax}
@@ -15,6 +15,7 @@ reading that comes after its window was closed makes a second row of the same mo
 
 import asyncio
 import gzip
+import math
 import os
 import time
 from pathlib import Path
@@ -25,7 +26,7 @@ import structlog
 import yaml
 from pydantic import Field, ValidationError
 
-from app.errors import MappingError, MessageError, TwinError
+from app.errors import MappingError, MessageError, TwinError, TwingraphError, Unavailable
 from app.settings import Settings
 from app.twins.write import check_dt_id
 from ingest import decode
@@ -34,10 +35,11 @@ from ingest.mapping import Mapping, Rule, Strict, fill, pattern
 from ingest.message import Gone, Message, Source
 from ingest.pipeline import Road
 from ingest.sources import make_source, read_mappings
-from ingest.spool import FUNCTIONS, Aggregate, Reading, Spool, lines
+from ingest.spool import Aggregate, Reading, Spool, lines
 
 log = structlog.get_logger()
 AT_ONCE, TIMEOUT = 5000, 30.0
+NEVER = (400, 413)
 
 
 class Uplink(Strict):
@@ -101,7 +103,7 @@ async def run_gateway(settings: Settings, path: Path) -> None:
             for mapping in mappings:
                 source = make_source(mapping, settings)
                 road = Spooling(source, mapping, spool, settings, bool(plan.window))
-                tasks.create_task(road.run())
+                tasks.create_task(_kept(road))
             if plan.window:
                 tasks.create_task(_close(spool, plan))
             tasks.create_task(_forward(spool, plan))
@@ -182,18 +184,32 @@ def _stored(rule: Rule, field: str, value: Any) -> Any:
         value = value * target.scale + target.offset
     if type(value) is bool:
         return bytes([value])
-    if not isinstance(value, str | int | float) or (isinstance(value, int) and not -(2**63) <= value < 2**63) or value != value:
+    sound = isinstance(value, str) or (type(value) is int and -(2**63) <= value < 2**63)
+    if not (sound or (type(value) is float and math.isfinite(value))) or not field or any(c in '"\n' for c in field):
         raise MessageError(f"{field}: {value!r:.40} cannot be forwarded", code="VALUE_REFUSED")
     return value
+
+
+async def _kept(road: Road) -> None:
+    """A source that fails is started again, later and later; the others and the uplink go on."""
+    for pause in pauses(1.0, 60.0):
+        try:
+            await road.run()
+            return
+        except TwingraphError as error:
+            log.error("source failed", source=road.source.name, error=str(error), pause=pause)
+        await asyncio.sleep(pause)
 
 
 async def _close(spool: Spool, plan: Plan) -> None:
     width = round(plan.window * 1000)
     aggregates = [Aggregate(one.of, one.by, one.to or one.of) for one in plan.aggregates]
-    assert {one.by for one in aggregates} <= set(FUNCTIONS)
     while True:
         before = round((time.time() - plan.grace) * 1000)
-        await asyncio.to_thread(spool.close_windows, width, before, aggregates)
+        try:
+            await asyncio.to_thread(spool.close_windows, width, before, aggregates)
+        except Unavailable as error:
+            log.warning("windows wait", gateway=plan.gateway, error=str(error))
         await asyncio.sleep(min(plan.window, 1.0))
 
 
@@ -203,26 +219,36 @@ async def _forward(spool: Spool, plan: Plan) -> None:
     headers = {"Authorization": f"Bearer {token}", "Content-Encoding": "gzip"}
     url = f"{plan.uplink.url.rstrip('/')}/write?precision=ms"
     async with httpx.AsyncClient(headers=headers, timeout=TIMEOUT) as http:
-        while True:
-            for pause in pauses():
-                rows = await asyncio.to_thread(spool.outgoing, AT_ONCE)
-                problem = await _sent(http, url, rows) if rows else ""
+        for pause in pauses():
+            while True:
+                try:
+                    rows = await asyncio.to_thread(spool.outgoing, AT_ONCE)
+                    problem = await _delivered(http, url, spool, rows) if rows else ""
+                except Unavailable as error:
+                    problem = str(error)
                 if problem:
-                    log.warning("uplink", gateway=plan.gateway, problem=problem, spooled=spool.counts()["outgoing"])
-                    await asyncio.sleep(pause)
-                    continue
-                if rows:
-                    await asyncio.to_thread(spool.forwarded, rows[-1][0])
+                    break
                 if len(rows) < AT_ONCE:
                     await asyncio.sleep(0.2)
-                break
+            log.warning("uplink", gateway=plan.gateway, problem=problem, pause=pause)
+            await asyncio.sleep(pause)
 
 
-async def _sent(http: httpx.AsyncClient, url: str, rows: list[tuple[int, Reading]]) -> str:
-    """Why the far end has not taken them; empty when it has."""
+async def _delivered(http: httpx.AsyncClient, url: str, spool: Spool, rows: list[tuple[int, Reading]]) -> str:
+    """Why the far end has not taken them; empty when it has. What it will never take is halved down to the one row to blame."""
     body = gzip.compress(lines(reading for _, reading in rows), 1)
     try:
         answer = await http.post(url, content=body)
     except httpx.TransportError as error:
         return f"cannot be reached: {error!r}"
-    return "" if answer.status_code == 202 else f"answers {answer.status_code}: {answer.text[:200]}"
+    if answer.status_code == 202:
+        await asyncio.to_thread(spool.forwarded, rows[-1][0])
+        return ""
+    if answer.status_code not in NEVER:
+        return f"answers {answer.status_code}: {answer.text[:200]}"
+    if len(rows) == 1:
+        log.error("reading is refused by the far end", twin=rows[0][1][0], signal=rows[0][1][1], said=answer.text[:200])
+        await asyncio.to_thread(spool.refuse, *rows[0], answer.text[:500])
+        return ""
+    middle = len(rows) // 2
+    return await _delivered(http, url, spool, rows[:middle]) or await _delivered(http, url, spool, rows[middle:])

@@ -10,6 +10,7 @@ is no JSON is refused at once, and kept by who sent it."""
 
 import asyncio
 import hmac
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -103,8 +104,9 @@ class HttpSource(Source):
         receipt = Receipt(len(given))
         try:
             async with asyncio.timeout(self._wait):
+                now = round(time.time() * 1000)
                 for address, payload, at in given:
-                    await self._take(Message(address, payload, at, receipt))
+                    await self._take(Message(address, payload, at, receipt, now))
                 await receipt.done
         except TimeoutError:
             return False

@@ -51,6 +51,7 @@ class KafkaSource(Source):
             **options.get("config", {}),
         }
         self._consumer: Any = None
+        self._polling: Any = None
         self._refused: str | None = None
         self._closing = False
 
@@ -64,16 +65,15 @@ class KafkaSource(Source):
         consumer = self._consumer = Consumer(self._config)
         consumer.subscribe(self._topics, on_assign=self._on_assign)
         log.info("consuming", source=self.name, servers=self._config["bootstrap.servers"], topics=self._topics)
-        polling: Any = None
         try:
             while self._refused is None:
-                polling = asyncio.ensure_future(asyncio.to_thread(consumer.consume, AT_ONCE, POLL_SECONDS))
-                await self._hand_over(consumer, await asyncio.shield(polling), take)
+                self._polling = asyncio.ensure_future(asyncio.to_thread(consumer.consume, AT_ONCE, POLL_SECONDS))
+                await self._hand_over(consumer, await asyncio.shield(self._polling), take)
             raise StackError(f"Kafka refuses: {self._refused}", where=self._config["bootstrap.servers"], hint="options.config")
         finally:
             self._closing = True
-            if polling is not None:
-                await asyncio.gather(polling, return_exceptions=True)
+            if self._polling is not None:
+                await asyncio.gather(self._polling, return_exceptions=True)
             await asyncio.to_thread(consumer.close)
 
     async def _hand_over(self, consumer: Consumer, records: Sequence[Record], take: Take) -> None:
@@ -91,7 +91,8 @@ class KafkaSource(Source):
         late: list[Record] = []
         while not handing.done():
             consumer.pause(consumer.assignment())
-            record = await asyncio.to_thread(consumer.poll, POLL_SECONDS)
+            self._polling = asyncio.ensure_future(asyncio.to_thread(consumer.poll, POLL_SECONDS))
+            record = await asyncio.shield(self._polling)
             late += [record] if record is not None else []
         consumer.resume(consumer.assignment())
         await handing

@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from app import metrics
-from app.errors import MappingError, StackError
+from app.errors import MappingError, StackError, Unavailable
 from app.settings import Settings
 from app.twins.write import Position
 from ingest.backoff import pauses
@@ -51,7 +51,7 @@ class KinesisSource(Source):
                         "kinesis", **self._where, config=Config(retries={"mode": "standard"}, read_timeout=20)
                     )
                     await self._consume(client, take)
-                except* (BotoCoreError, ClientError) as group:
+                except* (BotoCoreError, ClientError, Unavailable) as group:
                     error = group.exceptions[0]
                     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
                     if code in REFUSED:

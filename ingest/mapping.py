@@ -65,6 +65,11 @@ class Target(Strict):
     def plain(self) -> bool:
         return not self.unit and not self.values and (self.scale, self.offset) == (1.0, 0.0)
 
+    def scaled(self, unit: str) -> tuple[float, float]:
+        """Factor and offset from the field to a signal in `unit`. Raises: ValueError when the units do not fit."""
+        factor, offset = conversion(self.unit, unit) if self.unit else (1.0, 0.0)
+        return self.scale * factor, self.offset * factor + offset
+
 
 class Readings(Strict):
     name: str
@@ -144,6 +149,8 @@ def read_mapping(path: Path) -> Mapping:
     try:
         given = yaml.safe_load(path.read_text(encoding="utf-8"))
         mapping = Mapping.model_validate(given)
+    except UnicodeDecodeError as error:
+        raise MappingError("not UTF-8", where=str(path)) from error
     except OSError as error:
         raise MappingError(f"cannot read the mapping: {error.strerror}", where=str(path)) from error
     except yaml.YAMLError as error:
@@ -212,6 +219,12 @@ def fill(template: str, parts: Map[str, str]) -> str:
 
 
 def _check_parts(path: Path, source: str, target: str) -> None:
+    try:
+        pattern(source)
+    except re.error as error:
+        raise MappingError(
+            f"{source!r}: {error}", where=str(path), hint="each part of an address has a name of its own"
+        ) from error
     missing = set(PART.findall(target)) - set(PART.findall(source))
     if missing:
         raise MappingError(f"{target!r} uses {{{missing.pop()}}}, which {source!r} does not give", where=str(path))

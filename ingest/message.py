@@ -1,5 +1,6 @@
 """What a source is, and what it hands to the pipeline."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,13 @@ class Source:
     name: str
     reconnects = 0
     stored: Callable[[], Mapping[str, int | str]] = dict  # positions committed so far, by part; the pipeline binds it
+
+    stopping = False
+
+    def leave_if_stopping(self) -> None:
+        """Where what fails while a connection is closed has put its own failure in the place of a cancellation."""
+        if self.stopping:
+            raise asyncio.CancelledError
 
     async def run(self, take: Take) -> None:
         """Hands messages to `take`, which waits while there is no room; returns when the source has ended."""

@@ -30,7 +30,7 @@ from app import metrics
 from app.commands.outlet import Answer, Delivery
 from app.errors import CommandError, MappingError
 from app.settings import Settings
-from ingest.backoff import pauses
+from ingest.backoff import pauses, stop_if_asked
 from ingest.mapping import Mapping, Strict, fill
 from ingest.match import twin_parts
 from ingest.message import Message, Source, Take
@@ -120,7 +120,7 @@ class ModbusSource(Source):
                         await self._poll(client, take)
                     error: Any = "no connection"
                 except LOST as lost:
-                    _stop_if_asked()
+                    stop_if_asked()
                     error = lost
                 finally:
                     client.close()
@@ -153,10 +153,10 @@ class ModbusSource(Source):
         first, last = block[0], max(block, key=lambda one: one.at + one.size)
         count = last.at + last.size - first.at
         answer = await _reader(client, first.kind)(first.at, count=count, device_id=first.unit)
-        _stop_if_asked()
-        if not answer.isError():
+        stop_if_asked()
+        words = [] if answer.isError() else answer.bits if first.kind in BITS else answer.registers
+        if len(words) >= count:
             self._refused.difference_update(block)
-            words = answer.bits if first.kind in BITS else answer.registers
             return [(one, words[one.at - first.at : one.at - first.at + one.size]) for one in block]
         if len(block) > 1:
             self._single.update(block)
@@ -260,13 +260,6 @@ def _client(options: dict[str, Any], name: str) -> Any:
 def _reader(client: Any, kind: str) -> Any:
     names = {"holding": "holding_registers", "input": "input_registers", "coil": "coils", "discrete": "discrete_inputs"}
     return getattr(client, f"read_{names[kind]}")
-
-
-def _stop_if_asked() -> None:
-    """pymodbus makes a failure of its own of a cancellation."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def _where(options: dict[str, Any]) -> str:

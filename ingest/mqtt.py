@@ -11,6 +11,7 @@ import asyncio
 import os
 import socket
 import ssl
+import time
 from collections.abc import Mapping as Map
 from collections.abc import Sequence
 from typing import Any
@@ -47,7 +48,11 @@ class Client(aiomqtt.Client):
         while True:
             while len(self._queue) > 2 * UNREAD:  # noqa: ASYNC110 - the library tells nobody that it has been read
                 await asyncio.sleep(0.05)
-            packet = await super()._receive()
+            try:
+                packet = await super()._receive()
+            except OSError as error:  # the library would let it end its own tasks
+                await self._disconnect()
+                raise ConnectError(self._endpoint) from error
             if not isinstance(packet, aiomqtt.PublishPacket) or packet.qos != QoS.AT_MOST_ONCE or self._getters:
                 return packet
             if len(self._queue) < UNREAD:
@@ -94,8 +99,11 @@ class MqttSource(Source):
                     raise StackError(f"the broker refuses: {error}", where=self._where(), hint=LOGIN) from error
                 except ssl.SSLError as error:
                     raise StackError(f"no TLS: {error.reason or error}", where=self._where(), hint=TLS) from error
-                except LOST as error:
+                except (*LOST, ExceptionGroup) as error:
+                    if isinstance(error, ExceptionGroup) and error.split(LOST)[1] is not None:
+                        raise
                     log.warning("broker lost", source=self.name, where=self._where(), error=str(error))
+                self.leave_if_stopping()
                 self._client = None
                 metrics.RECONNECTS.labels(self.name).inc()
                 self.reconnects += 1
@@ -120,7 +128,7 @@ class MqttSource(Source):
             async for packet in client.messages():
                 if isinstance(packet, aiomqtt.PublishPacket):
                     receipt = None if packet.packet_id is None else (client, packet.packet_id)
-                    await take(Message(packet.topic, packet.payload or b"", None, receipt))
+                    await take(Message(packet.topic, packet.payload or b"", None, receipt, round(time.time() * 1000)))
 
     async def acknowledge(self, receipts: Sequence[Any]) -> None:
         """A receipt of an earlier connection is void: the broker delivers that message again."""

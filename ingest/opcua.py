@@ -91,6 +91,7 @@ class OpcUaSource(Source):
                     if refused:
                         raise StackError(f"the server refuses: {refused}", where=self._url, hint=ACCESS) from lost
                     log.warning("OPC UA server lost", source=self.name, url=self._url, error=repr(lost.exceptions[0]))
+                self.leave_if_stopping()
                 now = round(time.time() * 1000)
                 for address in self._addresses.values():
                     await take(Message(address, Gone(now)))

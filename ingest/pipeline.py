@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +10,7 @@ from functools import partial
 import structlog
 
 from app import metrics
-from app.errors import MessageError, StoreError, Unavailable
+from app.errors import MessageError, StoreError, TwingraphError, Unavailable
 from app.graph.store import Store
 from app.twins.write import Batch, Outcome, append, ensure, positions_of
 from ingest.assemble import Assembled, Assembler, letter
@@ -18,6 +19,7 @@ from ingest.message import Message, Source
 
 log = structlog.get_logger()
 MOST_MESSAGES = 20_000
+MOST_BYTES = 64 * 1024**2
 GRACE_SECONDS = 5.0
 
 
@@ -42,6 +44,7 @@ class Road:
         self.source, self.tally = source, Tally()
         self._flush, self._most = flush, most
         self._waiting: list[Message] = []
+        self._bytes = 0
         self._room = asyncio.Event()
         self._room.set()
         self._some = asyncio.Event()
@@ -54,6 +57,9 @@ class Road:
 
     async def run(self) -> None:
         """Until the source ends or the task is cancelled; a batch under way then has five seconds to be committed."""
+        self.source.stopping = False
+        if self._waiting:
+            self._some.set()
         committing = asyncio.create_task(self._commit_forever())
         reading = asyncio.create_task(self.source.run(self.take))
         try:
@@ -68,10 +74,11 @@ class Road:
                 for task in late:
                     task.cancel()
                 await asyncio.gather(self._committing, return_exceptions=True)
+            self.source.stopping = True
             reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            await asyncio.wait((reading,), timeout=GRACE_SECONDS)
         for task in (reading, committing):
-            if not task.cancelled() and task.exception():
+            if task.done() and not task.cancelled() and task.exception():
                 raise task.exception()  # type: ignore[misc]
 
     async def take(self, message: Message) -> None:
@@ -80,9 +87,11 @@ class Road:
         waiting = self._waiting
         waiting.append(message)
         self._some.set()
-        if len(waiting) >= self._most:
+        if type(message.payload) is bytes:
+            self._bytes += len(message.payload)
+        if len(waiting) >= self._most or self._bytes >= MOST_BYTES:
             self._full.set()
-            if len(waiting) >= MOST_MESSAGES:
+            if len(waiting) >= MOST_MESSAGES or self._bytes >= MOST_BYTES:
                 self._room.clear()
 
     async def _commit_forever(self) -> None:
@@ -96,6 +105,7 @@ class Road:
 
     def _drain(self) -> list[Message]:
         messages, self._waiting = self._waiting, []
+        self._bytes = 0
         self._some.clear()
         self._full.clear()
         self._room.set()
@@ -103,7 +113,11 @@ class Road:
 
     async def _commit(self, messages: list[Message]) -> None:
         started = time.perf_counter()
-        await self._persist(messages)
+        try:
+            await self._persist(messages)
+        except BaseException:  # also a cancellation: what runs here next begins with these, before any later position
+            self._waiting[:0] = messages
+            raise
         committed = time.perf_counter()
         await self.source.acknowledge([message.receipt for message in messages])
         name = self.source.name
@@ -146,6 +160,16 @@ class Pipeline(Road):
         source.stored = partial(positions_of, store, source.name)
 
     def _write(self, messages: list[Message]) -> None:
+        try:
+            assembled, outcome = self._committed(messages)
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever one message does, the others go on
+            self._divide(messages, error)
+            return
+        self._count(assembled, outcome)
+
+    def _committed(self, messages: list[Message]) -> tuple[Assembled, Outcome]:
         started = time.perf_counter()
         twins, links = self.assembler.missing(messages)
         if twins:
@@ -155,24 +179,23 @@ class Pipeline(Road):
         assembled = self.assembler.assemble(messages, positions)
         assembled_at = time.perf_counter()
         metrics.STAGE.labels(self.source.name, "assemble").inc(assembled_at - started)
-        try:
-            outcome = append(self.store, assembled.batch)
-        except Unavailable:
-            raise
-        except StoreError as error:
-            self._divide(messages, error)
-            return
+        outcome = append(self.store, assembled.batch)
         metrics.STAGE.labels(self.source.name, "commit").inc(time.perf_counter() - assembled_at)
-        self._count(assembled, outcome)
+        return assembled, outcome
 
-    def _divide(self, messages: list[Message], error: StoreError) -> None:
-        """The database refuses the batch for good: halve it until the one message that is to blame is set aside."""
+    def _divide(self, messages: list[Message], error: Exception) -> None:
+        """The batch is refused for good: halve it until the one message that is to blame is set aside."""
         if len(messages) > 1:
             middle = len(messages) // 2
             self._write(messages[:middle])
             self._write(messages[middle:])
             return
-        reason = MessageError(str(error), code="STORE_REFUSED")
+        if not isinstance(error, TwingraphError):
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{at.filename}:{at.lineno}"
+            log.error("message cannot be taken", source=self.source.name, error=repr(error)[:300], place=place)
+        code = "STORE_REFUSED" if isinstance(error, StoreError) else "NOT_TAKEN"
+        reason = MessageError(str(error) or repr(error), code=code)
         self._count(self._set_aside(messages[0], reason), Outcome())
 
     def _set_aside(self, message: Message, reason: MessageError) -> Assembled:
@@ -183,11 +206,11 @@ class Pipeline(Road):
     def _count(self, assembled: Assembled, outcome: Outcome) -> None:
         name = self.source.name
         metrics.VALUES.labels(name).inc(outcome.points)
-        metrics.DUPLICATES.labels(name).inc(outcome.duplicates)
+        metrics.DUPLICATES.labels(name).inc(outcome.duplicates + assembled.doubled)
         for code, count in assembled.rejected.items():
             metrics.REJECTED.labels(name, code).inc(count)
         tally = self.tally
         tally.values += outcome.points
-        tally.duplicates += outcome.duplicates
+        tally.duplicates += outcome.duplicates + assembled.doubled
         tally.rejected += sum(assembled.rejected.values())
         tally.newest = max([tally.newest, *(one.span()[1] for one in assembled.batch.series)])

@@ -7,18 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pandas as pd
 
-from app.dtdl import Catalog
+from app.dtdl import Catalog, Telemetry
 from app.dtdl.values import column_kind, flatten
 from app.errors import MappingError, MessageError
 from app.graph.store import Store
 from app.twins.series import Series
 from app.twins.write import Batch, NewTwin, append, ensure, model_of
-from ingest.mapping import PART, Mapping, Rule, check_against, fill
+from ingest.mapping import PART, Mapping, Rule, Target, check_against, fill
 
 POINTS_PER_SEGMENT = 4320  # thirty days of ten-minute means
 VALUES_PER_COMMIT = 150_000
+
+
+def _lines(path: Path) -> pd.DataFrame:
+    return pd.DataFrame.from_records([orjson.loads(line) for line in path.read_bytes().splitlines() if line.strip()])
+
+
+READERS: dict[str, Callable[[Path], pd.DataFrame]] = {".parquet": pd.read_parquet, ".ndjson": _lines, ".jsonl": _lines}
 
 
 @dataclass(slots=True)
@@ -32,7 +40,7 @@ class Replayed:
 def replay(
     store: Store, catalog: Catalog, mapping: Mapping, path: Path, progress: Callable[[int, int], Any] | None = None
 ) -> Replayed:
-    """Writes the table at `path` (Parquet or CSV) as the mapping's first rule says; a second run changes nothing.
+    """Writes the table at `path` (Parquet, NDJSON or CSV) as the mapping's first rule says; a second run changes nothing.
 
     `progress(rows done, rows in all)` is called after each commit. Raises: MappingError, MessageError, StoreError."""
     rule = mapping.rules[0]
@@ -67,9 +75,9 @@ def replay(
 
 def read_table(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        return READERS.get(path.suffix, pd.read_csv)(path)
     except (OSError, ValueError) as error:
-        raise MessageError(f"cannot read the table: {error}", where=str(path), hint="Parquet or CSV") from error
+        raise MessageError(f"cannot read the table: {error}", where=str(path), hint="Parquet, NDJSON or CSV") from error
 
 
 def _segments(
@@ -82,12 +90,29 @@ def _segments(
     first = np.concatenate(([True], np.diff(times) > 0))  # the value stored first stays
     times, order = times[first], order[first]
     known = catalog.telemetry(model)
-    columns = {target.to: rows[field].to_numpy()[order] for field, target in rule.signals.items()}
+    columns = {
+        target.to: _converted(rows[field].to_numpy()[order], target, known[target.to], path)
+        for field, target in rule.signals.items()
+    }
     for start in range(0, len(times), POINTS_PER_SEGMENT):
         part = slice(start, start + POINTS_PER_SEGMENT)
         made = _series(dt_id, times[part], {name: values[part] for name, values in columns.items()}, known, path)
         if made:
             yield made, len(times[part])
+
+
+def _converted(values: Any, target: Target, signal: Telemetry, path: Path) -> Any:
+    if target.values:
+        unknown = {value for value in values if not pd.isna(value) and value not in target.values}
+        if unknown:
+            raise MessageError(
+                f"{target.to}: {unknown.pop()} is not one of {', '.join(map(str, target.values))}", where=str(path)
+            )
+        return np.asarray([None if pd.isna(value) else target.values[value] for value in values], object)
+    if target.plain:
+        return values
+    factor, offset = target.scaled(signal.unit)
+    return values.astype(np.float64) * factor + offset
 
 
 def _series(dt_id: str, times: Any, columns: dict[str, Any], known: Any, path: Path) -> Series | None:

@@ -178,7 +178,10 @@ class Runner:
         elif before and before.stopped and not wish.stopped:
             road.turn("STOPPED")
         if before and wish.reload > before.reload:
-            await self._reload(road, road.mapping, self._build(road.mapping))
+            try:
+                await self._reload(road, road.mapping, self._build(road.mapping))
+            except MappingError as error:
+                road.error = f"not reloaded: {error}"
 
     async def _models_changed(self) -> bool:
         try:

@@ -37,7 +37,13 @@ SOURCES: Map[str, Kind] = {
 
 def make_source(mapping: Mapping, settings: Settings) -> Source:
     """Raises: MappingError for options that do not do, or a package that is not installed."""
-    made: Source = _named(mapping, SOURCES[mapping.protocol].source)(mapping, settings)
+    kind = _named(mapping, SOURCES[mapping.protocol].source)
+    try:
+        made: Source = kind(mapping, settings)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise MappingError(
+            f"options: {error}", where=mapping.source, hint=f"see the head of ingest/{mapping.protocol}.py"
+        ) from error
     return made
 
 

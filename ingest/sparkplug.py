@@ -10,6 +10,7 @@ Nodes that skip a number are given `reorder_seconds`; then, as for data without 
 import asyncio
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,7 @@ from ingest.sparkplug_b import Payload
 log = structlog.get_logger()
 REORDER_SECONDS, REBIRTH_SECONDS = 2.0, 5.0
 BAD, STALE = 0, 500
+MOST_NODES, MOST_ALIASES = 10_000, 100_000
 SPACE = "spBv1.0"
 Types = dict[str, int]
 
@@ -68,7 +70,8 @@ class Host:
         self.wanted: list[str] = []  # nodes to be asked for a rebirth
 
     def packet(self, topic: str, body: bytes, receipt: Any = None) -> Iterator[Message]:
-        """What a packet becomes; a payload that is none becomes a message that is set aside."""
+        """What a packet becomes; a payload that is none becomes a message that is set aside. The last message of a packet bears
+        its receipt; a packet that waits for its turn has none yet."""
         _, group, kind, node, *device = topic.split("/")
         name = f"{group}/{node}"
         try:
@@ -77,25 +80,32 @@ class Host:
             yield Message(topic, body, None, receipt)
             self._ask(name)
             return
+        if name not in self._nodes and len(self._nodes) >= MOST_NODES:
+            yield from _taken(packet)
+            return
         held = self._nodes.setdefault(name, Node())
         if kind == "NBIRTH":
             yield from self._born(name, held, packet)
+            yield from _taken(packet)
         elif kind == "NDEATH":
             yield from self._died(name, held, packet)
+            yield from _taken(packet)
         elif not held.online:
             self._ask(name)
+            yield from _taken(packet)
         else:
             yield from self._in_turn(name, held, packet)
 
     def overdue(self) -> Iterator[Message]:
         """What has waited long enough for a number that did not come: taken as it is, and a rebirth asked for."""
         now = time.monotonic()
-        for name, node in self._nodes.items():
+        for name, node in list(self._nodes.items()):
             if node.waits_since is not None and now - node.waits_since >= self._reorder:
                 last = max(node.early, key=lambda seq: (seq - node.next) % 256)
-                for packet in [node.early[seq] for seq in sorted(node.early, key=lambda seq: (seq - node.next) % 256)]:
+                early, node.early, node.waits_since = self._ordered(node), {}, None
+                node.next = (last + 1) % 256
+                for packet in early:
                     yield from self._taken(name, node, packet)
-                node.early, node.waits_since, node.next = {}, None, (last + 1) % 256
                 self._ask(name)
 
     def lost(self) -> Iterator[Message]:
@@ -105,9 +115,14 @@ class Host:
                 yield from self._stale(name, node, _now())
         self._nodes = {}
 
+    def _ordered(self, node: Node) -> list[Packet]:
+        return [node.early[seq] for seq in sorted(node.early, key=lambda seq: (seq - node.next) % 256)]
+
     def _born(self, name: str, node: Node, packet: Packet) -> Iterator[Message]:
+        for early in self._ordered(node):
+            yield from self._taken(name, node, early)
         if node.online:
-            yield from self._stale(name, node, (packet.payload.timestamp or _now()) - 1, devices_alone=True)
+            yield from self._stale(name, node, _plausible(packet.payload.timestamp) - 1, devices_alone=True)
         born = Node(asked_at=node.asked_at, online=True, next=((packet.payload.seq or 0) + 1) % 256)
         born.bd_seq = _bd_seq(packet.payload)
         self._nodes[name] = born
@@ -136,24 +151,25 @@ class Host:
             yield from self._known(name, node, packet)
         elif packet.kind == "DDEATH":
             node.types.pop(device, None)
-            yield Message(_address(name, device), Gone(packet.payload.timestamp or _now()), None, packet.receipt)
+            yield Message(_address(name, device), Gone(_plausible(packet.payload.timestamp)))
         elif device in node.types:
             yield from self._values(name, node, packet)
         else:
             self._ask(name)
+        yield from _taken(packet)
 
     def _known(self, name: str, node: Node, packet: Packet) -> Iterator[Message]:
         """A birth says names, aliases and types, and what is now."""
         types = node.types[packet.device] = {}
         for one in packet.payload.metrics:
             types[one.name] = one.datatype
-            if one.HasField("alias"):
+            if one.HasField("alias") and len(node.aliases) < MOST_ALIASES:
                 node.aliases[one.alias] = (packet.device, one.name)
         yield Message(_address(name, packet.device), Gone(0))
         yield from self._values(name, node, packet)
 
     def _values(self, name: str, node: Node, packet: Packet) -> Iterator[Message]:
-        """A message a moment; the last of a packet bears its receipt."""
+        """A message a moment."""
         moments: dict[int, dict[str, Any]] = {}
         types = node.types[packet.device]
         for given in packet.payload.metrics:
@@ -170,11 +186,10 @@ class Host:
             if one.quality in (BAD, STALE) or one.transient or metric == "bdSeq" or metric.startswith("Node Control/"):
                 continue
             if one.value is not None:
-                at = one.timestamp or packet.payload.timestamp or _now()
+                at = one.timestamp or packet.payload.timestamp or _now()  # what is not plausible is set aside, with the value
                 moments.setdefault(at, {})[metric] = one.value
-        address, last = _address(name, packet.device), len(moments)
-        for number, (at, values) in enumerate(sorted(moments.items()), 1):
-            yield Message(address, values, at, packet.receipt if number == last else None)
+        for at, values in sorted(moments.items()):
+            yield Message(_address(name, packet.device), values, at)
 
     def _named(self, node: Node, device: str, given: Any) -> str:
         if given.name or not given.HasField("alias"):
@@ -219,8 +234,11 @@ class SparkplugSource(Source):
                 except NegativeAckError as error:
                     where = f"{self._settings.mqtt_host}:{self._settings.mqtt_port}"
                     raise StackError(f"the broker refuses: {error}", where=where, hint=LOGIN) from error
-                except LOST as error:
+                except (*LOST, ExceptionGroup) as error:
+                    if isinstance(error, ExceptionGroup) and error.split(LOST)[1] is not None:
+                        raise
                     log.warning("broker lost", source=self.name, error=str(error))
+                self.leave_if_stopping()
                 self._client = None
                 for message in self._host.lost():
                     await take(message)
@@ -246,7 +264,9 @@ class SparkplugSource(Source):
             except ExceptionGroup as group:
                 raise group.exceptions[0] from group
             except asyncio.CancelledError:
-                await self._tell(client, False, _now())
+                with suppress(*LOST, NegativeAckError, TimeoutError):
+                    async with asyncio.timeout(1):
+                        await self._tell(client, False, _now())
                 raise
 
     async def _read(self, client: Any, since: int, take: Take) -> None:
@@ -256,15 +276,11 @@ class SparkplugSource(Source):
             receipt = None if packet.packet_id is None else (client, packet.packet_id)
             parts = packet.topic.split("/")
             if packet.topic == self._state:
-                if orjson.loads(packet.payload or b"{}").get("online") is False:
+                if _is_offline(packet.payload or b""):
                     await self._tell(client, True, since)
             elif len(parts) in (4, 5) and parts[1] != "STATE" and parts[2] in KINDS:
-                took = False
                 for message in self._host.packet(packet.topic, packet.payload or b"", receipt):
-                    took = took or message.receipt is not None
                     await take(message)
-                if not took and receipt is not None:
-                    await client.puback(packet.packet_id)
                 await self._ask(client)
                 continue
             if receipt is not None:
@@ -273,7 +289,7 @@ class SparkplugSource(Source):
     async def _watch(self, client: Any, take: Take) -> None:
         while True:
             await asyncio.sleep(0.2)
-            for message in self._host.overdue():
+            for message in list(self._host.overdue()):
                 await take(message)
             await self._ask(client)
 
@@ -328,12 +344,29 @@ class SparkplugOutlet:
         return Answer("SUCCEEDED", {"published": topic})
 
 
+def _taken(packet: Packet) -> Iterator[Message]:
+    if packet.receipt is not None:
+        yield Message(packet.device, None, None, packet.receipt)
+
+
+def _plausible(at: int | None) -> int:
+    return at if at is not None and 0 < at <= _now() + 60_000 else _now()
+
+
 def _address(node: str, device: str) -> str:
     return f"{node}/{device}" if device else node
 
 
 def _bd_seq(payload: Payload) -> int | None:
     return next((int(one.long_value or one.int_value) for one in payload.metrics if one.name == "bdSeq"), None)
+
+
+def _is_offline(body: bytes) -> bool:
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(said, dict) and said.get("online") is False
 
 
 def _state(online: bool, at: int) -> bytes:

@@ -102,7 +102,7 @@ def metric(given: Any, datatype: int = 0) -> Metric:
     kind = given.datatype or datatype
     try:
         value = None if given.is_null else _value(given, kind)
-    except (struct.error, UnicodeDecodeError, OverflowError, ValueError, IndexError) as error:
+    except (struct.error, UnicodeDecodeError, OverflowError, ValueError, IndexError, TypeError) as error:
         raise MessageError(f"metric {given.name!r:.80}: {error}", code="NOT_SPARKPLUG") from error
     properties = dict(zip(given.properties.keys, given.properties.values, strict=False)) if given.HasField("properties") else {}
     quality = properties["Quality"].int_value if "Quality" in properties else 192

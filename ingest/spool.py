@@ -7,6 +7,7 @@ refused   what no rule took, the newest ten thousand"""
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from app.errors import Unavailable
 from app.twins.write import Position
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS reading (twin TEXT, signal TEXT, at INTEGER, value, PRIMARY KEY (twin, signal, at)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reading (twin TEXT, signal TEXT, at INTEGER, value, heard INTEGER,
+  PRIMARY KEY (twin, signal, at)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outgoing (id INTEGER PRIMARY KEY AUTOINCREMENT, twin TEXT, signal TEXT, at INTEGER, value);
 CREATE TABLE IF NOT EXISTS position (id TEXT PRIMARY KEY, source TEXT, part TEXT, position);
 CREATE TABLE IF NOT EXISTS refused (id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT, address TEXT, reason TEXT, payload BLOB);
@@ -24,14 +26,16 @@ CREATE TABLE IF NOT EXISTS count (name TEXT PRIMARY KEY, n INTEGER);
 CREATE INDEX IF NOT EXISTS reading_at ON reading (at);
 """
 KEPT_REFUSED = 10_000
+CLOSED = "(twin, at / ?) IN (SELECT twin, w FROM temp.closed)"
+NUMERIC = "typeof(value) IN ('integer', 'real')"
 INTO = "INSERT INTO outgoing (twin, signal, at, value)"
-FUNCTIONS = ("avg", "min", "max", "sum", "count", "first", "last")
 Reading = tuple[str, str, int, Any]  # twin, signal, epoch ms, value: a number, a text, or a truth as one byte
 
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """`of` the readings of a signal in a window, `by` one of FUNCTIONS, told as signal `to` at the window's start."""
+    """`of` the readings of a signal in a window, `by` avg, min, max, sum, count, first or last, told as signal `to` at the
+    window's start."""
 
     of: str
     by: str
@@ -54,6 +58,7 @@ class Spool:
         (size,) = self._db.execute("PRAGMA page_size").fetchone()
         self._pages = most // size
         self._db.executescript(SCHEMA)
+        self._db.execute("CREATE TEMP TABLE closed (twin TEXT, w INTEGER, PRIMARY KEY (twin, w))")
 
     def put(
         self,
@@ -67,7 +72,8 @@ class Spool:
             self._make_room()
             before = self._db.total_changes
             if windowed:
-                self._db.executemany("INSERT OR IGNORE INTO reading VALUES (?, ?, ?, ?)", readings)
+                heard = round(time.time() * 1000)
+                self._db.executemany(f"INSERT OR IGNORE INTO reading VALUES (?, ?, ?, ?, {heard})", readings)  # noqa: S608
             else:
                 self._db.executemany(f"{INTO} VALUES (?, ?, ?, ?)", readings)
             doubled = len(readings) - (self._db.total_changes - before)
@@ -83,18 +89,22 @@ class Spool:
             return dict(self._db.execute("SELECT part, position FROM position WHERE source = ?", (source,)))
 
     def close_windows(self, width: int, before: int, aggregates: Sequence[Aggregate]) -> int:
-        """Windows of `width` [ms] that end by `before` become outgoing, in one transaction; signals that no aggregate names are
-        told by their last value. How many rows."""
+        """Windows of `width` [ms] that end by `before`, and of which nothing has come since then, become outgoing, in one
+        transaction; signals that no aggregate names are told by their last value, as is what is no number. How many rows."""
         end = before // width * width
         named = {one.of for one in aggregates}
         marks = ", ".join("?" * len(named))
         with self._transaction():
+            closed = "SELECT twin, at / ? AS w FROM reading WHERE at < ? GROUP BY twin, w HAVING max(heard) <= ?"
+            self._db.execute("DELETE FROM temp.closed")
+            self._db.execute(f"INSERT INTO temp.closed {closed}", (width, end, before))
             start = self._db.total_changes
             for one in aggregates:
-                self._db.execute(_statement(one.by, "?", "signal = ?"), (one.to, width, width, end, one.of))
-            self._db.execute(_statement("last", "signal", f"signal NOT IN ({marks})"), (width, width, end, *named))
+                self._db.execute(_statement(one.by, "?", f"signal = ? AND {NUMERIC}"), (one.to, width, width, width, one.of))
+            others = f"(signal NOT IN ({marks}) OR NOT {NUMERIC})"
+            self._db.execute(_statement("last", "signal", others), (width, width, width, *named))
             made = self._db.total_changes - start
-            self._db.execute("DELETE FROM reading WHERE at < ?", (end,))
+            self._db.execute(f"DELETE FROM reading WHERE {CLOSED}", (width,))  # noqa: S608
         return made
 
     def outgoing(self, most: int) -> list[tuple[int, Reading]]:
@@ -105,6 +115,14 @@ class Spool:
 
     def forwarded(self, last: int) -> None:
         with self._transaction():
+            self._db.execute("DELETE FROM outgoing WHERE id <= ?", (last,))
+
+    def refuse(self, last: int, reading: Reading, reason: str) -> None:
+        """The far end will never take it: set aside, and out of the way."""
+        twin, signal, at, value = reading
+        with self._transaction():
+            row = ("uplink", f"{twin}/{signal}", reason, repr((at, value)).encode())
+            self._db.execute("INSERT INTO refused (source, address, reason, payload) VALUES (?, ?, ?, ?)", row)
             self._db.execute("DELETE FROM outgoing WHERE id <= ?", (last,))
 
     def counts(self) -> dict[str, int]:
@@ -145,26 +163,32 @@ class _Transaction:
 
     def __enter__(self) -> None:
         self._lock.acquire()
-        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            self._lock.release()
+            raise Unavailable(f"the spool cannot be written: {error}") from error
 
     def __exit__(self, kind: Any, error: Any, _: Any) -> None:
         try:
             if error is None:
                 self._db.execute("COMMIT")
-            elif self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+        except sqlite3.Error as failed:
+            error = failed
         finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
             self._lock.release()
-        if isinstance(error, sqlite3.OperationalError):
+        if isinstance(error, sqlite3.Error):
             raise Unavailable(f"the spool cannot be written: {error}") from error
 
 
 def _statement(by: str, signal: str, condition: str) -> str:
     """A row a twin, a signal and a window. SQLite takes bare columns from the row that its min or max is of."""
-    value = {"first": "value, min(at)", "last": "value, max(at)"}.get(by, f"{by}(value), 0")
-    grouped = f"SELECT twin, {signal}, at / ? * ? AS start, {value} FROM reading WHERE at < ? AND {condition}"  # noqa: S608
+    value = {"first": "value, min(at)", "last": "value, max(at)"}.get(by, f"{by}(CAST(value AS REAL)), 0")
+    grouped = f"SELECT twin, {signal}, at / ? * ? AS start, {value} FROM reading WHERE {CLOSED} AND {condition}"  # noqa: S608
     rows = f"WITH rows (twin, s, start, v, _) AS ({grouped} GROUP BY twin, signal, start)"
-    return f"{rows} {INTO} SELECT twin, s, start, v FROM rows"  # noqa: S608
+    return f"{rows} {INTO} SELECT twin, s, start, v FROM rows WHERE v IS NOT NULL"  # noqa: S608
 
 
 def lines(readings: Iterable[Reading]) -> bytes:

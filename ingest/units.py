@@ -52,7 +52,7 @@ def _unit(name: str) -> Any:
         try:
             if text:
                 return _registry().Unit(text)
-        except (pint.PintError, tokenize.TokenError, ValueError, AttributeError, TypeError, AssertionError):
+        except (pint.PintError, tokenize.TokenError, ValueError, AttributeError, TypeError, AssertionError, ArithmeticError):
             continue
     raise ValueError(f"{name!r} is no unit")
 

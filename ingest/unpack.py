@@ -4,7 +4,8 @@ import zlib
 
 from app.errors import MessageError
 
-LONGEST = 16 * 1024**2
+LONGEST, MOST_MEMBERS = 16 * 1024**2, 1000
+STEP = 512  # bytes of zstd at a time: even these can become megabytes
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
@@ -20,7 +21,11 @@ def unpacked(body: bytes) -> bytes:
 def inflated(body: bytes) -> bytes:
     """All members of a gzip or zlib stream. Raises: MessageError."""
     parts, room = [], LONGEST
+    members = 0
     while body:
+        members += 1
+        if members > MOST_MEMBERS:
+            raise MessageError(f"more than {MOST_MEMBERS} members", code="TOO_LARGE")
         unpack = zlib.decompressobj(wbits=47)
         try:
             parts.append(unpack.decompress(body, room + 1))
@@ -38,11 +43,15 @@ def inflated(body: bytes) -> bytes:
 def _zstd(body: bytes) -> bytes:
     import zstandard
 
-    try:
-        with zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True) as stream:
-            made = stream.read(LONGEST + 1)
-    except zstandard.ZstdError as error:
-        raise MessageError(f"the body is not zstd: {error}", code="NOT_ZSTD") from error
-    if len(made) > LONGEST:
-        raise MessageError(f"a body has at most {LONGEST:,} bytes unpacked", code="TOO_LARGE")
-    return made
+    unpack, parts, room = zstandard.ZstdDecompressor().decompressobj(), [], LONGEST
+    for start in range(0, len(body), STEP):
+        try:
+            parts.append(unpack.decompress(body[start : start + STEP]))
+        except zstandard.ZstdError as error:
+            raise MessageError(f"the body is not zstd: {error}", code="NOT_ZSTD") from error
+        room -= len(parts[-1])
+        if room < 0:
+            raise MessageError(f"a body has at most {LONGEST:,} bytes unpacked", code="TOO_LARGE")
+        if unpack.eof:
+            return b"".join(parts)
+    raise MessageError("the body ends early", code="NOT_ZSTD")

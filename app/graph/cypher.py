@@ -214,11 +214,16 @@ class _Printer:
                 answer = f"RETURN {self._measures(aggregate, name)} AS {name}_"
             case History(signal, start, end, level):
                 first, last, key = self.param(start), self.param(end), quote(signal)
-                inner = (
+                segments = (
                     f"MATCH ({node})-[:_HISTORY]->(s:_Segment)"
                     f"\nWHERE s._to >= {first} AND s._from <= {last} AND s.{key} IS NOT NULL"
+                    f"\nRETURN collect({self._segment(signal, first, last, level)}) AS {name}s"
                 )
-                answer = f"RETURN collect({self._segment(signal, first, last, level)}) AS {name}_"
+                inner = (
+                    f"WITH {node}._joined AS {name}j\nCALL ({node}) {{\n{_indent(segments)}\n}}"
+                    f"\nMATCH ({name}t) WHERE elementId({name}t) = elementId({node})"
+                )
+                answer = f"RETURN [{name}j, {name}s, {name}t._joined] AS {name}_"
             case _:
                 return ""
         return f"\nCALL ({node}) {{\n{_indent(inner)}\n  {answer}\n}}"

@@ -156,8 +156,9 @@ class Everything:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Segments of one signal that reach into [start, end): `[from, offsets, values]`, or `[rows]` of the roll-up as wide as
-    `level` [ms], or finer, where the segment has it and lies inside whole. `level` None: points alone."""
+    """`[joined, segments, joined]`: how often the twin's segments had been joined before and after they were read, and those of
+    one signal that reach into [start, end): `[from, offsets, values]`, or `[rows]` of the roll-up as wide as `level` [ms], or
+    finer, where the segment has it and lies inside whole. `level` None: points alone."""
 
     signal: str
     start: Param

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from app.errors import TwingraphError
 from app.graph.rollup import SEVEN
 from app.graphql.cursor import QueryError
 from app.graphql.select import HistoryForm
@@ -19,19 +20,36 @@ Segments = list[list[Any]]
 Columns = dict[str, Any]
 
 
-def build_history(form: HistoryForm, segments: Segments, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+class Unsettled(TwingraphError):
+    """What was read changed meanwhile: it is read again."""
+
+    code = "STORE_BUSY"
+
+    def __init__(self) -> None:
+        super().__init__("the history is being compacted", hint="ask again")
+
+
+def build_history(form: HistoryForm, given: list[Any], variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The points of one signal in [from, to), as the form asks. Raises: QueryError when there would be too many."""
-    columns = _columns(form, segments, variables)
+    columns = _columns(form, settled(given), variables)
     shown = [(key, _point(name, columns)) for key, name in form.keys]
     return [{key: values[row] for key, values in shown} for row in range(len(columns["at"]))]
 
 
-def build_series(form: HistoryForm, given: list[Segments], variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+def build_series(form: HistoryForm, given: list[Any], variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One object of columns a signal. Raises: QueryError when there would be too many points."""
     return [
-        _series(form, signal, unit, _columns(form, segments, variables))
-        for (signal, unit), segments in zip(form.names, given, strict=True)
+        _series(form, signal, unit, _columns(form, settled(read), variables))
+        for (signal, unit), read in zip(form.names, given, strict=True)
     ]
+
+
+def settled(given: list[Any]) -> Segments:
+    """Raises: Unsettled when compaction has joined segments while they were read: some may have been passed over."""
+    before, segments, after = given
+    if before != after:
+        raise Unsettled
+    return segments  # type: ignore[no-any-return]
 
 
 def _series(form: HistoryForm, signal: str, unit: str, columns: Columns) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from app.graph.select import ACCESS, Hole, Root
 from app.graph.store import Store
 from app.graphql.collect import Collector
 from app.graphql.cursor import QueryError
+from app.graphql.history import Unsettled
 from app.graphql.introspection import is_introspection
 from app.graphql.origin import ORIGIN, Origin
 from app.graphql.select import Selector
@@ -40,6 +41,7 @@ from app.identity import Identity
 from app.settings import Settings
 
 KEPT = 1000
+TRIES = 4  # of a read whose history was compacted meanwhile
 CHANGED = "\x00changed"  # the variable that holds the dtId of the twin a mutation has changed
 Access = tuple[str, ...] | None
 
@@ -77,7 +79,16 @@ def parameters(step: Step, variables: Mapping[str, Any]) -> dict[str, Any]:
 def run_step(step: Step, store: Store, variables: Mapping[str, Any], timeout: float) -> Any:
     if step.statement is None:
         return step.build([], variables)
-    return step.build(one_record(store, step.statement.text, parameters(step, variables), timeout), variables)
+    for _ in range(TRIES - 1):
+        try:
+            return _run(step.statement.text, step, store, variables, timeout)
+        except Unsettled:
+            continue
+    return _run(step.statement.text, step, store, variables, timeout)
+
+
+def _run(text: str, step: Step, store: Store, variables: Mapping[str, Any], timeout: float) -> Any:
+    return step.build(one_record(store, text, parameters(step, variables), timeout), variables)
 
 
 @dataclass(slots=True)

@@ -1,6 +1,8 @@
-// Puts longer segments in the place of small ones. $rows: [{dtId, segments: [{properties, short}], gone}]
+// Puts longer segments in the place of small ones; whoever reads meanwhile sees by `_joined` to read again. $rows: [{dtId, segments: [{properties, short}], gone}]
 UNWIND $rows AS row
 MATCH (t:Twin {dtId: row.dtId})
+SET t._joined = coalesce(t._joined, 0) + 1
+WITH t, row
 CALL (t, row) {
   UNWIND row.segments AS segment
   CREATE (t)-[:_HISTORY]->(s:_Segment)

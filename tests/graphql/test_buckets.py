@@ -21,7 +21,7 @@ def buckets(day: datetime, hours: int, every: int, fill: str = "none") -> list[d
     segment = [start, [at - start for at in times], [1.0] * len(times)]
     keys = [("at", "at"), ("count", "count")]
     form = HistoryForm(param(start), param(start + hours * 60 * MINUTE), param(every), "avg", fill, BERLIN, keys)
-    return build_history(form, [segment], {})
+    return build_history(form, [None, [segment], None], {})
 
 
 @pytest.mark.parametrize("fill", ["none", "null"])

@@ -1,6 +1,8 @@
 """What roll-ups answer is what the points answer: any window, width, zone; late points beside long segments."""
 
+import asyncio
 import random
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -90,3 +92,33 @@ def _close(series: dict[str, Any]) -> dict[str, Any]:
     """Sums in another order differ in the last digits."""
     shown = {name: values for name, values in series.items() if name != "last"}
     return {name: [v if v is None else float(f"{v:.9g}") for v in values] for name, values in shown.items()}
+
+
+async def test_compaction_hides_nothing_from_who_reads_meanwhile(plant: Registry, ask: Ask) -> None:
+    """Every read of the raw points, while segments are written and joined without pause, has all that was written before it."""
+    ensure(plant.store, plant.catalog, [NewTwin("busy", "Turbine")], [])
+    start, written, stop = round(T0.timestamp() * 1000), 0, asyncio.Event()
+
+    async def work() -> None:
+        nonlocal written
+        while not stop.is_set():
+            for _ in range(5):
+                at = start + written
+                await asyncio.to_thread(append, plant.store, Batch([Series("busy", [at], {"power": [1.0]}, {"power": 1.0})]))
+                written += 1
+            await asyncio.to_thread(compact, plant.store, [Tier(False, 2, 600), Tier(True, 2, 600)])
+
+    working = asyncio.create_task(work())
+    query = """query($from: DateTime, $to: DateTime) {
+      turbine(dtId: "busy") { series(signals: ["power"], from: $from, to: $to) { count } } }"""
+    span = {"from": T0.isoformat(), "to": (T0 + timedelta(hours=1)).isoformat()}
+    short, until = [], time.monotonic() + 6
+    while time.monotonic() < until:
+        least = written
+        answer = await ask(query, **span)
+        if answer["data"]["turbine"]["series"][0]["count"] < least:
+            short.append(answer)
+    stop.set()
+    await working
+    assert written > 100
+    assert short == []

@@ -125,7 +125,7 @@ class Plant:
                             await publish(client, "f/t", orjson.dumps({"ts": start + number, "power": float(number)}))
                         self.acknowledged.append(float(number))
                         await asyncio.sleep(1 / rate)
-            except (*LOST, TimeoutError):
+            except (*LOST, TimeoutError, ExceptionGroup):
                 await asyncio.sleep(0.3)
 
 

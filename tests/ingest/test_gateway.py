@@ -1,6 +1,7 @@
 """Edge, region and cloud as three real processes: MQTT at the edge, windows, spools, an uplink that is away and comes back."""
 
 import sqlite3
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,8 @@ async def test_edge_region_and_cloud(tmp_path: Path, secured: Settings, broker: 
         ("cloud.yaml", PUSH.format(name="cloud", port=cloud)),
     ):
         (tmp_path / name).write_text(text)
+    for name in ("e", "r"):
+        (tmp_path / name).mkdir()
     start = recent() // 1000 * 1000
     with (
         program(apart(secured, home=tmp_path / "e"), "edge", "gateway", str(tmp_path / "edge.yaml")),
@@ -124,8 +127,10 @@ def test_windows_are_told_once_and_positions_lie_beside_their_readings(tmp_path:
     assert spool.put(readings, [], [Position("k", "0", 7)], windowed=True) == 0
     assert spool.put(readings[:3], [], [Position("k", "0", 8)], windowed=True) == 3
     aggregates = [Aggregate("p", by, by) for by in ("avg", "min", "max", "sum", "count", "first", "last")]
-    assert spool.close_windows(1000, 2400, aggregates) == 2 * 7 + 2
-    assert spool.close_windows(1000, 2400, aggregates) == 0
+    now = round(time.time() * 1000)
+    assert spool.close_windows(1000, now - 5000, aggregates) == 0  # more may come
+    assert spool.close_windows(1000, now + 5000, aggregates) == 3 * 7 + 2
+    assert spool.close_windows(1000, now + 5000, aggregates) == 0
     spool.close()
     again = Spool(tmp_path / "s.sqlite", 10 * 1024**2, drop=False)
     assert again.positions("k") == {"0": 8}
@@ -136,7 +141,7 @@ def test_windows_are_told_once_and_positions_lie_beside_their_readings(tmp_path:
     assert lines([("a b", "on", 5, b"\x01"), ("a b", "s", 5, 'x"y'), ("c", "n", 6, 7)]) == (
         b'twin,id=a\\ b on=t,s="x\\"y" 5\ntwin,id=c n=7i 6'
     )
-    assert again.counts()["reading"] == 5
+    assert again.counts()["reading"] == 0
 
 
 @pytest.mark.parametrize(

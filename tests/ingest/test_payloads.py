@@ -115,7 +115,7 @@ def test_a_payload_becomes_points(rule: str, body: bytes, expected: dict[str, An
         ("{}", gzip.compress(b"{}")[:-4], "NOT_GZIP", "ends early"),
         ("{}", gzip.compress(b" " * (LONGEST + 1)), "TOO_LARGE", "at most"),
         ("{}", zstandard.compress(b" " * (LONGEST + 1)), "TOO_LARGE", "at most"),
-        ("{}", zstandard.compress(b"{}")[:-1], "NOT_JSON", "not JSON"),
+        ("{}", zstandard.compress(b"{}")[:-1], "NOT_ZSTD", "ends early"),
         ("{signals: {P_W: {to: power, unit: watt}}}", b'{"P_W": "much"}', "SCHEMA_VIOLATION", "must be a number"),
         ("{signals: {m: {to: operatingState, values: {1: running}}}}", b'{"m": 7}', "VALUE_REFUSED", "is not one of 1"),
         ("{signals: {m: {to: operatingState, values: {1: asleep}}}}", b'{"m": 1}', "VALUE_REFUSED", "asleep"),
@@ -128,6 +128,19 @@ def test_what_is_wrong_is_said(rule: str, body: bytes, code: str, said: str) -> 
     assert found.rejected == {code: 1}
     assert said in found.batch.deadletters[0]["reason"]
     assert found.batch.deadletters[0]["payload"] == body[:64_000]
+
+
+@pytest.mark.parametrize("rule", ["{payload: csv}", "{payload: csv, signals: {power: {to: power, scale: 10}}}"])
+def test_a_number_beyond_all_bounds_is_no_reading(rule: str) -> None:
+    """F10: the point is refused and counted, the others are kept."""
+    found = assembled(rule, b"ts,power\n1764000000," + b"1" * 400 + b"\n1764000001,1e308\n1764000002,1\n")
+    assert list(points(found)["power"])[-1] == AT + 2000
+    assert found.rejected["NOT_FINITE"] >= 1
+
+
+def test_a_message_of_faults_alone_ends_early() -> None:
+    found = assembled("{}", b"[" + b"0," * 100_000 + b"0]")
+    assert found.rejected == {"NOT_AN_OBJECT": 100, "TOO_MANY_FAULTS": 1}
 
 
 def test_the_rest_of_a_message_is_kept() -> None:

@@ -3,6 +3,9 @@
 import asyncio
 from typing import Any
 
+import pytest
+
+from app.errors import StoreUnavailable
 from app.graph.store import Store
 from app.twins.directory import Directory
 from app.twins.registry import Registry
@@ -79,3 +82,58 @@ async def test_a_stop_does_not_wait_for_a_database_that_is_gone(registry: Regist
         done, _ = await asyncio.wait((running,), timeout=GRACE_SECONDS + 5)
     assert done
     assert source.acknowledged == []
+
+
+async def test_no_message_stops_the_others(registry: Registry) -> None:
+    """What fails in no foreseen way, and a time beyond all bounds, is set aside; the rest of its batch is stored."""
+    store, start = registry.store, recent()
+    store.command("MATCH (n:Twin|_Segment|_DeadLetter) DETACH DELETE n")
+    create(store, registry.catalog, [NewTwin("a", "Turbine")])
+    rules = (Rule(match="answer", twin="a", kind="answer"), Rule(match="{unit}", twin="{unit}"))
+    mapping = Mapping(source="one", protocol="mqtt", rules=rules)
+    deep = b'{"id": "1", "status": "SUCCEEDED", "response": ' + b"[" * 300 + b"]" * 300 + b"}"
+    good = [Message("a", b'{"power": 1}', start + number, number) for number in range(20)]
+    source = Some(*good[:10], Message("answer", deep, None, 100), Message("a", b'{"power": 1}', 2**70, 101), *good[10:])
+    assembler = Assembler("one", registry.catalog, Matcher(mapping, Directory(store)), 600)
+    running = asyncio.create_task(Pipeline(source, assembler, store, 0.05, 100).run())
+    for _ in range(100):
+        await asyncio.sleep(0.05)
+        if len(source.acknowledged) == 22:
+            break
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert len(source.acknowledged) == 22
+    assert store.read("MATCH (s:_Segment) RETURN sum(size(s.power))") == [[20]]
+    codes = store.read("MATCH (d:_DeadLetter) RETURN d.code ORDER BY d.code")
+    assert codes == [["CLOCK_SKEW"], ["NOT_TAKEN"]]
+
+
+async def test_what_was_under_way_comes_first_when_a_source_is_started_again(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a later position would be committed before what was never written."""
+    monkeypatch.setattr("ingest.pipeline.GRACE_SECONDS", 0.3)
+    store, start = registry.store, recent()
+    store.command("MATCH (n:Twin|_Segment|_DeadLetter) DETACH DELETE n")
+    create(store, registry.catalog, [NewTwin("a", "Turbine")])
+    mapping = Mapping(source="one", protocol="mqtt", rules=(Rule(match="{unit}", twin="{unit}"),))
+    source = Some(*(Message("a", b'{"power": 1}', start + number, number) for number in range(6)))
+    assembler = Assembler("one", registry.catalog, Matcher(mapping, Directory(store)), 600)
+    pipeline = Pipeline(source, assembler, store, 0.01, 3)
+
+    def away(self: Store, work: Any) -> Any:
+        raise StoreUnavailable("away for a test")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "write", away)
+        running = asyncio.create_task(pipeline.run())
+        await asyncio.sleep(0.5)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    source.messages = ()
+    running = asyncio.create_task(pipeline.run())
+    await asyncio.sleep(1)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert source.acknowledged == list(range(6))
+    assert store.read("MATCH (s:_Segment) RETURN sum(size(s.power))") == [[6]]

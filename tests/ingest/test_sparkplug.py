@@ -170,8 +170,27 @@ def test_each_metric_has_its_own_time(host: Host) -> None:
     messages = list(host.packet("spBv1.0/G/DDATA/N/D", packet, "r"))
     assert [(one.time, one.payload, one.receipt) for one in messages] == [
         (AT - 5, {"power": 1.0}, None),
-        (AT, {"power": 2.0}, "r"),
+        (AT, {"power": 2.0}, None),
+        (None, None, "r"),
     ]
+
+
+def test_a_packet_before_its_turn_is_not_acknowledged_until_it_is_taken(host: Host) -> None:
+    """Nor lost when a birth comes first."""
+    Edge(host).born()
+    assert list(host.packet("spBv1.0/G/DDATA/N/D", body(4, power(4.0)), "early")) == []
+    said = list(host.packet("spBv1.0/G/NBIRTH/N", body(0, bd_seq=0), "birth"))
+    assert [one.receipt for one in said if one.receipt] == ["early", "birth"]
+    assert {"power": 4.0} in [one.payload for one in said]
+
+
+def test_hostile_packets_end_nothing(host: Host) -> None:
+    Edge(host).born()
+    date = {"name": "power", "datatype": 13, "string_value": "now"}
+    assert list(host.packet("spBv1.0/G/DDATA/N/D", body(2, date), None)) == []
+    for number in range(20_000):
+        list(host.packet(f"spBv1.0/G/NDATA/x{number}", b"", None))
+    assert len(host._nodes) <= 10_001
 
 
 def test_what_is_null_bad_or_transient_is_no_reading(edge: Edge) -> None:
