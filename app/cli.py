@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -114,7 +114,6 @@ def ingest(
     """Runs the sources of the mappings: readings in, committed, acknowledged."""
     from app.main import assemblers, open_store
     from app.main import ingest as run_ingest
-    from app.stack.supervise import say_ready
     from ingest.sample import samples, told
     from ingest.sources import MAPPINGS, read_mappings
 
@@ -132,37 +131,20 @@ def ingest(
         out.print(f"{len(found)} mappings are sound")
         return
 
-    async def run() -> None:
-        running = asyncio.create_task(run_ingest(settings, mappings or [MAPPINGS]))
-        _cancel_on_signals(running)
-        await asyncio.sleep(1.0)
-        if not running.done():
-            say_ready()
-        await running
-
-    _run_async(run)
+    _run_async(lambda: _until_signalled(run_ingest(settings, mappings or [MAPPINGS])))
 
 
 @app.command()
 def gateway(path: Annotated[Path, typer.Argument(metavar="FILE", help="what it takes, aggregates and forwards")]) -> None:
     """Takes sources at the edge, aggregates, spools to disk, forwards to another Twingraph. Needs no Neo4j."""
     from app.main import with_secrets
-    from app.stack.supervise import say_ready
     from ingest.gateway import read_plan, run_gateway
 
     settings = with_secrets(Settings.read())
     configure(settings.log_level)
     read_plan(path)
 
-    async def run() -> None:
-        running = asyncio.create_task(run_gateway(settings, path))
-        _cancel_on_signals(running)
-        await asyncio.sleep(1.0)
-        if not running.done():
-            say_ready()
-        await running
-
-    _run_async(run)
+    _run_async(lambda: _until_signalled(run_gateway(settings, path)))
 
 
 @app.command()
@@ -437,6 +419,18 @@ def _run_async(run: Callable[[], Any]) -> None:
         if known is None:
             raise
         raise known.exceptions[0] from group
+
+
+async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
+    """Ready once it has run for a second."""
+    from app.stack.supervise import say_ready
+
+    running = asyncio.create_task(work)
+    _cancel_on_signals(running)
+    await asyncio.sleep(1.0)
+    if not running.done():
+        say_ready()
+    await running
 
 
 def _cancel_on_signals(task: "asyncio.Task[None]") -> None:

@@ -11,7 +11,7 @@ aggregates:                                                          of the othe
 mappings: [plant.yaml]                                               as for `twingraph ingest`; beside this file
 
 A source is acknowledged once its readings are in the spool; the spool lets go of them once the uplink has answered 202. A
-reading that comes after its window was closed makes a second row of the same moment, which the far end keeps as a duplicate."""
+reading that comes after its window was closed makes a second row of the same moment, which the far end drops as a duplicate."""
 
 import asyncio
 import gzip
@@ -128,7 +128,7 @@ class Spooling(Road):
         for message in messages:
             try:
                 readings += self._readings(message, now)
-            except MessageError as error:
+            except (MessageError, ArithmeticError, RecursionError) as error:  # numbers and depths without end, too
                 payload = message.payload if isinstance(message.payload, bytes) else repr(message.payload).encode()
                 refused.append((self.source.name, message.address, str(error), payload[:64_000]))
         positions = self.source.positions([message.receipt for message in messages])

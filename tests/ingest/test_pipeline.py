@@ -31,6 +31,13 @@ class One(Source):
         await take(Message("a", b'{"power": 1}', 1))
         await asyncio.sleep(3600)
 
+    async def until(self, count: int) -> None:
+        """Waits while fewer are acknowledged, for five seconds at most."""
+        for _ in range(100):
+            if len(self.acknowledged) >= count:
+                break
+            await asyncio.sleep(0.05)
+
     async def acknowledge(self, receipts: list[Any]) -> None:
         self.acknowledged += receipts
 
@@ -57,10 +64,7 @@ async def test_missing_twins_are_created_by_rule(registry: Registry) -> None:
     source = Some(*(Message(address, b'{"power": 1}', recent()) for address in ("wf1/t1", "wf1/t2", "x/t1", "wf1/ü /")))
     assembler = Assembler("one", registry.catalog, Matcher(mapping, Directory(store)), 600)
     running = asyncio.create_task(Pipeline(source, assembler, store, 0.01, 10).run())
-    for _ in range(100):
-        await asyncio.sleep(0.05)
-        if len(source.acknowledged) == 4:
-            break
+    await source.until(4)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     found = store.read("MATCH (:Twin {dtId: 'wf1'})-[:contains]->(t:Turbine) RETURN t.dtId, t.power ORDER BY t.dtId")
@@ -96,10 +100,7 @@ async def test_no_message_stops_the_others(registry: Registry) -> None:
     source = Some(*good[:10], Message("answer", deep, None, 100), Message("a", b'{"power": 1}', 2**70, 101), *good[10:])
     assembler = Assembler("one", registry.catalog, Matcher(mapping, Directory(store)), 600)
     running = asyncio.create_task(Pipeline(source, assembler, store, 0.05, 100).run())
-    for _ in range(100):
-        await asyncio.sleep(0.05)
-        if len(source.acknowledged) == 22:
-            break
+    await source.until(22)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert len(source.acknowledged) == 22
