@@ -42,7 +42,7 @@ HELP: dict[str, str] = {
     "operations": "folder of persisted GraphQL operations",
     "operations_only": "refuse operations that are not persisted",
     "models": "folder of DTDL models loaded at start",
-    "flush_seconds": "longest time a reading waits for its batch [s]",
+    "flush_seconds": "least time between two commits of a source [s]; a lone reading is written at once",
     "batch_messages": "messages that close a batch at once",
     "max_skew_seconds": "how far in the future a time of measure may lie [s]",
     "query_depth": "deepest GraphQL selection",
@@ -94,7 +94,7 @@ class Settings:
     operations_only: bool = False
     models: Path = ROOT / "dtdl_models"
     flush_seconds: float = 0.1
-    batch_messages: int = 5000
+    batch_messages: int = 10_000
     max_skew_seconds: float = 600.0
     query_depth: int = 15
     query_tokens: int = 4000

@@ -105,8 +105,9 @@ def steady(seconds: float, wanted: float = 60_000) -> None:
         sent, acked = map(int, publisher.communicate()[0].split())
         found = held.drained(before + acked) - before
         rate = (marks[-1][1] - marks[0][1]) / (marks[-1][0] - marks[0][0])
-        raw = driver(held, rate)
+        raw, raw_cpu = driver(held)
     lowest = min((b[1] - a[1]) / (b[0] - a[0]) for a, b in itertools.pairwise(marks[:: max(1, len(marks) // 10)]))
+    own = (spent["ingest"] + spent["neo4j"]) / (rate * took) * 1e6
     rows = [
         ("committed", f"{rate:,.0f} messages/s = {10 * rate:,.0f} values/s over {took:.0f} s; the slowest tenth {lowest:,.0f}"),
         ("acknowledged by the broker, in the graph", f"{acked:,} of {sent:,}; {found:,}"),
@@ -116,15 +117,19 @@ def steady(seconds: float, wanted: float = 60_000) -> None:
             f"{marks[0][2]:.0f} MB at the start, {max(one[2] for one in marks):.0f} at most, {marks[-1][2]:.0f} at the end",
         ),
         ("beside the raw driver writing the same segments", f"{raw:,.0f} messages/s alone on both cores: {rate / raw:.2f}"),
+        ("its CPU a message, with Neo4j's", f"{raw_cpu:.0f} µs; ingest's with Neo4j's {own:.0f} µs: {raw_cpu / own:.2f}"),
     ]
     show("ingest steady", rows, {"messages_per_second": rate, "raw": raw, "acked": acked, "found": found, "spent": spent})
 
 
-def driver(held: Road, rate: float) -> float:
-    """Messages/s that the bare driver writes as segments of as many points as the run has made, without anything else."""
+def driver(held: Road) -> tuple[float, float]:
+    """Messages/s that the bare driver writes as segments of as many points as the run has made, without anything else, and the
+    CPU of both ends a message [µs]."""
     ((points,),) = held.store.read("MATCH (s:_Segment:_Fresh) RETURN avg(s._n)")
     each = max(1, round(points or 1))
     start = round(time.time() * 1000) + 10_000_000
+    ends = (psutil.Process(), held.processes["neo4j"])
+    used = sum(map(cpu, ends))
     written, first = 0, time.perf_counter()
     while time.perf_counter() - first < 15:
         rows = []
@@ -136,7 +141,7 @@ def driver(held: Road, rate: float) -> float:
             rows.append(row | {"segment": segment_properties(series, times[0], times[-1])})
         held.store.write(lambda transaction, rows=rows: transaction.run(statement("telemetry/append"), rows=rows))
         written += each
-    return written * TWINS / (time.perf_counter() - first)
+    return written * TWINS / (time.perf_counter() - first), (sum(map(cpu, ends)) - used) / (written * TWINS) * 1e6
 
 
 def delay(most: float) -> None:

@@ -28,7 +28,8 @@ rules: [{{match: "bench/{{unit}}", twin: "{{unit}}"}}]
 
 
 def fill(server: str, messages: int) -> None:
-    AdminClient({"bootstrap.servers": server}).create_topics([NewTopic(TOPIC, 4, 1)])[TOPIC].result(30)
+    admin = AdminClient({"bootstrap.servers": server})  # has to live as long as its answer is waited for
+    admin.create_topics([NewTopic(TOPIC, 4, 1)])[TOPIC].result(30)
     producer = Producer({"bootstrap.servers": server, "linger.ms": 20, "compression.type": "lz4", "log_level": 2})
     first = round(time.time() * 1000) - messages
     for number in range(messages):

@@ -1,8 +1,8 @@
 """Messages → one batch, in columns. What does not fit is set aside with the reason; the rest goes on."""
 
 import difflib
-import itertools
 import math
+import operator
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +26,7 @@ LONGEST_PAYLOAD = 64_000
 REMEMBERED_SHAPES, WIDEST_SHAPE = 10_000, 200
 MOST_FAULTS = 100
 PLAIN = Target(to="-")
+AS_THEY_COME = ("double", "float", "integer", "long", "boolean", "string")
 Rows = list[tuple[Any, ...]]
 
 
@@ -42,13 +43,15 @@ class Signal:
     convert: Callable[[Any], Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """Names and types of a message, judged once: `take` are positions and signals, `refused` names and reasons."""
+    """Names and types of a message, judged once: `take` are positions and signals, `refused` names and reasons; `simple`: no
+    value needs a look of its own; `direct`: values are stored as they come."""
 
     take: tuple[tuple[int, Signal], ...]
     refused: tuple[tuple[str, str], ...]
     simple: bool
+    direct: bool
 
 
 @dataclass(slots=True)
@@ -66,6 +69,7 @@ class Assembler:
         self.source, self.catalog, self.matcher = source, catalog, matcher
         self._skew = round(skew * 1000)
         self._shapes: dict[Any, Shape] = {}
+        self._alike: dict[Any, Shape] = {}
 
     def assemble(self, messages: Sequence[Message], positions: Sequence[Position] = ()) -> Assembled:
         work = _Work(self, round(time.time() * 1000), self._skew)
@@ -79,7 +83,7 @@ class Assembler:
     def take(self, catalog: Catalog) -> None:
         """Models have changed."""
         self.catalog = catalog
-        self._shapes = {}
+        self._shapes, self._alike = {}, {}
         self.matcher.forget()
 
     def missing(self, messages: Sequence[Message]) -> tuple[list[NewTwin], list[NewRelationship]]:
@@ -94,7 +98,11 @@ class Assembler:
         if found is None:
             if len(self._shapes) >= REMEMBERED_SHAPES:
                 self._shapes.clear()
+                self._alike.clear()
             found = self._judge(route, names, types)
+            # 20 beside 20.5 is one shape: their rows make one table
+            alike = (route.rule.match, route.model, names, tuple(index for index, _ in found.take), found.refused)
+            found = self._alike.setdefault(alike, found) if len(names) <= WIDEST_SHAPE else found
             if len(names) <= WIDEST_SHAPE:
                 self._shapes[key] = found
         return found
@@ -116,7 +124,8 @@ class Assembler:
                     refused.append((name, f"{name}: {problem}"))
                 else:
                     take.append((index, _signal(signal, target)))
-        return Shape(tuple(take), tuple(refused), all(signal.check is None and signal.convert is None for _, signal in take))
+        simple = all(signal.check is None and signal.convert is None for _, signal in take)
+        return Shape(tuple(take), tuple(refused), simple, all(_is_direct(signal) for _, signal in take))
 
 
 class _Work:
@@ -176,7 +185,7 @@ class _Work:
         return []
 
     def _telemetry(self, route: Route, data: dict[str, Any], at: int) -> list[MessageError]:
-        names, values = tuple(data), tuple(data.values())
+        names, values = tuple(data), (*data.values(),)
         shape = self.assembler.shape(route, names, tuple(map(type, values)))
         refused = [MessageError(reason, code="SCHEMA_VIOLATION") for _, reason in shape.refused]
         if not shape.simple:
@@ -200,7 +209,8 @@ class _Work:
                 bad[index] = MessageError(reason, code="VALUE_REFUSED")
         if not bad:
             return shape, tuple(made), []
-        return Shape(tuple(row for row in shape.take if row[0] not in bad), (), False), tuple(made), list(bad.values())
+        kept = tuple(row for row in shape.take if row[0] not in bad)
+        return Shape(kept, (), False, shape.direct), tuple(made), list(bad.values())
 
     def _event(self, route: Route, data: dict[str, Any], at: int) -> None:
         kind, code = data.get("kind"), str(data.get("code", ""))
@@ -243,6 +253,8 @@ class _Work:
     def _series(self, dt_id: str, shapes: dict[Shape, Rows]) -> Series | None:
         if len(shapes) == 1:
             ((shape, rows),) = shapes.items()
+            if shape.direct and (made := _direct(dt_id, shape, rows)) is not None:
+                return made
             columns = [(s, self._column(s, index + 1, rows)) for index, s in shape.take]
             times = [row[0] for row in rows]
             if _ascending(times) and all(len(values) == len(times) for _, (_, values) in columns):
@@ -284,7 +296,9 @@ class _Work:
         times, values = self._finite(times, values)
         if signal.scale is None:
             return times, values
-        return self._finite(times, (np.asarray(values, np.float64) * signal.scale[0] + signal.scale[1]).tolist())
+        with np.errstate(over="ignore"):
+            scaled = np.asarray(values, np.float64) * signal.scale[0] + signal.scale[1]
+        return self._finite(times, scaled.tolist())
 
     def _finite(self, times: list[int], values: list[Any]) -> tuple[list[int], list[Any]]:
         if _is_sound(values):
@@ -292,6 +306,27 @@ class _Work:
         kept = [(at, value) for at, value in zip(times, values, strict=True) if _is_finite(value)]
         self.rejected["NOT_FINITE"] = self.rejected.get("NOT_FINITE", 0) + len(values) - len(kept)
         return [at for at, _ in kept], [value for _, value in kept]
+
+
+def _direct(dt_id: str, shape: Shape, rows: Rows) -> Series | None:
+    """Rows become columns at once; None where times are out of order, or a number is not finite."""
+    times, *columns = zip(*rows, strict=True)
+    if not _ascending(times):
+        return None
+    made: dict[str, list[Any]] = {}
+    try:
+        for index, signal in shape.take:
+            values = made[signal.name] = list(map(float, columns[index]) if signal.kind == "float" else columns[index])
+            if signal.kind == "float" and not math.isfinite(sum(values)):
+                return None
+    except OverflowError:
+        return None
+    return Series(dt_id, list(times), made, {name: values[-1] for name, values in made.items()})
+
+
+def _is_direct(signal: Signal) -> bool:
+    known = isinstance(signal.schema, Enum) or (isinstance(signal.schema, Primitive) and signal.schema.name in AS_THEY_COME)
+    return known and signal.scale is None
 
 
 def _is_sound(values: list[Any]) -> bool:
@@ -383,5 +418,5 @@ def _stored(signal: Signal, values: list[Any]) -> list[Any]:
     return values
 
 
-def _ascending(times: list[int]) -> bool:
-    return all(a < b for a, b in itertools.pairwise(times))
+def _ascending(times: Sequence[int]) -> bool:
+    return len(times) == 1 or all(map(operator.lt, times, times[1:]))

@@ -47,6 +47,7 @@ class KafkaSource(Source):
             "enable.auto.offset.store": False,
             "partition.assignment.strategy": "cooperative-sticky",
             "error_cb": self._on_error,
+            "queued.max.messages.kbytes": 8192,  # of a partition
             "log_level": 2,
             **options.get("config", {}),
         }

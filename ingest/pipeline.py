@@ -21,6 +21,7 @@ log = structlog.get_logger()
 MOST_MESSAGES = 20_000
 MOST_BYTES = 64 * 1024**2
 GRACE_SECONDS = 5.0
+PACE, LONGEST_PACE = 3.0, 0.5
 
 
 @dataclass(slots=True)
@@ -38,7 +39,10 @@ class Tally:
 
 
 class Road:
-    """Collects, writes, acknowledges. Bounded: `take` waits while MOST_MESSAGES are collected and not yet written."""
+    """Collects, writes, acknowledges. Bounded: `take` waits while MOST_MESSAGES are collected and not yet written.
+
+    A lone message is written at once. The next commit begins `flush` seconds after the last began, or after PACE times what
+    that took, up to half a second: so batches grow with the load, and a larger batch costs less a message."""
 
     def __init__(self, source: Source, flush: float, most: int) -> None:
         self.source, self.tally = source, Tally()
@@ -50,6 +54,7 @@ class Road:
         self._some = asyncio.Event()
         self._full = asyncio.Event()
         self._committing: asyncio.Task[None] | None = None
+        self._next = 0.0
 
     def _write(self, messages: list[Message]) -> None:
         """In a thread: makes them durable. Raises: Unavailable, and they are tried again."""
@@ -95,13 +100,17 @@ class Road:
                 self._room.clear()
 
     async def _commit_forever(self) -> None:
+        now = asyncio.get_running_loop().time
         while True:
             await self._some.wait()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._flush):
-                    await self._full.wait()
+            if now() < self._next:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(self._next):
+                        await self._full.wait()
+            started = now()
             self._committing = asyncio.create_task(self._commit(self._drain()))
             await asyncio.shield(self._committing)
+            self._next = started + max(self._flush, min(PACE * (now() - started), LONGEST_PACE))
 
     def _drain(self) -> list[Message]:
         messages, self._waiting = self._waiting, []
