@@ -64,7 +64,8 @@ class Client(aiomqtt.Client):
 
     async def acknowledge(self, packet_ids: list[int]) -> None:
         for start in range(0, len(packet_ids), ACKNOWLEDGED_AT_ONCE):
-            await self._send(Acknowledgements(packet_ids[start : start + ACKNOWLEDGED_AT_ONCE]))
+            part = Acknowledgements(packet_ids[start : start + ACKNOWLEDGED_AT_ONCE])
+            await self._send(part)  # type: ignore[arg-type]
 
 
 class Acknowledgements(list[int]):
