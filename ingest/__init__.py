@@ -8,6 +8,7 @@ In: messages of any protocol. Out: batches on the one write path, then acknowled
     unpack     compressed bodies → bytes
     decode     payload (JSON, CSV, MessagePack, CloudEvents) → records and times of measure
     units      unit → unit
+    quality    what a source says of a value → Good, Uncertain, Bad
     certificates  TLS towards brokers
     assemble   messages → one batch in columns; what does not fit is set aside with the reason
     pipeline   collect → assemble → commit → acknowledge; pauses and tries again while the database is away

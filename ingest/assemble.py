@@ -16,11 +16,12 @@ from app.dtdl import Catalog, Enum, Primitive, Schema, Telemetry
 from app.dtdl.values import checker, column_kind, flatten
 from app.errors import MessageError, NotFound, TwinError
 from app.twins.series import Series
-from app.twins.write import Batch, Event, NewRelationship, NewTwin, Position, twin_row
+from app.twins.write import Batch, Event, NewRelationship, NewTwin, Position, Quality, twin_row
 from ingest import decode
 from ingest.mapping import Target
 from ingest.match import Matcher, Route
 from ingest.message import Gone, Message
+from ingest.quality import is_bad, quality
 
 LONGEST_PAYLOAD = 64_000
 REMEMBERED_SHAPES, WIDEST_SHAPE = 10_000, 200
@@ -139,6 +140,8 @@ class _Work:
         self.answers: list[dict[str, Any]] = []
         self.deadletters: list[dict[str, Any]] = []
         self.stale: dict[str, int] = {}
+        self.qualities: dict[tuple[str, str], Quality] = {}
+        self.received: dict[str, int] = {}
         self.doubled = 0
         self.rejected: dict[str, int] = {}
 
@@ -177,12 +180,27 @@ class _Work:
         received = self.now if message.received is None else message.received
         at = received if stamp is None else decode.instant(stamp, self.now, self.skew)
         if route.rule.kind == "telemetry":
+            self.received[route.dt_id] = received
+            if route.rule.quality and route.rule.quality in record:
+                said = quality(record.pop(route.rule.quality))
+                self._qualities(route, dict.fromkeys(record, said), at)
+                if is_bad(said):
+                    return []
+            elif message.quality:
+                self._qualities(route, message.quality, at)
             return self._telemetry(route, record, at)
         if route.rule.kind == "event":
             self._event(route, record, at)
         else:
             self._answer(record, at)
         return []
+
+    def _qualities(self, route: Route, said: Mapping[str, str], at: int) -> None:
+        known = self.assembler.catalog.telemetry(route.model)
+        for field_name, text in said.items():
+            signal = route.rule.signal_of(field_name)
+            if signal in known:
+                self.qualities[route.dt_id, signal] = Quality(route.dt_id, signal, text, at)
 
     def _telemetry(self, route: Route, data: dict[str, Any], at: int) -> list[MessageError]:
         names, values = tuple(data), (*data.values(),)
@@ -246,8 +264,11 @@ class _Work:
 
     def finish(self, positions: Sequence[Position]) -> Assembled:
         series = [made for dt_id, shapes in self.groups.items() if (made := self._series(dt_id, shapes))]
+        for one in series:
+            one.received = self.received[one.dt_id]
         stale = [{"id": dt_id, "at": at} for dt_id, at in self.stale.items()]
-        batch = Batch(series, self.events, self.closed, self.answers, self.deadletters, stale, positions)
+        qualities = list(self.qualities.values())
+        batch = Batch(series, self.events, self.closed, self.answers, self.deadletters, stale, positions, qualities=qualities)
         return Assembled(batch, self.rejected, sum(one.points() for one in series), self.doubled)
 
     def _series(self, dt_id: str, shapes: dict[Shape, Rows]) -> Series | None:

@@ -14,6 +14,7 @@ rules:
     readings: {name: n, value: v}               where each record is one reading: the fields with its name and its value
     columns: [ts, power]                        csv: what the columns are, where the first line does not say it
     time: ts                                    field with the time of measure
+    quality: q                                  field with the quality of the others: Good, Uncertain, Bad, or 192, 64, 0
     signals:                                    renames; without it fields bear the signals' names
       Ws_avg: windSpeed
       wind.dir: windDirection                   a path into nested objects
@@ -91,6 +92,7 @@ class Rule(Strict):
     readings: Readings | None = None
     columns: tuple[str, ...] = ()
     time: str = "ts"
+    quality: str = ""
     signals: dict[str, Target] = Field(default_factory=dict)
     fixed: dict[str, Any] = Field(default_factory=dict)
     unknown: Literal["deadletter", "ignore"] = "deadletter"

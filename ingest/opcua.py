@@ -32,6 +32,7 @@ from ingest.mapping import Mapping, fill, pattern
 from ingest.match import twin_parts
 from ingest.message import Gone, Message, Source, Take
 from ingest.nodes import SAMPLING_MS, Item, browsed, listed
+from ingest.quality import GOOD, is_bad
 from ingest.session import refusal, session, session_checked
 
 log = structlog.get_logger()
@@ -77,6 +78,7 @@ class OpcUaSource(Source):
         self._addresses: dict[Any, str] = {}  # node id → address
         self._last: dict[Any, datetime] = {}  # node id → the newest time of measure
         self._overflown: set[Any] = set()
+        self._qualities: dict[Any, str] = {}
         self._heard = 0.0
         session_checked(mapping.options, mapping.source)
 
@@ -107,7 +109,7 @@ class OpcUaSource(Source):
                 self._period, queue_maxsize=room, overflow=OverflowPolicy.DROP_OLDEST
             )
             found, missing = await self._nodes(client)
-            before, self._addresses = self._last, {}
+            before, self._addresses, self._qualities = self._last, {}, {}
             async with subscription, asyncio.TaskGroup() as tasks:
                 await subscription.subscribe_data_change(
                     client.get_node(ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime))
@@ -206,11 +208,12 @@ class OpcUaSource(Source):
                 log.info("the server keeps no history", source=self.name, node=str(node_id), said=str(error))
                 return
             for value in values:
-                message = self._message(node_id, value)
+                message = self._message(node_id, value, past=True)
                 if message is not None:
                     await take(message)
 
-    def _message(self, node_id: Any, value: Any) -> Message | None:
+    def _message(self, node_id: Any, value: Any, past: bool = False) -> Message | None:
+        """`past`: what it says of the quality is not what is."""
         status = value.StatusCode
         if status is not None and status.value & OVERFLOW == OVERFLOW:
             metrics.DROPPED.labels(self.name).inc()
@@ -219,15 +222,23 @@ class OpcUaSource(Source):
                 log.warning(
                     "the server's queue overflows", source=self.name, node=self._addresses[node_id], hint="queue, sampling"
                 )
-        if value.Value is None or (status is not None and not status.is_good()):
+        said = GOOD if status is None or status.is_good() else ua.StatusCode(status.value & 0xFFFF0000).name
+        bad = value.Value is None or is_bad(said)
+        if bad:
             metrics.REJECTED.labels(self.name, "BAD_STATUS").inc()
-            return None
+            said = said if is_bad(said) else "BadNoData"
         stamp = value.SourceTimestamp or value.ServerTimestamp
         if stamp is not None:
             self._last[node_id] = max(stamp, self._last.get(node_id, stamp))
         at = None if stamp is None else round((stamp - EPOCH).total_seconds() * 1000)
         address = self._addresses[node_id]
-        return Message(address, {address.rpartition(".")[2]: value.Value.Value}, at)
+        field = address.rpartition(".")[2]
+        changed = not past and self._qualities.get(node_id) != said
+        if changed:
+            self._qualities[node_id] = said
+        elif bad:
+            return None
+        return Message(address, {field: None if bad else value.Value.Value}, at, quality={field: said} if changed else None)
 
 
 def _url(mapping: Mapping, settings: Settings) -> str:

@@ -29,11 +29,12 @@ from ingest.mapping import Mapping, fill
 from ingest.match import twin_parts
 from ingest.message import Gone, Message, Source, Take
 from ingest.mqtt import LOGIN, LOST, connect
+from ingest.quality import is_bad, quality
 from ingest.sparkplug_b import Payload
 
 log = structlog.get_logger()
 REORDER_SECONDS, REBIRTH_SECONDS = 2.0, 5.0
-BAD, STALE = 0, 500
+QUALITIES = {0: "Bad", 192: "Good", 500: "BadStale"}
 MOST_NODES, MOST_ALIASES = 10_000, 100_000
 SPACE = "spBv1.0"
 Types = dict[str, int]
@@ -56,6 +57,7 @@ class Node:
     next: int = 0
     types: dict[str, Types] = field(default_factory=dict)  # by device; "" is the node
     aliases: dict[int, tuple[str, str]] = field(default_factory=dict)  # alias → (device, metric)
+    qualities: dict[tuple[str, str], str] = field(default_factory=dict)
     early: dict[int, Packet] = field(default_factory=dict)
     waits_since: float | None = None
     asked_at: float = float("-inf")
@@ -171,6 +173,7 @@ class Host:
     def _values(self, name: str, node: Node, packet: Packet) -> Iterator[Message]:
         """A message a moment."""
         moments: dict[int, dict[str, Any]] = {}
+        said: dict[int, dict[str, str]] = {}
         types = node.types[packet.device]
         for given in packet.payload.metrics:
             metric = self._named(node, packet.device, given)
@@ -183,13 +186,17 @@ class Host:
                 log.warning("metric refused", source=self._source, node=name, error=str(error))
                 metrics.REJECTED.labels(self._source, error.code).inc()
                 continue
-            if one.quality in (BAD, STALE) or one.transient or metric == "bdSeq" or metric.startswith("Node Control/"):
+            if one.transient or metric == "bdSeq" or metric.startswith("Node Control/"):
                 continue
-            if one.value is not None:
-                at = one.timestamp or packet.payload.timestamp or _now()  # what is not plausible is set aside, with the value
+            at = one.timestamp or packet.payload.timestamp or _now()  # what is not plausible is set aside, with the value
+            held, word = (packet.device, metric), QUALITIES.get(one.quality) or quality(one.quality)
+            if not one.historical and node.qualities.get(held) != word:
+                node.qualities[held] = said.setdefault(at, {})[metric] = word
+                moments.setdefault(at, {})
+            if one.value is not None and not is_bad(word):
                 moments.setdefault(at, {})[metric] = one.value
         for at, values in sorted(moments.items()):
-            yield Message(_address(name, packet.device), values, at)
+            yield Message(_address(name, packet.device), values, at, quality=said.get(at))
 
     def _named(self, node: Node, device: str, given: Any) -> str:
         if given.name or not given.HasField("alias"):
@@ -305,12 +312,10 @@ class SparkplugSource(Source):
         await client.publish(self._state, _state(online, at), qos=QoS.AT_LEAST_ONCE, packet_id=packet_id, retain=True)
 
     async def acknowledge(self, receipts: Sequence[Any]) -> None:
-        for receipt in receipts:
-            if receipt is not None and receipt[0] is self._client:
-                try:
-                    await self._client.puback(receipt[1])
-                except LOST:
-                    return
+        client = self._client
+        if client is not None:
+            with suppress(*LOST):
+                await client.acknowledge([receipt[1] for receipt in receipts if receipt is not None and receipt[0] is client])
 
 
 KINDS = ("NBIRTH", "NDEATH", "NDATA", "DBIRTH", "DDEATH", "DDATA")

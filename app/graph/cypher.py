@@ -8,7 +8,7 @@ Every way to another twin is printed by `_hop`, `_root` or `_path`: there the ac
 from dataclasses import dataclass, field
 
 from app.graph.names import quote
-from app.graph.past import SYSTEM, hop_then, property_then, signal_then
+from app.graph.past import SYSTEM, hop_then, property_then, quality_then, signal_then
 from app.graph.rollup import LEVELS
 from app.graph.select import (
     ACCESS,
@@ -279,6 +279,8 @@ class _Printer:
             return signal_then(value, node, self._moment())
         if value.key.startswith("_at_"):
             return signal_then(Value(value.key.removeprefix("_at_")), node, self._moment(), "at")
+        if value.key.startswith("_quality_"):
+            return quality_then(node, self._moment(), self.param(param(value.key.removeprefix("_quality_"))))
         return property_then(value, node, self._moment(), self.param(param(value.key)))
 
     def _moment(self) -> str:

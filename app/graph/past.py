@@ -34,6 +34,15 @@ def signal_then(value: Value, node: str, moment: str, answer: str = "value") -> 
     return CONVERTED.get(value.signal, "{}").format(found) if answer == "value" else found
 
 
+def quality_then(node: str, moment: str, name: str) -> str:
+    """The last change of a signal's quality before the moment; `name` is the parameter with the signal's name."""
+    changes = (
+        f"MATCH ({node})-[:_EVENT]->(e:_Event {{kind: 'quality', code: {name}}})"
+        f" WHERE e.at <= {moment} RETURN e.quality ORDER BY e.at DESC LIMIT 1"
+    )
+    return f"head(COLLECT {{ {changes} }})"
+
+
 def hop_then(match: str, node: str, beyond: str, edge: str, label: str, outgoing: bool, moment: str, name: str) -> str:
     """`match` finds the relationships of now, bound to `edge`; those that have ended since come beside them."""
     left, right = ("-", "->") if outgoing else ("<-", "-")

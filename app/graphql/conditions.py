@@ -13,7 +13,7 @@ from app.graphql.origin import ORIGIN, Origin
 from app.graphql.variables import each_epoch_ms, pair, paired_epoch_ms
 
 Arguments = Mapping[str, Any]
-SYSTEM_KEYS = {"id": "dtId", "model": "_model", "etag": "_etag", "last": "_last"}
+SYSTEM_KEYS = {"id": "dtId", "model": "_model", "etag": "_etag", "last": "_last", "received": "_received"}
 
 
 def key_of(origin: Origin) -> Value:
@@ -50,7 +50,7 @@ def _conditions(catalog: Catalog, field_def: Any, value: Any) -> Iterator[Predic
                     yield _inside(part, origin.key)
         case "reading":
             yield from _compared(Value(f"_at_{origin.key}"), value.get("at") or {}, each_epoch_ms)
-        case "last":
+        case "last" | "received":
             yield from _compared(key_of(origin), value, each_epoch_ms)
         case "nothing":
             return

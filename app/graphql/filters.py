@@ -35,7 +35,7 @@ CHOSEN = ("eq", "ne", "in", "notIn", "isNull")
 LISTED = ("has", "hasAny", "hasAll", "isNull")
 MANY = ("in", "notIn", "between", "hasAny", "hasAll")
 COUNTED = ("eq", "ne", "gt", "gte", "lt", "lte")
-SORTED = ("id", "last", "value", "plain", "enum")
+SORTED = ("id", "last", "received", "value", "plain", "enum")
 
 
 class Filters:
@@ -91,7 +91,7 @@ class Filters:
 
     def _condition(self, type_: Any, origin: Origin) -> Any:
         match origin.kind:
-            case "id" | "model" | "last" | "value" | "plain":
+            case "id" | "model" | "last" | "received" | "value" | "plain":
                 name = "ID" if origin.kind == "model" else type_name(type_)
                 return self.compare(name, OPERATORS[name]) if name in OPERATORS else None
             case "enum":

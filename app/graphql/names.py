@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from app.dtdl import Catalog
 
 SYSTEM_FIELDS = (
-    "dtId", "model", "etag", "lastMeasured", "properties", "signals", "history", "series", "descendants", "ancestors"
+    "dtId", "model", "etag", "lastMeasured", "lastReceived", "properties", "signals", "history", "series", "descendants",
+    "ancestors"
 )  # fmt: skip
 STATIC_ROOTS = (
     "twin",

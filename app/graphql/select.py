@@ -47,7 +47,7 @@ FARTHEST = 16
 LONGEST_PATH = 32
 ROLLED = {"at", "timestamps", "epochs", "signal", "unit", "__typename", "value", "values"}  # what roll-ups can tell
 ROLLED |= {"count", "counts", "sum", "avg", "min", "max"}
-NOT_THEN = ("signals", "etag", "last", "reach", "history", "series")  # what is known of the present only
+NOT_THEN = ("signals", "etag", "last", "received", "reach", "history", "series")  # what is known of the present only
 
 
 @dataclass(slots=True)
@@ -339,7 +339,7 @@ class Selector:
         match origin.kind:
             case "id" | "model" | "etag":
                 return Emit(key, "value", (key_of(origin),))
-            case "last":
+            case "last" | "received":
                 return Emit(key, "instant", (key_of(origin),))
             case "properties":
                 return Emit(key, "properties", (Everything(),))
@@ -401,6 +401,9 @@ class Selector:
                 after = get_argument_values(type_.fields["stale"], nodes[0], self.variables).get("after")
                 form = None if after is None else param(after)
                 columns[Value("_stale")] = None
+            elif kind == "quality":
+                form = Value(f"_quality_{origin.key}")
+                columns[form] = None
             elif kind in ("unit", "__typename"):
                 form = type_.name if kind == "__typename" else origin.unit or None
             parts.append((name, kind, form))

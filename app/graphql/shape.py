@@ -196,6 +196,8 @@ class Shaper:
                     shown = f"instant({at})"
                 case "age":
                     shown = f"{self._bound(_age)}({at})"
+                case "quality":
+                    shown = f"r[{columns.index(form)}] or 'Good'"
                 case "stale":
                     after = self.stale_seconds
                     limit = self._bound(form.value if form is not None else lambda variables, after=after: after)
@@ -223,6 +225,7 @@ class Shaper:
             flat = {key: value for key, value in node.items() if key.partition(".")[0] == name}
             value = plain(flat[name]) if name in flat else (_nested(flat) or {}).get(name)
             facts = {"name": field_name(name), "value": value, "at": _instant(at), "age": _age(at), "unit": signal.unit or None}
+            facts["quality"] = node.get(f"_quality_{name}") or "Good"
             said.append({key: facts.get(fact, "Signal") for key, fact in keys})
         return said
 

@@ -129,6 +129,7 @@ class TypeFactory:
             "model": made_field(string, Origin("model"), "DTMI of its interface"),
             "etag": made_field(GraphQLString, Origin("etag"), "Changes with every change of properties"),
             "lastMeasured": made_field(moment, Origin("last"), "Newest time of measure of all its telemetry"),
+            "lastReceived": made_field(moment, Origin("received"), "When something was last heard of it, new or not"),
             "properties": made_field(self.scalars["JSON"], Origin("properties"), "All properties"),
             "signals": made_field(listed(self._signal), Origin("signals"), "Latest telemetry with its time"),
             "history": made_field(
@@ -359,6 +360,9 @@ class TypeFactory:
                         "Older than `after`, or said by a device that has gone since",
                         after,
                     ),
+                    "quality": made_field(
+                        GraphQLNonNull(GraphQLString), Origin("reading quality"), "Good, or what its source says against it now"
+                    ),
                     "unit": made_field(GraphQLString, Origin("reading unit")),
                 },
             )
@@ -373,6 +377,7 @@ class TypeFactory:
                 "value": made_field(self.scalars["JSON"], Origin("part")),
                 "at": made_field(self.scalars["DateTime"], Origin("part"), "Time of measure"),
                 "age": made_field(GraphQLFloat, Origin("part"), "Seconds since then"),
+                "quality": made_field(GraphQLString, Origin("part"), "Good, or what its source says against it now"),
                 "unit": made_field(GraphQLString, Origin("part")),
             },
         )

@@ -78,7 +78,9 @@ def merge(segments: Iterable[Mapping[str, Any]]) -> list[Merged]:
     """Segments, oldest first → as few long ones as hold their points, POINTS instants each; columns with times of their own
     stay so."""
     parts: dict[str, list[tuple[Any, list[Any]]]] = {}
+    received = 0
     for segment in segments:
+        received = max(received, segment.get("_received", 0))
         shared = np.asarray(segment["_dt"], np.int64) + segment["_from"]
         for signal, values in segment.items():
             if not signal.startswith("_"):
@@ -88,7 +90,8 @@ def merge(segments: Iterable[Mapping[str, Any]]) -> list[Merged]:
     columns = {signal: _sorted(given) for signal, given in parts.items()}
     times = np.unique(np.concatenate([times for times, _ in columns.values()]))
     parts_of = (times[start : start + POINTS] for start in range(0, len(times), POINTS))
-    return [Merged(_segment(columns, int(part[0]), int(part[-1])), len(part)) for part in parts_of]
+    came = {"_received": received} if received else {}
+    return [Merged(_segment(columns, int(part[0]), int(part[-1])) | came, len(part)) for part in parts_of]
 
 
 def _sorted(given: list[tuple[Any, list[Any]]]) -> Column:

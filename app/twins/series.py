@@ -15,6 +15,7 @@ class Series:
     columns: dict[str, list[Any]]
     latest: dict[str, Any]
     own_times: dict[str, list[int]] = field(default_factory=dict)
+    received: int = 0  # when the last of them came [epoch ms]; 0: not known
 
     def span(self) -> tuple[int, int]:
         if not self.own_times:
@@ -35,6 +36,8 @@ def latest_properties(series: Series, last: int) -> dict[str, Any]:
     for signal in series.columns:
         properties[f"_at_{signal}"] = series.signal_times(signal)[-1]
     properties["_last"] = last
+    if series.received:
+        properties["_received"] = series.received
     return properties
 
 
@@ -44,6 +47,8 @@ def segment_properties(series: Series, first: int, last: int) -> dict[str, Any]:
     for signal, times in series.own_times.items():
         properties[f"_dt_{signal}"] = [time - first for time in times]
         properties["_n"] = max(properties["_n"], len(times))
+    if series.received:
+        properties["_received"] = series.received
     properties.update(series.columns)
     for signal, values in series.columns.items():
         properties.update(rolled(signal, series.signal_times(signal), values))
@@ -69,4 +74,4 @@ def without(series: Series, stored: dict[str, set[int]]) -> tuple[Series | None,
     times = next(iter(own_times.values()))
     shared = {signal for signal, own in own_times.items() if own == times}
     rest = {signal: own for signal, own in own_times.items() if signal not in shared}
-    return Series(series.dt_id, times, columns, latest, rest), duplicates
+    return Series(series.dt_id, times, columns, latest, rest, series.received), duplicates

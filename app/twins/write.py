@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from app.dtdl import Catalog
@@ -33,6 +34,16 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
+class Quality:
+    """What is said of a signal from `at` [epoch ms] on: Good, or what is wrong."""
+
+    dt_id: str
+    signal: str
+    said: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """Everything of one transaction. Either all of it is in the graph afterwards, or none.
 
@@ -47,6 +58,7 @@ class Batch:
     stale: Sequence[Mapping[str, Any]] = ()
     positions: Sequence[Position] = ()
     taken: Sequence[tuple[str, bytes]] = ()
+    qualities: Sequence[Quality] = ()
 
 
 @dataclass(slots=True)
@@ -75,6 +87,7 @@ def _append(transaction: Transaction, batch: Batch) -> Outcome:
         ("command/answer", list(batch.answers)),
         ("telemetry/deadletters", list(batch.deadletters)),
         ("telemetry/stale", list(batch.stale)),
+        ("telemetry/quality", [_quality_row(one) for one in batch.qualities]),
     ):
         if rows:
             transaction.run(statement(name), rows=rows)
@@ -116,11 +129,13 @@ def _append_late(transaction: Transaction, series: Sequence[Series], outcome: Ou
     ]
     ((found,),) = transaction.run(statement("telemetry/late"), rows=asked)
     outcome.unknown += [series[index].dt_id for index in set(range(len(series))).difference(row[0] for row in found)]
-    rows = []
+    rows: list[dict[str, Any]] = []
+    heard: list[dict[str, Any]] = []
     for index, newest, at, segments in found:
         fresh, duplicates = without(series[index], _stored_times(segments))
         outcome.duplicates += duplicates
         if fresh is None:
+            heard.append({"id": series[index].dt_id, "received": series[index].received})
             continue
         first, last = fresh.span()
         latest = _newer(fresh, dict(at), max(last, newest or last))
@@ -129,6 +144,8 @@ def _append_late(transaction: Transaction, series: Sequence[Series], outcome: Ou
     outcome.segments += len(rows)
     if rows:
         transaction.run(statement("telemetry/insert"), rows=rows)
+    if heard:
+        transaction.run(statement("telemetry/heard"), rows=heard)
 
 
 def _stored_times(segments: Iterable[Mapping[str, Any]]) -> dict[str, set[int]]:
@@ -155,6 +172,13 @@ def _newer(series: Series, at: Mapping[str, int], last: int) -> dict[str, Any]:
 
 def _position_row(one: Position) -> dict[str, Any]:
     return {"id": f"{one.source}|{one.part}", "source": one.source, "part": one.part, "position": one.position}
+
+
+def _quality_row(one: Quality) -> dict[str, Any]:
+    key, good = f"_quality_{one.signal}", one.said == "Good"
+    event = {"code": one.signal, "quality": one.said, "at": datetime.fromtimestamp(one.at / 1000, UTC)}
+    row = {"dtId": one.dt_id, "key": key, "said": one.said, "set": {key: None if good else one.said}}
+    return row | {"event": event, "id": f"{one.dt_id}|quality|{one.signal}|{one.at}"}
 
 
 def _event_row(event: Event) -> dict[str, Any]:

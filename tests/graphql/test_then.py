@@ -8,7 +8,7 @@ import pytest
 
 from app.twins.registry import Registry
 from app.twins.series import Series
-from app.twins.write import Batch, NewRelationship, NewTwin, append, create, patch, relate, unrelate
+from app.twins.write import Batch, NewRelationship, NewTwin, Quality, append, create, patch, relate, unrelate
 from tests.graphql.conftest import Ask
 
 
@@ -40,6 +40,28 @@ def _now() -> str:
 def _measure(plant: Registry, power: float) -> None:
     at = round(datetime.now(UTC).timestamp() * 1000)
     append(plant.store, Batch([Series("m", [at], {"power": [power]}, {"power": power})]))
+
+
+async def test_quality_as_it_was(plant: Registry, ask: Ask) -> None:
+    """Now from the twin, then from the events; a new report of what is known changes nothing."""
+    create(plant.store, plant.catalog, [NewTwin("q", "Turbine")])
+    at = round(datetime.now(UTC).timestamp() * 1000)
+    append(plant.store, Batch([Series("q", [at], {"power": [-5.0]}, {"power": -5.0}, received=at + 5)]))
+    for second, said in enumerate(("Good", "BadSensorFailure", "BadSensorFailure", "Good")):
+        append(plant.store, Batch(qualities=[Quality("q", "power", said, at + second * 1000)]))
+    query = """query($at: DateTime) { turbine(dtId: "q", asOf: $at) { powerReading { quality } } }"""
+    seen = []
+    for offset in (500, 1500, 2500, 3500):
+        moment = datetime.fromtimestamp((at + offset) / 1000, UTC).isoformat()
+        seen.append((await ask(query, at=moment))["data"]["turbine"]["powerReading"]["quality"])
+    assert seen == ["Good", "BadSensorFailure", "BadSensorFailure", "Good"]
+    query = """{ turbine(dtId: "q") { lastReceived powerReading { quality } signals { name quality } } }"""
+    answer = (await ask(query))["data"]["turbine"]
+    assert answer["powerReading"] == {"quality": "Good"}
+    assert {"name": "power", "quality": "Good"} in answer["signals"]
+    assert datetime.fromisoformat(answer["lastReceived"]).timestamp() * 1000 == at + 5
+    changes = "MATCH (:Twin {dtId: 'q'})-[:_EVENT]->(e {kind: 'quality'}) RETURN e.quality ORDER BY e.at"
+    assert plant.store.read(changes) == [["BadSensorFailure"], ["Good"]]
 
 
 QUERY = """query($at: DateTime) { turbine(dtId: "m", asOf: $at) {

@@ -74,6 +74,28 @@ def test_F6_late_and_out_of_order(compacted: bool, registry: Registry, twin: str
     assert door.latest() == [3599.0, start + 3_599_000]
 
 
+def test_F25_stale_looks_fresh(registry: Registry, twin: str) -> None:
+    """A gateway repeats what is an hour old: the time of measure stays, that of receipt moves, the reading is stale."""
+    door, at = Door(registry), recent()
+    text = "MATCH (t:Twin {dtId: 't'}) RETURN t._received, t._last, t._at_power"
+    heard = []
+    for _ in range(2):
+        door({"ts": at, "power": 5.0})
+        (row,) = registry.store.read(text)
+        assert row[1:] == [at, at]
+        heard.append(row[0])
+        time.sleep(0.01)
+    assert time.time() * 1000 - 60_000 < heard[0] < heard[1]
+    assert door.history() == [[at, 5.0]]
+    merged = registry.store.read("MATCH (:Twin {dtId: 't'})-[:_HISTORY]->(s) RETURN s._received")
+    assert merged == [[heard[0]]]
+    door({"ts": at + 1000, "power": 6.0})
+    assert compact(registry.store, (Tier(False, 2, 600),)) == 2
+    assert registry.store.read("MATCH (:Twin {dtId: 't'})-[:_HISTORY]->(s) RETURN s._received > $at", {"at": heard[1]}) == [
+        [True]
+    ]
+
+
 def test_F7_clock_skew(registry: Registry, twin: str) -> None:
     """1970 and ten years from now are set aside; the latest value is not frozen by them."""
     door, now = Door(registry), round(time.time() * 1000)

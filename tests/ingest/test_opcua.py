@@ -107,6 +107,21 @@ class TestOpcUa(SourceContract):
         await self.send("c-01", start + 2000, {"power": 2.0})
         assert await self.stored(registry.store, 1) == [["c-01", start + 2000, 2.0]]
 
+    async def test_quality_is_kept_beside_the_value(self, running: Any, registry: Registry) -> None:
+        """Uncertain values are stored, bad ones are not; both are told, and each change is an event."""
+        start, text = recent(), "MATCH (t:Twin {dtId: 'c-01'}) RETURN t.power, t._quality_power"
+        seen = []
+        statuses = (None, ua.StatusCodes.UncertainLastUsableValue, ua.StatusCodes.BadSensorFailure, None)
+        for number, status in enumerate(statuses):
+            await self.served.write("c.01.power", float(number), start + number * 1000, status)
+            await asyncio.sleep(0.5)
+            seen += registry.store.read(text)
+        assert seen == [[0.0, None], [1.0, "UncertainLastUsableValue"], [1.0, "BadSensorFailure"], [3.0, None]]
+        changes = """MATCH (:Twin {dtId: 'c-01'})-[:_EVENT]->(e {kind: 'quality', code: 'power'})
+          WHERE e.at >= $at RETURN e.quality ORDER BY e.at"""
+        moment = datetime.fromtimestamp(start / 1000, UTC)
+        assert registry.store.read(changes, {"at": moment}) == [["UncertainLastUsableValue"], ["BadSensorFailure"], ["Good"]]
+
     async def test_the_server_comes_back(self, running: Any, registry: Registry) -> None:
         """F17: a restarted server is found again and monitored anew."""
         start = recent()

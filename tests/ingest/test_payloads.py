@@ -53,6 +53,30 @@ def points(found: Assembled) -> dict[str, dict[int, Any]]:
 
 
 @pytest.mark.parametrize(
+    ("given", "stored", "said"),
+    [
+        ("Good", T1, "Good"),
+        ("good", T1, "Good"),
+        (192, T1, "Good"),
+        (True, T1, "Good"),
+        ("UNCERTAIN_SubNormal", T1, "Uncertain_SubNormal"),
+        (64, T1, "Uncertain"),
+        ("Bad", {}, "Bad"),
+        ("bad, sensor failure", {}, "Bad, sensor failure"),
+        (0, {}, "Bad"),
+        (False, {}, "Bad"),
+        ("", {}, "Bad"),
+        ("questionable", T1, "questionable"),
+    ],
+)
+def test_a_field_may_say_the_quality(given: Any, stored: Any, said: str) -> None:
+    found = assembled("{quality: q}", orjson.dumps({"ts": AT, "power": 1.5, "q": given}))
+    assert points(found) == stored
+    assert [(one.signal, one.said, one.at) for one in found.batch.qualities] == [("power", said, AT)]
+    assert not found.rejected
+
+
+@pytest.mark.parametrize(
     ("rule", "body", "expected"),
     [
         ("{}", b'{"ts": 1764000000000, "power": 1.5}', T1),

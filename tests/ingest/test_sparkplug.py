@@ -197,7 +197,24 @@ def test_what_is_null_bad_or_transient_is_no_reading(edge: Edge) -> None:
     edge.born()
     quality = {"keys": ["Quality"], "values": [{"type": 3, "int_value": 0}]}
     rest = [power(0.0, is_transient=True), {"name": "power", "is_null": True}, power(1.0, properties=quality)]
-    assert edge("DDATA", body(2, *rest)) == []
+    assert edge("DDATA", body(2, *rest)) == [(UNIT, {})]
+
+
+def test_quality_is_told_once_until_it_changes(host: Host) -> None:
+    """The specification's qualities: 0 bad, 192 good, 500 stale; what is bad is no reading."""
+    edge, said = Edge(host), []
+    edge.born()
+    for number, (value, code) in enumerate([(1.0, 192), (2.0, 0), (3.0, 0), (4.0, 500), (5.0, 192), (6.0, None)]):
+        marked = {} if code is None else {"properties": {"keys": ["Quality"], "values": [{"type": 3, "int_value": code}]}}
+        packet = body(2 + number, power(value, **marked))
+        said += [(one.payload, one.quality) for one in host.packet("spBv1.0/G/DDATA/N/D", packet, None)]
+    assert said == [
+        ({"power": 1.0}, None),
+        ({}, {"power": "Bad"}),
+        ({}, {"power": "BadStale"}),
+        ({"power": 5.0}, {"power": "Good"}),
+        ({"power": 6.0}, None),
+    ]
 
 
 @pytest.mark.parametrize(

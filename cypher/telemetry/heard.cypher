@@ -1,0 +1,4 @@
+// A twin was heard of, though nothing that was said is new. $rows: [{id, received}]
+UNWIND $rows AS row
+MATCH (t:Twin {dtId: row.id})
+SET t._received = row.received
