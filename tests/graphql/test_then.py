@@ -62,6 +62,7 @@ async def test_quality_as_it_was(plant: Registry, ask: Ask) -> None:
     assert datetime.fromisoformat(answer["lastReceived"]).timestamp() * 1000 == at + 5
     changes = "MATCH (:Twin {dtId: 'q'})-[:_EVENT]->(e {kind: 'quality'}) RETURN e.quality ORDER BY e.at"
     assert plant.store.read(changes) == [["BadSensorFailure"], ["Good"]]
+    plant.store.command("MATCH (t:Twin {dtId: 'q'}) DETACH DELETE t")
 
 
 QUERY = """query($at: DateTime) { turbine(dtId: "m", asOf: $at) {
