@@ -28,6 +28,7 @@ REMEMBERED_SHAPES, WIDEST_SHAPE = 10_000, 200
 MOST_FAULTS = 100
 PLAIN = Target(to="-")
 AS_THEY_COME = ("double", "float", "integer", "long", "boolean", "string")
+KINDS = ("alarm", "failure", "replacement", "maintenance", "error", "event")
 Rows = list[tuple[Any, ...]]
 
 
@@ -232,7 +233,7 @@ class _Work:
 
     def _event(self, route: Route, data: dict[str, Any], at: int) -> None:
         kind, code = data.get("kind"), str(data.get("code", ""))
-        if kind not in ("alarm", "failure", "replacement", "maintenance", "error"):
+        if kind not in KINDS:
             raise MessageError(f"event kind {kind!r:.40} is not known", code="SCHEMA_VIOLATION")
         moment = datetime.fromtimestamp(at / 1000, UTC)
         if kind == "alarm" and data.get("active") is False:

@@ -39,11 +39,15 @@ class Item:
 
     async def on(self, client: Client) -> Node:
         """Raises: ua.UaError, ValueError for what is no identifier here."""
-        text = self.node
-        if text.startswith("nsu="):
-            uri, _, rest = text[4:].partition(";")
-            text = f"ns={await client.get_namespace_index(uri)};{rest}"
-        return client.get_node(ua.NodeId.from_string(text))
+        return await node(client, self.node)
+
+
+async def node(client: Client, text: str) -> Node:
+    """Raises: ua.UaError, ValueError for what is no identifier here."""
+    if text.startswith("nsu="):
+        uri, _, rest = text[4:].partition(";")
+        text = f"ns={await client.get_namespace_index(uri)};{rest}"
+    return client.get_node(ua.NodeId.from_string(text))
 
 
 def listed(options: Mapping[str, Any], where: str, url: str) -> list[Item]:

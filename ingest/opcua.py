@@ -1,39 +1,44 @@
 """OPC UA: subscriptions in, method calls out.
 
 options: {url: opc.tcp://…, namespace: urn:plant, publishing_ms: 500, sampling_ms: 0, queue: 100000, history: true,
-  user: …, password_variable: environment variable, security: Basic256Sha256, mode: SignAndEncrypt, certificate: ours.pem,
-  key: ours.key, trust: [folders of servers' certificates, or of who signed them], deprecated: true}
-and, instead of `namespace`, nodes or publishednodes (ingest.nodes).
+  user: …, password_variable: environment variable, user_certificate: operator.pem, user_key: operator.key,
+  security: Basic256Sha256, mode: SignAndEncrypt, certificate: ours.pem, key: ours.key,
+  trust: [folders of servers' certificates, or of who signed them], deprecated: true,
+  events: true, or identifiers of the nodes that tell them}
+and, instead of `namespace`, nodes or publishednodes (ingest.nodes). `twingraph opcua browse` proposes all of it.
 
 Node identifiers are kept with their namespace's URI, never its index: indexes change when a server is configured anew. An
 address is the string identifier, or what the list says. One node that is bad is tried again on its own while the others flow.
 The server acknowledges a notification before the commit, by the protocol's own rules; while the graph is away its newest
-`queue` changes are kept, and each older one lost is counted. After an outage the server's own history fills the gap, where it
-keeps one. A server that is silent, though its connection stands, is connected to anew."""
+`queue` changes are kept, and each older one lost is counted. A connection that is lost for a moment takes its session and its
+subscription up again, and what the server kept meanwhile is published again. Where it has forgotten them, all is made anew, and
+the server's own history fills the gap, where it keeps one; so it is where a server is silent though its connection stands."""
 
 import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
 from asyncua import Client, Node, ua
-from asyncua.common.subscription import DataChangeEvent, OverflowPolicy
-from asyncua.observer import Observer
+from asyncua.common.subscription import DataChangeEvent, OpcEvent, OverflowPolicy
+from asyncua.observer import Observer, SubscriptionEvent
 
 from app import metrics
 from app.commands.outlet import Answer, Delivery
 from app.errors import CommandError, MappingError, StackError
 from app.settings import Settings
+from ingest import alarms
 from ingest.backoff import pauses
 from ingest.mapping import Mapping, fill, pattern
 from ingest.match import twin_parts
 from ingest.message import Gone, Message, Source, Take
-from ingest.nodes import SAMPLING_MS, Item, browsed, listed
+from ingest.nodes import SAMPLING_MS, Item, browsed, listed, node
 from ingest.quality import GOOD, is_bad
-from ingest.session import refusal, session, session_checked
+from ingest.session import refusal, restored, session, session_checked
 
 log = structlog.get_logger()
 LOST = (OSError, ua.UaError, asyncio.TimeoutError)
@@ -41,17 +46,24 @@ PUBLISHING_MS = 500
 QUEUE = 100_000
 MONITORED_AT_ONCE = 500
 RETRY_SECONDS, SILENCE_SECONDS = 30.0, 10.0
+SERVER = "i=2253"
 OVERFLOW = 0x480  # information bits of a status: of a data value, and overflow
-ACCESS = "options user, password_variable, security, certificate, key, trust"
+ACCESS = "options user, password_variable, user_certificate, security, certificate, key, trust"
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 
-class Overflow(Observer):  # type: ignore[misc]
-    """Counts what a subscription's bounded queue has dropped: all that came beyond its room and was not yet read."""
+class Observed(Observer):  # type: ignore[misc]
+    """Counts what a subscription's bounded queue has dropped: all that came beyond its room and was not yet read. `forgotten`:
+    the library has made the subscription anew, from identifiers that may be another server's by now."""
 
     def __init__(self, source: str, room: int) -> None:
         self._dropped = metrics.DROPPED.labels(source)
         self._room, self._unread = room, 0
+        self.forgotten = asyncio.Event()
+
+    def on_subscription_event(self, subscription_id: int | None, event: SubscriptionEvent) -> None:
+        if event is SubscriptionEvent.RECREATED:
+            self.forgotten.set()
 
     def on_notification(self, subscription_id: int | None, event_count: int) -> None:
         self._unread += event_count
@@ -68,18 +80,21 @@ class OpcUaSource(Source):
 
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         self.name, self._options = mapping.source, mapping.options
-        self._patterns = [pattern(rule.match) for rule in mapping.rules]
+        self._patterns = [pattern(rule.match) for rule in mapping.rules if rule.kind == "telemetry"]
         self._url = _url(mapping, settings)
         self._namespace = str(mapping.options.get("namespace", ""))
         self._items = listed(mapping.options, mapping.source, self._url)
-        if not self._namespace and not self._items:
-            raise MappingError("options need namespace, nodes or publishednodes", where=mapping.source)
+        told = mapping.options.get("events") or []
+        self._notifiers = [SERVER] if told is True else [str(one) for one in told]
+        if not (self._namespace or self._items or self._notifiers):
+            raise MappingError("options need namespace, nodes, publishednodes or events", where=mapping.source)
         self._period = float(self._options.get("publishing_ms", PUBLISHING_MS))
         self._addresses: dict[Any, str] = {}  # node id → address
         self._last: dict[Any, datetime] = {}  # node id → the newest time of measure
         self._overflown: set[Any] = set()
         self._qualities: dict[Any, str] = {}
         self._heard = 0.0
+        self._lost, self._spoke = asyncio.Event(), asyncio.Event()
         session_checked(mapping.options, mapping.source)
 
     async def run(self, take: Take) -> None:
@@ -94,20 +109,26 @@ class OpcUaSource(Source):
                         raise StackError(f"the server refuses: {refused}", where=self._url, hint=ACCESS) from lost
                     log.warning("OPC UA server lost", source=self.name, url=self._url, error=repr(lost.exceptions[0]))
                 self.leave_if_stopping()
-                now = round(time.time() * 1000)
-                for address in self._addresses.values():
-                    await take(Message(address, Gone(now)))
-                metrics.RECONNECTS.labels(self.name).inc()
-                self.reconnects += 1
+                await self._gone(take)
                 await asyncio.sleep(pause)
 
+    async def _gone(self, take: Take) -> None:
+        now = round(time.time() * 1000)
+        for address in self._addresses.values():
+            await take(Message(address, Gone(now)))
+        metrics.RECONNECTS.labels(self.name).inc()
+        self.reconnects += 1
+
     async def _connected(self, take: Take) -> None:
-        async with await session(self._url, self._options) as client:
+        self._lost.clear()
+        async with await session(self._url, self._options, lasting=True) as client:
             room = int(self._options.get("queue", QUEUE))
-            client.uaclient.observer = overflow = Overflow(self.name, room)
+            client.uaclient.observer = observed = Observed(self.name, room)
+            client.connection_lost_callback = self._on_lost
             subscription = await client.create_subscription(
                 self._period, queue_maxsize=room, overflow=OverflowPolicy.DROP_OLDEST
             )
+            subscription.restore = partial(restored, subscription)
             found, missing = await self._nodes(client)
             before, self._addresses, self._qualities = self._last, {}, {}
             async with subscription, asyncio.TaskGroup() as tasks:
@@ -115,10 +136,14 @@ class OpcUaSource(Source):
                     client.get_node(ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime))
                 )
                 missing += await self._monitor(subscription, found)
+                if self._notifiers:
+                    await alarms.subscribe(client, subscription, [await node(client, one) for one in self._notifiers])
                 log.info("OPC UA connected", source=self.name, url=self._url, nodes=len(self._addresses), bad=len(missing))
                 self._heard = time.monotonic()
                 tasks.create_task(self._watch())
-                tasks.create_task(self._read(subscription, overflow, take))
+                tasks.create_task(self._interrupted(take))
+                tasks.create_task(_until_forgotten(observed.forgotten))
+                tasks.create_task(self._read(client, subscription, observed, take))
                 tasks.create_task(self._mend(client, subscription, missing))
                 if before and self._options.get("history"):
                     tasks.create_task(self._fill(client, before, take))
@@ -142,21 +167,21 @@ class OpcUaSource(Source):
         """Those that the server refuses."""
         bad = []
         by_kind: dict[tuple[float, int, float | None], list[tuple[Item, Node]]] = {}
-        for item, node in found:
-            by_kind.setdefault((item.sampling, item.room(self._period), item.deadband), []).append((item, node))
+        for item, found_node in found:
+            by_kind.setdefault((item.sampling, item.room(self._period), item.deadband), []).append((item, found_node))
         for (sampling, room, deadband), group in by_kind.items():
             absolute = ua.DataChangeTrigger.StatusValue, ua.DeadbandType.Absolute
             kind = None if deadband is None else ua.DataChangeFilter(absolute[0], absolute[1], deadband)
             for start in range(0, len(group), MONITORED_AT_ONCE):
                 part = group[start : start + MONITORED_AT_ONCE]
-                nodes = [node for _, node in part]
+                nodes = [found_node for _, found_node in part]
                 answers = await subscription._subscribe(nodes, mfilter=kind, queuesize=room, sampling_interval=sampling)
-                for (item, node), answer in zip(part, answers, strict=True):
+                for (item, found_node), answer in zip(part, answers, strict=True):
                     if isinstance(answer, ua.StatusCode):
                         self._bad(item, answer)
                         bad.append(item)
                     else:
-                        self._addresses[node.nodeid] = item.address
+                        self._addresses[found_node.nodeid] = item.address
         return bad
 
     def _bad(self, item: Item, said: object) -> None:
@@ -176,12 +201,35 @@ class OpcUaSource(Source):
                     again.append(item)
             bad = again
 
-    async def _read(self, subscription: Any, overflow: Overflow, take: Take) -> None:
+    async def _on_lost(self, error: Exception) -> None:
+        log.warning("OPC UA connection lost", source=self.name, url=self._url, error=repr(error))
+        self._lost.set()
+
+    async def _interrupted(self, take: Take) -> None:
+        """While the library tries to take the session up again, what was read is stale."""
+        while True:
+            await self._lost.wait()
+            await self._gone(take)
+            self._spoke.clear()
+            await self._spoke.wait()
+            self._lost.clear()
+            await self._back(take)
+
+    async def _back(self, take: Take) -> None:
         for address in self._addresses.values():
             await take(Message(address, Gone(0)))
+
+    async def _read(self, client: Client, subscription: Any, observed: Observed, take: Take) -> None:
+        await self._back(take)
         async for event in subscription:
-            overflow.read()
+            observed.read()
             self._heard = time.monotonic()
+            self._spoke.set()
+            if isinstance(event, OpcEvent):
+                if alarms.wants_refresh(event.event):
+                    await alarms.refresh(client, subscription)
+                if (told := alarms.told(event.event)) is not None:
+                    await take(Message(*told))
             if isinstance(event, DataChangeEvent) and event.node.nodeid in self._addresses:
                 message = self._message(event.node.nodeid, event.data.monitored_item.Value)
                 if message is not None:
@@ -239,6 +287,11 @@ class OpcUaSource(Source):
         elif bad:
             return None
         return Message(address, {field: None if bad else value.Value.Value}, at, quality={field: said} if changed else None)
+
+
+async def _until_forgotten(forgotten: asyncio.Event) -> None:
+    await forgotten.wait()
+    raise ConnectionError("the server has forgotten the subscription")
 
 
 def _url(mapping: Mapping, settings: Settings) -> str:

@@ -1,6 +1,7 @@
 """A session with an OPC UA server: security policy, certificates, trust list, login. Nothing is trusted that is not listed."""
 
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,14 @@ REFUSED = (
     ua.uaerrors.BadCertificateInvalid,
     ua.uaerrors.BadCertificateUriInvalid,
 )
-TIMEOUT = 20.0
+TIMEOUT, LONGEST_PAUSE = 20.0, 5.0
 
 
 def session_checked(options: Mapping[str, Any], where: str) -> None:
     """Raises: MappingError for options that contradict each other."""
     policy = str(options.get("security") or "")
+    if bool(options.get("user_certificate")) != bool(options.get("user_key")):
+        raise MappingError("user_certificate and user_key go together", where=where)
     if not policy:
         return
     if policy in DEPRECATED and not options.get("deprecated"):
@@ -49,15 +52,30 @@ def session_checked(options: Mapping[str, Any], where: str) -> None:
         )
 
 
-async def session(url: str, options: Mapping[str, Any]) -> Client:
-    """Not yet connected: `async with` does that. Raises: StackError for a file that cannot be used."""
-    client = Client(url, timeout=TIMEOUT)
-    if options.get("user"):
+async def session(url: str, options: Mapping[str, Any], lasting: bool = False) -> Client:
+    """Not yet connected: `async with` does that. `lasting`: a connection that is lost takes its session up again.
+
+    Raises: StackError for a file that cannot be used."""
+    client = Client(url, timeout=TIMEOUT, auto_reconnect=lasting, reconnect_max_delay=LONGEST_PAUSE)
+    if options.get("user_certificate"):
+        await _identified(client, Path(str(options["user_certificate"])), Path(str(options["user_key"])))
+    elif options.get("user"):
         client.set_user(str(options["user"]))
         client.set_password(os.environ.get(str(options.get("password_variable", "")), ""))
     if options.get("security"):
         await _secure(client, options)
     return client
+
+
+async def _identified(client: Client, certificate: Path, key: Path) -> None:
+    check(certificate)
+    try:
+        await client.load_client_certificate(str(certificate), "pem")
+        await client.load_private_key(key, None, "pem")
+    except (ValueError, TypeError, OSError) as error:
+        raise StackError(
+            f"the user's certificate or key cannot be used: {error}", where=str(certificate), hint="PEM"
+        ) from error
 
 
 async def _secure(client: Client, options: Mapping[str, Any]) -> None:
@@ -75,6 +93,26 @@ async def _secure(client: Client, options: Mapping[str, Any]) -> None:
         await client.set_security(policy, CertProperties(certificate, "pem"), CertProperties(key, "pem"), mode=mode)
     except (ValueError, TypeError) as error:
         raise StackError(f"certificate or key cannot be used: {error}", where=str(certificate), hint="PEM") from error
+
+
+async def restored(subscription: Any) -> None:
+    """A subscription after its connection was lost: transferred, what was missed published again, or made anew.
+
+    asyncua 2.1 makes it anew, and loses what the server has kept, where its own session still has it: there is nothing to do
+    then but to ask for what was missed."""
+    parameters = ua.TransferSubscriptionsParameters(SubscriptionIds=[subscription.subscription_id], SendInitialValues=False)
+    try:
+        (result,) = await subscription.server.transfer_subscriptions(parameters)
+    except (ua.UaError, ValueError):
+        await subscription.recreate()
+        return
+    here = result.StatusCode.value == ua.StatusCodes.BadNothingToDo
+    if here or result.StatusCode.is_good():
+        subscription.server._subscription_callbacks[subscription.subscription_id] = subscription.publish_callback
+        if await subscription._republish_gaps([] if here else result.AvailableSequenceNumbers):
+            subscription.last_publish_at = time.monotonic()
+            return
+    await subscription.recreate()
 
 
 def _application(certificate: Path) -> str:

@@ -1,6 +1,7 @@
 """OPC UA where things go wrong: bad nodes, full queues, silence, gaps, certificates, logins. Real asyncua servers."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -131,6 +132,78 @@ async def test_F19_server_queue_overflow(independent: str) -> None:
     assert [one["node"] for one in logs if one["event"] == "the server's queue overflows"] == ["c.01.s1"]
 
 
+class Line:
+    """A TCP connection that can be cut: `drop` cuts it, `cut` keeps it so."""
+
+    def __init__(self, target: int) -> None:
+        self.target, self.port, self.cut = target, free_port(), False
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> "Line":
+        self._server = await asyncio.start_server(self._joined, "127.0.0.1", self.port)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._server.close()
+        self.drop()
+
+    def drop(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _joined(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.cut:
+            writer.transport.abort()
+            return
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        self._writers |= {writer, far_writer}
+        await asyncio.gather(self._copy(reader, far_writer), self._copy(far_reader, writer), return_exceptions=True)
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+
+async def test_F17_a_connection_cut_for_a_moment_loses_nothing(independent: str) -> None:
+    """The session is taken up again, and what the server has kept is published again: no number is missing."""
+    port = int(independent.split(":")[2].split("/")[0])
+    async with Line(port) as line:
+        nodes = [{"id": "nsu=urn:test:node;s=c.01.s1", "queue": 1000, "sampling": 10}]
+        options = {"url": f"opc.tcp://127.0.0.1:{line.port}/plant", "nodes": nodes, "publishing_ms": 100}
+        async with reading(Mapping(source="cut", protocol="opcua", options=options, rules=RULES)) as reader:
+            await reader.until(lambda: len(reader.values("c.01.s1")) > 100)
+            line.cut = True
+            line.drop()
+            await asyncio.sleep(2)
+            line.cut = False
+            at = len(reader.values("c.01.s1"))
+            await reader.until(lambda: len(reader.values("c.01.s1")) > at + 300)
+            assert reader.source.reconnects == 1
+        gone = [one.payload.at > 0 for one in reader.taken if isinstance(one.payload, Gone)]
+        assert gone == [False, True, False]
+    counted = [int(value) for value in reader.values("c.01.s1")]
+    missing = [(a, b) for a, b in itertools.pairwise(counted) if b - a > 3]  # the server samples by its own clock
+    assert not missing
+
+
+async def test_conditions_become_alarms(independent: str) -> None:
+    """Active, no longer active, active again, each with what the server says of it."""
+    rules = (*RULES, Rule(match="{unit}", twin="{unit}", kind="event"))
+    options = {"url": independent, "events": True, "publishing_ms": 100}
+    async with reading(Mapping(source="alarms", protocol="opcua", options=options, rules=rules)) as reader:
+        await reader.until(lambda: len([one for one in reader.taken if one.address == "tank.level"]) > 3)
+    said = [one for one in reader.taken if one.address == "tank.level"]
+    records = [one.payload for one in said]
+    assert all(isinstance(one, dict) and one["kind"] == "alarm" and one["code"] == "LevelAlarm" for one in records)
+    active = [one["active"] for one in records if isinstance(one, dict)]
+    assert {True, False} <= set(active)
+    times = [one.time or 0 for one in said]
+    assert times == sorted(times)
+
+
 async def test_F17_the_subscription_is_gone_while_the_connection_stands() -> None:
     """The server forgets the subscription and says nothing: noticed by silence, monitored anew."""
     plant = Plant()
@@ -191,13 +264,14 @@ async def test_deadband_and_publishednodes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({}, "need namespace, nodes or publishednodes"),
+        ({}, "need namespace, nodes, publishednodes or events"),
         ({"nodes": [{"address": "a"}]}, r"nodes\[0\]: a node needs id"),
         ({"nodes": [{"id": "i=1", "rate": 1}]}, "unknown: rate"),
         ({"namespace": "x", "security": "Basic256"}, "deprecated"),
         ({"namespace": "x", "security": "Strong"}, "no security policy 'Strong'"),
         ({"namespace": "x", "security": "Basic256Sha256", "mode": "Loud"}, "no security mode"),
         ({"namespace": "x", "security": "Basic256Sha256", "certificate": "c"}, "security needs key, trust"),
+        ({"namespace": "x", "user_certificate": "c"}, "user_certificate and user_key go together"),
         ({"publishednodes": "/nowhere.json"}, "cannot read the published nodes"),
     ],
 )
@@ -235,7 +309,11 @@ def certificate(folder: Path, name: str, days: float = 100) -> tuple[Path, Path]
 
 class Guarded(UserManager):
     def get_user(self, iserver: Any, username: str | None = None, password: str | None = None, certificate: Any = None) -> Any:
-        return User(role=UserRole.Admin) if (username, password) == ("plant", "secret") else None
+        known = username == "plant" and password == "secret"
+        return User(role=UserRole.Admin) if known or (username is None and certificate in self.users) else None
+
+    def __init__(self) -> None:
+        self.users: list[bytes] = []
 
 
 class SecurePlant(Plant):
@@ -285,3 +363,19 @@ async def test_F20_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         old, old_key = certificate(tmp_path, "old", days=-1)
         assert "has expired on" in await refused(mapped(plant, **options | {"certificate": str(old), "key": str(old_key)}))
         assert "refuses" in await refused(mapped(plant, **options | {"password_variable": "WRONG_PASSWORD"}))
+
+
+async def test_a_user_may_be_a_certificate(tmp_path: Path) -> None:
+    server = certificate(tmp_path / "trusted", "server")
+    (tmp_path / "trusted" / "server.key").rename(tmp_path / "server.key")
+    ours, key = certificate(tmp_path, "client")
+    user, user_key = certificate(tmp_path, "operator")
+    plant = SecurePlant((server[0], tmp_path / "server.key"))
+    secure = {"security": "Basic256Sha256", "certificate": str(ours), "key": str(key), "trust": str(tmp_path / "trusted")}
+    options = {"namespace": NAMESPACE, "user_certificate": str(user), "user_key": str(user_key), **secure}
+    async with serving(plant):
+        assert "refuses" in await refused(mapped(plant, **options))
+        known = x509.load_pem_x509_certificate(user.read_bytes()).public_bytes(serialization.Encoding.DER)
+        plant.server.iserver.user_manager.users.append(known)
+        async with reading(mapped(plant, **options)) as reader:
+            await reader.until(lambda: len(reader.taken) >= plant.variables)

@@ -1,5 +1,5 @@
 // node plant.mjs PORT CERTIFICATES: ten variables c.01.s0 … c.01.s9 in urn:test:node; each counts up every ten milliseconds,
-// s0 alone stands still. Says "ready"; ends with its standard input.
+// s0 alone stands still; tank.level, a number of 0 to 199, has an alarm above 100. Says "ready"; ends with its standard input.
 import server_ from "node-opcua-server";
 import variant_ from "node-opcua-variant";
 import certificates_ from "node-opcua-certificate-manager";
@@ -18,8 +18,20 @@ for (let i = 0; i < 10; i++) {
   made.setValueFromSource(new Variant({ dataType: DataType.Double, value: 0 }));
   variables.push(made);
 }
+server.engine.addressSpace.installAlarmsAndConditionsService();
+const tank = space.addObject({
+  organizedBy: server.engine.addressSpace.rootFolder.objects, browseName: "tank", nodeId: "s=tank",
+  notifierOf: server.engine.addressSpace.rootFolder.objects.server,
+});
+const level = space.addVariable({ componentOf: tank, browseName: "level", nodeId: "s=tank.level", dataType: "Double", eventSourceOf: tank });
+level.setValueFromSource(new Variant({ dataType: DataType.Double, value: 0 }));
+const alarm = space.instantiateNonExclusiveLimitAlarm("NonExclusiveLimitAlarmType", {
+  browseName: "LevelAlarm", conditionName: "LevelAlarm", conditionSource: level, inputNode: level, componentOf: tank, highLimit: 100, highHighLimit: 1000, lowLimit: -100, lowLowLimit: -1000,
+});
+alarm.setEnabledState(true);
 setInterval(() => {
   count += 1;
+  level.setValueFromSource(new Variant({ dataType: DataType.Double, value: count % 200 }));
   for (const one of variables.slice(1)) one.setValueFromSource(new Variant({ dataType: DataType.Double, value: count }));
 }, 10);
 await server.start();
