@@ -27,6 +27,7 @@ from app.history_cli import history_app
 from app.keys_cli import keys_app
 from app.logs import configure
 from app.models_cli import models_app
+from app.opcua_cli import opcua_app
 from app.settings import ROOT, Settings
 from app.sources_cli import sources_app
 from app.twins_cli import twins_app
@@ -42,6 +43,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(graphql_app, name="graphql")
 app.add_typer(deadletters_app, name="deadletters")
 app.add_typer(sources_app, name="sources")
+app.add_typer(opcua_app, name="opcua")
 app.add_typer(history_app, name="history")
 out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 Paths = Annotated[list[Path], typer.Argument(help="files and folders")]

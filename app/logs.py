@@ -10,6 +10,7 @@ def configure(level: str) -> None:
     logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
     for noisy in ("asyncua", "aiomqtt", "neo4j", "uvicorn.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("asyncua.client.ua_session").setLevel(logging.CRITICAL)  # each lost connection is a failure to it
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from app.errors import CommandError
 from app.twins.directory import Directory
 from app.twins.write import NewRelationship, NewTwin
-from ingest.mapping import Mapping, Rule, fill, pattern
+from ingest.mapping import CommandRule, Mapping, Rule, fill, pattern
 
 REMEMBERED = 200_000
 
@@ -74,6 +75,19 @@ class Matcher:
         return route
 
 
-def twin_parts(template: str, dt_id: str) -> dict[str, str] | None:
-    match = pattern(template).fullmatch(dt_id)
-    return match.groupdict() if match else None
+class Commanded:
+    """An outlet's knowledge of its mapping's commands."""
+
+    def __init__(self, mapping: Mapping) -> None:
+        self._mapping = mapping
+        self._commands = [(pattern(rule.twin), rule) for rule in mapping.commands]
+
+    def serves(self, dt_id: str) -> bool:
+        return self._mapping.may_touch(dt_id) and any(regex.fullmatch(dt_id) for regex, _ in self._commands)
+
+    def _rule(self, dt_id: str) -> tuple[CommandRule, dict[str, str]]:
+        """The rule by which a twin that is served is commanded, and the parts of its dtId. Raises: CommandError."""
+        for regex, rule in self._commands:
+            if (match := regex.fullmatch(dt_id)) is not None:
+                return rule, match.groupdict()
+        raise CommandError(f"no command of {self._mapping.source} is for {dt_id!r}", where=dt_id)

@@ -32,7 +32,7 @@ from app.errors import CommandError, MappingError
 from app.settings import Settings
 from ingest.backoff import pauses, stop_if_asked
 from ingest.mapping import Mapping, Strict, fill
-from ingest.match import twin_parts
+from ingest.match import Commanded
 from ingest.message import Message, Source, Take
 
 log = structlog.get_logger()
@@ -190,17 +190,15 @@ def blocks(registers: Sequence[Register], single: set[Register]) -> Iterator[lis
             yield block
 
 
-class ModbusOutlet:
+class ModbusOutlet(Commanded):
     """A command writes the holding register or coil of its name; `to` is the device."""
 
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
-        self._mapping, self._registers = mapping, _registers(mapping)
-
-    def serves(self, dt_id: str) -> bool:
-        return self._mapping.may_touch(dt_id) and any(twin_parts(rule.twin, dt_id) for rule in self._mapping.commands)
+        super().__init__(mapping)
+        self._registers = _registers(mapping)
 
     async def send(self, delivery: Delivery) -> Answer | None:
-        rule, parts = next((r, p) for r in self._mapping.commands if (p := twin_parts(r.twin, delivery.dt_id)))
+        rule, parts = self._rule(delivery.dt_id)
         device = fill(rule.to, parts)
         found = [one for one in self._registers if (one.device, one.name) == (device, delivery.command)]
         if not found or found[0].kind not in ("holding", "coil") or found[0].bit is not None:

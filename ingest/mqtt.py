@@ -29,7 +29,7 @@ from app.settings import Settings
 from ingest.backoff import pauses
 from ingest.certificates import context
 from ingest.mapping import PART, Mapping, fill
-from ingest.match import twin_parts
+from ingest.match import Commanded
 from ingest.message import Message, Source, Take
 
 log = structlog.get_logger()
@@ -160,18 +160,16 @@ LOGIN = "TWINGRAPH_MQTT_USER and TWINGRAPH_MQTT_PASSWORD"
 TLS = "options.ca: who signed the broker's certificate; options.certificate and key: ours"
 
 
-class MqttOutlet:
+class MqttOutlet(Commanded):
     """Delivers commands; answers come back as messages on the reply topic and are ingested like any other."""
 
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
-        self._mapping, self._rules, self._settings = mapping, mapping.commands, settings
+        super().__init__(mapping)
+        self._settings = settings
         self._lock = asyncio.Lock()
 
-    def serves(self, dt_id: str) -> bool:
-        return self._mapping.may_touch(dt_id) and any(twin_parts(rule.twin, dt_id) for rule in self._rules)
-
     async def send(self, delivery: Delivery) -> Answer | None:
-        rule, parts = next((r, p) for r in self._rules if (p := twin_parts(r.twin, delivery.dt_id)))
+        rule, parts = self._rule(delivery.dt_id)
         body = {"id": delivery.id, "command": delivery.command, "request": delivery.request}
         try:
             async with (

@@ -28,13 +28,11 @@ from asyncua.common.subscription import DataChangeEvent, OpcEvent, OverflowPolic
 from asyncua.observer import Observer, SubscriptionEvent
 
 from app import metrics
-from app.commands.outlet import Answer, Delivery
-from app.errors import CommandError, MappingError, StackError
+from app.errors import MappingError, StackError
 from app.settings import Settings
 from ingest import alarms
 from ingest.backoff import pauses
-from ingest.mapping import Mapping, fill, pattern
-from ingest.match import twin_parts
+from ingest.mapping import Mapping, pattern
 from ingest.message import Gone, Message, Source, Take
 from ingest.nodes import SAMPLING_MS, Item, browsed, listed, node
 from ingest.quality import GOOD, is_bad
@@ -81,7 +79,7 @@ class OpcUaSource(Source):
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         self.name, self._options = mapping.source, mapping.options
         self._patterns = [pattern(rule.match) for rule in mapping.rules if rule.kind == "telemetry"]
-        self._url = _url(mapping, settings)
+        self._url = url_of(mapping, settings)
         self._namespace = str(mapping.options.get("namespace", ""))
         self._items = listed(mapping.options, mapping.source, self._url)
         told = mapping.options.get("events") or []
@@ -294,35 +292,5 @@ async def _until_forgotten(forgotten: asyncio.Event) -> None:
     raise ConnectionError("the server has forgotten the subscription")
 
 
-def _url(mapping: Mapping, settings: Settings) -> str:
+def url_of(mapping: Mapping, settings: Settings) -> str:
     return str(mapping.options.get("url") or f"opc.tcp://{settings.host}:{settings.opcua_port}/fleet")
-
-
-class OpcUaOutlet:
-    """Calls the method named as the command on the twin's object; its outputs are the answer."""
-
-    def __init__(self, mapping: Mapping, settings: Settings) -> None:
-        self._mapping, self._rules = mapping, mapping.commands
-        self._url = _url(mapping, settings)
-        self._namespace = str(mapping.options.get("namespace", ""))
-
-    def serves(self, dt_id: str) -> bool:
-        return self._mapping.may_touch(dt_id) and any(twin_parts(rule.twin, dt_id) for rule in self._rules)
-
-    async def send(self, delivery: Delivery) -> Answer | None:
-        rule, parts = next((r, p) for r in self._rules if (p := twin_parts(r.twin, delivery.dt_id)))
-        try:
-            async with asyncio.timeout(delivery.timeout), await session(self._url, self._mapping.options) as client:
-                index = await client.get_namespace_index(self._namespace)
-                target = client.get_node(ua.NodeId(fill(rule.to, parts), index))
-                method = await target.get_child(f"{index}:{delivery.command}")
-                names = [argument.Name for argument in await (await method.get_child("0:OutputArguments")).read_value()]
-                arguments = [] if delivery.request is None else [delivery.request]
-                outputs = await target.call_method(method, *arguments)
-        except ua.UaStatusCodeError as error:
-            return Answer("REFUSED", reason=str(error))
-        except LOST as error:
-            raise CommandError(f"not delivered: {error!r}", where=self._url) from error
-        values = outputs if isinstance(outputs, list) else [outputs]
-        response = dict(zip(names, values, strict=False))
-        return Answer("REFUSED" if response.get("accepted") is False else "SUCCEEDED", response)

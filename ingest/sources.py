@@ -17,7 +17,7 @@ MAPPINGS = ROOT / "ingest" / "mappings" / "live"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Names in `ingest.<protocol>`; both are made of (mapping, settings). `extra`: of the package, that holds its client."""
+    """Module and class; both are made of (mapping, settings). `extra`: of the package, that holds its client."""
 
     source: str
     outlet: str = ""
@@ -25,13 +25,13 @@ class Kind:
 
 
 SOURCES: Map[str, Kind] = {
-    "mqtt": Kind("MqttSource", "MqttOutlet", "mqtt"),
-    "opcua": Kind("OpcUaSource", "OpcUaOutlet", "opcua"),
-    "sparkplug": Kind("SparkplugSource", "SparkplugOutlet", "sparkplug"),
-    "modbus": Kind("ModbusSource", "ModbusOutlet", "modbus"),
-    "kafka": Kind("KafkaSource", extra="kafka"),
-    "kinesis": Kind("KinesisSource", extra="kinesis"),
-    "http": Kind("HttpSource"),
+    "mqtt": Kind("mqtt.MqttSource", "mqtt.MqttOutlet", "mqtt"),
+    "opcua": Kind("opcua.OpcUaSource", "methods.OpcUaOutlet", "opcua"),
+    "sparkplug": Kind("sparkplug.SparkplugSource", "sparkplug.SparkplugOutlet", "sparkplug"),
+    "modbus": Kind("modbus.ModbusSource", "modbus.ModbusOutlet", "modbus"),
+    "kafka": Kind("kafka.KafkaSource", extra="kafka"),
+    "kinesis": Kind("kinesis.KinesisSource", extra="kinesis"),
+    "http": Kind("http.HttpSource"),
 }
 
 
@@ -60,9 +60,10 @@ def _outlet(mapping: Mapping) -> Any:
     return _named(mapping, name)
 
 
-def _named(mapping: Mapping, name: str) -> Any:
+def _named(mapping: Mapping, path: str) -> Any:
+    module, _, name = path.partition(".")
     try:
-        return getattr(import_module(f"ingest.{mapping.protocol}"), name)
+        return getattr(import_module(f"ingest.{module}"), name)
     except ModuleNotFoundError as error:
         hint = f"pip install 'twingraph[{SOURCES[mapping.protocol].extra}]'"
         raise MappingError(f"{mapping.protocol} needs {error.name}", where=mapping.source, hint=hint) from error

@@ -26,7 +26,7 @@ from app.settings import Settings
 from ingest import sparkplug_b
 from ingest.backoff import pauses
 from ingest.mapping import Mapping, fill
-from ingest.match import twin_parts
+from ingest.match import Commanded
 from ingest.message import Gone, Message, Source, Take
 from ingest.mqtt import LOGIN, LOST, connect
 from ingest.quality import is_bad, quality
@@ -321,18 +321,16 @@ class SparkplugSource(Source):
 KINDS = ("NBIRTH", "NDEATH", "NDATA", "DBIRTH", "DDEATH", "DDATA")
 
 
-class SparkplugOutlet:
+class SparkplugOutlet(Commanded):
     """A command writes the metric of its name: `to` is group/node or group/node/device. Sparkplug devices do not answer; what
     they then say of the metric is what counts."""
 
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
-        self._mapping, self._rules, self._settings = mapping, mapping.commands, settings
-
-    def serves(self, dt_id: str) -> bool:
-        return self._mapping.may_touch(dt_id) and any(twin_parts(rule.twin, dt_id) for rule in self._rules)
+        super().__init__(mapping)
+        self._settings = settings
 
     async def send(self, delivery: Delivery) -> Answer | None:
-        rule, parts = next((r, p) for r in self._rules if (p := twin_parts(r.twin, delivery.dt_id)))
+        rule, parts = self._rule(delivery.dt_id)
         group, node, *device = fill(rule.to, parts).split("/")
         topic = "/".join([SPACE, group, "DCMD" if device else "NCMD", node, *device])
         body = sparkplug_b.encode({delivery.command: delivery.request}, _now())

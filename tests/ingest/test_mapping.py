@@ -7,7 +7,6 @@ import pytest
 from app.dtdl import compile_models, read_documents
 from app.errors import MappingError
 from ingest.mapping import check_against, fill, pattern, read_mapping
-from ingest.match import twin_parts
 from ingest.sources import MAPPINGS, read_mappings
 from tests.conftest import ROOT
 
@@ -74,6 +73,6 @@ def test_our_own_mappings_are_sound() -> None:
     ],
 )
 def test_parts_end_at_their_separator(template: str, address: str, parts: dict[str, str] | None) -> None:
-    assert twin_parts(template, address) == parts
-    assert (pattern(template).fullmatch(address) is None) == (parts is None)
+    match = pattern(template).fullmatch(address)
+    assert (match.groupdict() if match else None) == parts
     assert parts is None or fill(template, parts) == address

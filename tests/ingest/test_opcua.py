@@ -13,7 +13,8 @@ from app.commands.outlet import Delivery
 from app.settings import Settings
 from app.twins.registry import Registry
 from ingest.mapping import CommandRule, Mapping, Rule
-from ingest.opcua import OpcUaOutlet, OpcUaSource
+from ingest.methods import OpcUaOutlet
+from ingest.opcua import OpcUaSource
 from tests.conftest import free_port
 from tests.ingest.base import SourceContract, recent
 

@@ -1,0 +1,88 @@
+"""Commands over OPC UA: methods called, variables written.
+
+`to` is the twin's object: a string identifier of options.namespace, or one with its own (`nsu=urn:plant;s=pump1`). What bears
+the command's name below it is called, with the request as its argument, or, where there are several, with the request's fields;
+or it is written, where it is a variable."""
+
+import asyncio
+from typing import Any
+
+from asyncua import Client, Node, ua
+
+from app.commands.outlet import Answer, Delivery
+from app.errors import CommandError, TwinError
+from app.settings import Settings
+from ingest.mapping import Mapping, fill
+from ingest.match import Commanded
+from ingest.nodes import node
+from ingest.opcua import LOST, url_of
+from ingest.session import session
+
+WHOLE = {ua.VariantType[name] for name in ("SByte", "Byte", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64")}
+
+
+class OpcUaOutlet(Commanded):
+    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+        super().__init__(mapping)
+        self._url = url_of(mapping, settings)
+        self._namespace = str(mapping.options.get("namespace", ""))
+
+    async def send(self, delivery: Delivery) -> Answer | None:
+        rule, parts = self._rule(delivery.dt_id)
+        try:
+            async with asyncio.timeout(delivery.timeout), await session(self._url, self._mapping.options) as client:
+                target = await self._target(client, fill(rule.to, parts))
+                found = await target.get_child(f"{target.nodeid.NamespaceIndex}:{delivery.command}")
+                if await found.read_node_class() == ua.NodeClass.Variable:
+                    return await _written(found, delivery.request)
+                return await _called(target, found, delivery.request)
+        except (ua.UaStatusCodeError, TwinError) as error:
+            return Answer("REFUSED", reason=str(error))
+        except LOST as error:
+            raise CommandError(f"not delivered: {error!r}", where=self._url) from error
+
+    async def _target(self, client: Client, text: str) -> Node:
+        if text.startswith(("nsu=", "ns=", "i=", "s=", "g=", "b=")):
+            return await node(client, text)
+        return client.get_node(ua.NodeId(text, await client.get_namespace_index(self._namespace)))
+
+
+async def _called(target: Node, method: Node, request: Any) -> Answer:
+    asked, answered = await arguments(method, "InputArguments"), await arguments(method, "OutputArguments")
+    if len(asked) > 1:
+        if not isinstance(request, dict) or request.keys() != {one.Name for one in asked}:
+            raise TwinError(f"the request must have the fields {', '.join(one.Name for one in asked)}")
+        given = [request[one.Name] for one in asked]
+    else:
+        given = [] if request is None else [request]
+    outputs = await target.call_method(method, *[_typed(one.DataType, value) for one, value in zip(asked, given, strict=False)])
+    values = outputs if isinstance(outputs, list) else [outputs]
+    response = dict(zip([one.Name for one in answered], values, strict=False))
+    return Answer("REFUSED" if response.get("accepted") is False else "SUCCEEDED", response)
+
+
+async def _written(variable: Node, request: Any) -> Answer:
+    kind = await variable.read_data_type_as_variant_type()
+    await variable.write_value(ua.DataValue(_typed(ua.NodeId(kind.value), request)))
+    return Answer("SUCCEEDED", {"written": request})
+
+
+async def arguments(method: Node, name: str) -> list[ua.Argument]:
+    try:
+        return list(await (await method.get_child(f"0:{name}")).read_value() or ())
+    except ua.uaerrors.BadNoMatch:
+        return []
+
+
+def _typed(kind: ua.NodeId, value: Any) -> ua.Variant:
+    """JSON knows one kind of number, OPC UA ten. Raises: TwinError."""
+    try:
+        built_in = ua.VariantType(kind.Identifier) if kind.NamespaceIndex == 0 else None
+    except ValueError:
+        built_in = None
+    if built_in is None or isinstance(value, list | dict):
+        return ua.Variant(value)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if built_in in WHOLE | {ua.VariantType.Float, ua.VariantType.Double} and not number:
+        raise TwinError(f"{value!r:.60} is no number")
+    return ua.Variant(int(value) if built_in in WHOLE else value, built_in)
