@@ -19,7 +19,7 @@ In: messages of any protocol. Out: batches on the one write path, then acknowled
     sample     what messages would become, as text
     sources    SOURCES: protocol → source; a new protocol is a module and a row
     mqtt, sparkplug (with sparkplug_b, its payloads), opcua, modbus, kafka (with avro), kinesis, http   the sources
-    nodes, session, alarms, methods, survey  of OPC UA: which nodes, how a server is trusted, events, commands, what a server has
+    nodes, session, alarms, methods, survey  of OPC UA: which nodes, how trusted, events, commands, what a server has
     lineprotocol  of HTTP push
     replay     a table into history
 

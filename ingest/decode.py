@@ -127,6 +127,11 @@ def _cloudevents(body: bytes, rule: Rule) -> Any:
     return [record for event in (decoded if isinstance(decoded, list) else [decoded]) for record in _of_event(event, rule)]
 
 
+def binary_event(attributes: Mapping[str, str], body: bytes) -> bytes:
+    """An event whose attributes came beside its data, as one that came whole."""
+    return orjson.dumps({**attributes, "data": orjson.Fragment(body or b"null")})
+
+
 def _of_event(event: Any, rule: Rule) -> Iterator[Any]:
     if not isinstance(event, dict) or not isinstance(event.get("specversion"), str):
         raise MessageError("not a CloudEvent: no specversion", code="NOT_A_CLOUDEVENT")

@@ -1,5 +1,6 @@
 """HTTP push: `POST /<address>` with JSON (an object, or an array of them), NDJSON, or what the rule's `payload` reads, plain or
-gzip; `POST /write` and `/api/v2/write` with InfluxDB's line protocol, whose series keys are the addresses. 202 once committed.
+gzip; `POST /write` and `/api/v2/write` with InfluxDB's line protocol, whose series keys are the addresses; Prometheus' remote
+write, to any path (ingest.remotewrite). 202 once committed.
 
 options: {port: 8088, host: 127.0.0.1, wait: 10}    `wait`: seconds for the commit, then 503: send it again
 
@@ -26,14 +27,17 @@ from starlette.routing import Route
 
 from app.errors import MessageError, StackError
 from app.settings import Settings
+from ingest.decode import binary_event
 from ingest.lineprotocol import lines
 from ingest.mapping import Mapping
 from ingest.message import Message, Source, Take
+from ingest.remotewrite import samples
 from ingest.unpack import LONGEST, inflated
 
 log = structlog.get_logger()
 PORT, WAIT_SECONDS = 8088, 10.0
 CONCURRENT = 1000
+PROMETHEUS = "application/x-protobuf"  # its remote write, to any address
 WRITE = ("write", "api/v2/write")  # where InfluxDB's clients write
 AS_THE_RULE_SAYS = ("text/csv", "application/msgpack", "application/cloudevents+json", "application/cloudevents-batch+json")
 Given = tuple[str, Any, int | None]
@@ -58,6 +62,7 @@ class HttpSource(Source):
         self._host = str(mapping.options.get("host", settings.host))
         self._port = int(mapping.options.get("port", PORT))
         self._wait = float(mapping.options.get("wait", WAIT_SECONDS))
+        self._takes_events = mapping.takes_events
         self._take: Take | None = None
 
     async def run(self, take: Take) -> None:
@@ -89,7 +94,7 @@ class HttpSource(Source):
             return _refused(401, "UNAUTHENTICATED", "a valid token is needed", {"WWW-Authenticate": "Bearer"})
         try:
             body = await _body(request)
-            messages = _messages(request, body)
+            messages = _messages(request, body, self._takes_events)
         except ClientDisconnect:
             return _refused(400, "GONE", "the client has gone")
         except MessageError as error:
@@ -130,17 +135,27 @@ async def _body(request: Request) -> bytes:
         parts.append(part)
     body = b"".join(parts)
     encoding = request.headers.get("content-encoding", "identity").lower()
+    if encoding == "snappy" and request.headers.get("content-type", "").lower().startswith(PROMETHEUS):
+        return body
     if encoding not in ("identity", "gzip"):
         raise MessageError(f"content-encoding {encoding!r:.40}: send gzip or none", code="MEDIA_TYPE")
     return inflated(body) if encoding == "gzip" else body
 
 
-def _messages(request: Request, body: bytes) -> list[Given]:
+def _messages(request: Request, body: bytes, takes_events: bool) -> list[Given]:
     """Raises: MessageError."""
     address = request.path_params["address"]
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    said = request.headers.get("content-type", "").replace(" ", "").lower()
+    kind = said.partition(";")[0]
     if address in WRITE:
         return list(lines(body, request.query_params.get("precision", "ns")))
+    if kind == PROMETHEUS:
+        if "proto=io.prometheus.write.v2" in said:
+            raise MessageError("remote write 1.0 is understood, 2.0 is not", code="MEDIA_TYPE")
+        return list(samples(body))
+    if takes_events and "ce-specversion" in request.headers:
+        attributes = {name[3:]: value for name, value in request.headers.items() if name.startswith("ce-")}
+        return [(address, binary_event(attributes, body), None)]
     return [(address, payload, None) for payload in _payloads(kind, body)]
 
 

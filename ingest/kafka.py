@@ -21,6 +21,7 @@ from app.errors import MappingError, StackError, Unavailable
 from app.settings import Settings
 from app.twins.write import Position
 from ingest.backoff import pauses
+from ingest.decode import binary_event
 from ingest.mapping import PART, Mapping
 from ingest.message import Message, Source, Take
 
@@ -51,6 +52,7 @@ class KafkaSource(Source):
             "log_level": 2,
             **options.get("config", {}),
         }
+        self._takes_events = mapping.takes_events
         self._consumer: Any = None
         self._polling: Any = None
         self._refused: str | None = None
@@ -105,7 +107,10 @@ class KafkaSource(Source):
                 topic, key = record.topic() or "", record.key()
                 address = f"{topic}/{_text(key)}" if self._keyed else topic
                 receipt = (topic, record.partition(), record.offset())
-                await take(Message(address, record.value() or b"", None, receipt, _received(record)))
+                payload = record.value() or b""
+                if self._takes_events and (attributes := _attributes(record)).get("specversion"):
+                    payload = binary_event(attributes, payload)
+                await take(Message(address, payload, None, receipt, _received(record)))
 
     async def acknowledge(self, receipts: Sequence[Receipt]) -> None:
         offsets = [TopicPartition(topic, partition, after) for (topic, partition), after in _ends(receipts).items()]
@@ -159,6 +164,12 @@ def _received(record: Record) -> int | None:
     """The broker's or producer's time, where a reading has none of its own; one that is not plausible counts for nothing."""
     _, at = record.timestamp()
     return at if 0 < at <= time.time() * 1000 + 60_000 else None
+
+
+def _attributes(record: Record) -> dict[str, str]:
+    """A CloudEvent's, in its binary mode."""
+    held = [(name.lower(), value) for name, value in record.headers() or () if isinstance(value, bytes)]
+    return {name.removeprefix("ce_"): _text(value) for name, value in held if name.startswith("ce_")}
 
 
 def _text(key: bytes | str | None) -> str:

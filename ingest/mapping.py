@@ -141,6 +141,11 @@ class Mapping(Strict):
     commands: tuple[CommandRule, ...] = ()
     bound: tuple[str, ...] = ("*",)
 
+    @cached_property
+    def takes_events(self) -> bool:
+        """CloudEvents whose attributes come as headers are put together again."""
+        return any(rule.payload == "cloudevents" for rule in self.rules)
+
     def may_touch(self, dt_id: str) -> bool:
         """A source writes and commands only the twins it is bound to."""
         return any(fnmatchcase(dt_id, glob) for glob in self.bound)

@@ -28,6 +28,7 @@ from app.errors import CommandError, StackError
 from app.settings import Settings
 from ingest.backoff import pauses
 from ingest.certificates import context
+from ingest.decode import binary_event
 from ingest.mapping import PART, Mapping, fill
 from ingest.match import Commanded
 from ingest.message import Message, Source, Take
@@ -102,6 +103,7 @@ class MqttSource(Source):
         self._share = str(mapping.options.get("share", ""))
         shared = f"$share/{self._share}/" if self._share else ""
         self._topics = [shared + PART.sub("+", rule.match) for rule in mapping.rules]
+        self._takes_events = mapping.takes_events
         self._client: Client | None = None
 
     async def run(self, take: Take) -> None:
@@ -142,7 +144,10 @@ class MqttSource(Source):
             async for packet in client.messages():
                 if isinstance(packet, aiomqtt.PublishPacket):
                     receipt = None if packet.packet_id is None else (client, packet.packet_id)
-                    await take(Message(packet.topic, packet.payload or b"", None, receipt, round(time.time() * 1000)))
+                    payload = packet.payload or b""
+                    if self._takes_events and (attributes := dict(packet.user_properties or ())).get("specversion"):
+                        payload = binary_event(attributes, payload)
+                    await take(Message(packet.topic, payload, None, receipt, round(time.time() * 1000)))
 
     async def acknowledge(self, receipts: Sequence[Any]) -> None:
         """A receipt of an earlier connection is void: the broker delivers that message again."""

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from app.errors import MessageError
+from ingest.protobuf import message
 
-KINDS = {"u32": 13, "u64": 4, "bool": 8, "string": 9, "bytes": 12, "float": 2, "double": 1}
 # message: fields `name=number:kind`, `*` repeats, `|` begins what a metric or value is one of
 SCHEMA = {
     "PropertyValue": "type=1:u32 is_null=2:bool | int_value=3:u32 long_value=4:u64 float_value=5:float double_value=6:double "
@@ -37,32 +36,7 @@ ARRAYS = {22: "b", 23: "h", 24: "i", 25: "q", 26: "B", 27: "H", 28: "I", 29: "Q"
 BOOLEANS, TEXTS = 32, 33
 
 
-def _payload() -> Any:
-    file = descriptor_pb2.FileDescriptorProto(
-        name="twingraph_sparkplug_b.proto", package="twingraph.sparkplug", syntax="proto2"
-    )
-    for name, text in SCHEMA.items():
-        message = file.message_type.add(name=name)
-        plain, one, choice = text.partition("|")
-        if one:
-            message.oneof_decl.add(name="value")
-        for part, index in ((plain, None), (choice, 0)):
-            for said in part.split():
-                field, _, rest = said.partition("=")
-                number, _, kind = rest.partition(":")
-                made = message.field.add(name=field, number=int(number), label=3 if kind.endswith("*") else 1)
-                kind = kind.rstrip("*")
-                made.type = KINDS.get(kind, 11)
-                if kind not in KINDS:
-                    made.type_name = f".twingraph.sparkplug.{kind}"
-                if index is not None:
-                    made.oneof_index = index
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("twingraph.sparkplug.Payload"))
-
-
-PAYLOAD = _payload()
+PAYLOAD = message("twingraph.sparkplug", SCHEMA, "Payload")
 
 
 @dataclass(frozen=True, slots=True)

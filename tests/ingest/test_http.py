@@ -2,13 +2,16 @@
 
 import asyncio
 import gzip
+import struct
 import uuid
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import orjson
 import pytest
+from prometheus_remote_writer import RemoteWriter
 
 from app.errors import StackError, StoreUnavailable
 from app.graph.store import Store
@@ -17,7 +20,7 @@ from app.twins.directory import Directory
 from app.twins.registry import Registry
 from ingest.assemble import Assembler
 from ingest.http import LONGEST, HttpSource
-from ingest.mapping import Mapping, Rule
+from ingest.mapping import Mapping, Rule, Target
 from ingest.match import Matcher
 from ingest.pipeline import Pipeline
 from tests.conftest import free_port
@@ -166,6 +169,57 @@ turbine,line=c,unit=02 power=2i {start + 1}000000
         answer = await self.http.post("/write?precision=s", content="turbine,line=c,unit=01 power=3 1\nbroken")
         assert (answer.status_code, answer.json()["code"]) == (400, "NOT_LINE_PROTOCOL")
         assert "line 2" in answer.json()["what"]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async def test_prometheus_writes(self, registry: Registry, twins: list[str], mapping: Mapping, secured: Settings) -> None:
+        """By a client that is not ours; what has gone is stale."""
+        registry.store.command("MATCH (s:_Segment|_DeadLetter) DETACH DELETE s")
+        match = "power_kw,instance={line}:{unit},job=farm"
+        rules = (Rule(match=match, twin="{line}-{unit}", signals={"value": Target(to="power")}),)
+        mapped = mapping.model_copy(update={"rules": rules})
+        assembler = Assembler(mapped.source, registry.catalog, Matcher(mapped, Directory(registry.store)), 600)
+        task = asyncio.create_task(Pipeline(HttpSource(mapped, secured), assembler, registry.store, 0.02, 1000).run())
+        await asyncio.sleep(0.5)
+        start, url = recent(), f"{self.http.base_url}/api/v1/write"
+        writer = RemoteWriter(url, auth={"bearer_token": secured.token}, retries=0)
+        metric = {"__name__": "power_kw", "job": "farm", "instance": "c:01"}
+        rows = [{"metric": metric, "values": [1.5, 2.5], "timestamps": [start, start + 1000]}]
+        await asyncio.to_thread(writer.send, rows)
+        assert await self.stored(registry.store, 2) == [["c-01", start, 1.5], ["c-01", start + 1000, 2.5]]
+        (gone,) = struct.unpack(">d", struct.pack(">Q", 0x7FF0000000000002))
+        await asyncio.to_thread(writer.send, [{"metric": metric, "values": [gone], "timestamps": [start + 2000]}])
+        assert registry.store.read("MATCH (t:Twin {dtId: 'c-01'}) RETURN t._stale") == [[start + 2000]]
+        kind = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy"}
+        wrong = await self.http.post("/api/v1/write", content=b"\x05hello", headers=kind)
+        assert (wrong.status_code, wrong.json()["code"]) == (400, "NOT_REMOTE_WRITE")
+        second = kind | {"Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}
+        assert (await self.http.post("/api/v1/write", content=b"", headers=second)).status_code == 415
+        bomb = await self.http.post("/api/v1/write", content=b"\xff\xff\xff\xff\x0f\x00", headers=kind)
+        assert (bomb.status_code, bomb.json()["code"]) == (413, "TOO_LARGE")
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async def test_events_come_whole_or_with_headers(
+        self, registry: Registry, twins: list[str], mapping: Mapping, secured: Settings
+    ) -> None:
+        """CloudEvents in structured and in binary mode; the event's time is that of data without one."""
+        registry.store.command("MATCH (s:_Segment|_DeadLetter) DETACH DELETE s")
+        mapped = mapping.model_copy(update={"rules": (Rule(match="plant/{unit}", twin="{unit}", payload="cloudevents"),)})
+        assembler = Assembler(mapped.source, registry.catalog, Matcher(mapped, Directory(registry.store)), 600)
+        task = asyncio.create_task(Pipeline(HttpSource(mapped, secured), assembler, registry.store, 0.02, 1000).run())
+        await asyncio.sleep(0.5)
+        start = recent()
+        said = [datetime.fromtimestamp((start + offset) / 1000, UTC).isoformat() for offset in (0, 1000)]
+        head = {"specversion": "1.0", "id": "1", "source": "/plant", "type": "reading"}
+        whole = {**head, "time": said[0], "data": {"power": 1.0}}
+        kind = {"Content-Type": "application/cloudevents+json"}
+        assert (await self.http.post("/plant/c-01", content=orjson.dumps(whole), headers=kind)).status_code == 202
+        headers = {f"ce-{name}": value for name, value in (head | {"time": said[1]}).items()}
+        assert (await self.http.post("/plant/c-01", json={"power": 2.0}, headers=headers)).status_code == 202
+        assert await self.stored(registry.store, 2) == [["c-01", start, 1.0], ["c-01", start + 1000, 2.0]]
+        assert (await self.http.post("/plant/c-01", content=b"{broken", headers=headers)).status_code == 202
+        assert registry.store.read("MATCH (d:_DeadLetter) RETURN d.code") == [["NOT_JSON"]]
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

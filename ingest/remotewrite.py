@@ -1,0 +1,65 @@
+"""Prometheus' remote write 1.0: a snappy block of protobuf → samples.
+
+The address that rules match is the series, its labels in order: `power,instance=t1,job=farm`; the field is `value`. What
+Prometheus marks as gone is stale from then on."""
+
+import struct
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from app.errors import MessageError
+from ingest.message import Gone
+from ingest.unpack import LONGEST
+
+SCHEMA = {
+    "Label": "name=1:string value=2:string",
+    "Sample": "value=1:double timestamp=2:i64",
+    "TimeSeries": "labels=1:Label* samples=2:Sample*",
+    "WriteRequest": "timeseries=1:TimeSeries*",
+}
+GONE = struct.pack(">Q", 0x7FF0000000000002)
+
+
+def samples(body: bytes) -> Iterator[tuple[str, dict[str, Any] | Gone, int | None]]:
+    """`(address, fields, epoch ms)` of each sample. Raises: MessageError."""
+    try:
+        request = _request(body)
+    except ModuleNotFoundError as error:
+        raise MessageError(
+            f"remote write needs {error.name}: pip install 'twingraph[prometheus]'", code="MEDIA_TYPE"
+        ) from error
+    for series in request.timeseries:
+        labels = {label.name: label.value for label in series.labels}
+        name = labels.pop("__name__", "")
+        address = ",".join([name, *(f"{label}={labels[label]}" for label in sorted(labels))])
+        for sample in series.samples:
+            if struct.pack(">d", sample.value) == GONE:
+                yield address, Gone(sample.timestamp), None
+            else:
+                yield address, {"value": sample.value}, sample.timestamp
+
+
+@cache
+def _class() -> Any:
+    from ingest.protobuf import message
+
+    return message("twingraph.prometheus", SCHEMA, "WriteRequest")
+
+
+def _request(body: bytes) -> Any:
+    import cramjam
+    from google.protobuf.message import DecodeError
+
+    try:
+        if cramjam.snappy.decompress_raw_len(body) > LONGEST:
+            raise MessageError(f"a body has at most {LONGEST:,} bytes unpacked", code="TOO_LARGE")
+        unpacked = bytes(cramjam.snappy.decompress_raw(body))
+    except cramjam.DecompressionError as error:
+        raise MessageError("the body is not snappy", code="NOT_REMOTE_WRITE") from error
+    made = _class()()
+    try:
+        made.ParseFromString(unpacked)
+    except DecodeError as error:
+        raise MessageError("the body is no WriteRequest", code="NOT_REMOTE_WRITE") from error
+    return made
