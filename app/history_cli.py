@@ -53,6 +53,38 @@ def importing(folder: Folder) -> None:
     out.print(f"{done.values} values from {done.files} files, {done.duplicates} were there already")
 
 
+@history_app.command("forget")
+def forgetting(
+    file: Annotated[Path | None, typer.Argument(help="how long what is kept; the setting TWINGRAPH_RETENTION")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only tell the limits")] = False,
+) -> None:
+    """Takes away points, and roll-ups, that are older than they are kept. An ingest process does it every hour."""
+    from app.main import open_store
+    from app.twins.registry import Registry
+    from app.twins.retention import Limit, forget, limits, read_retention
+
+    settings = Settings.read()
+    if file is None and not settings.retention:
+        raise SettingError("nothing says how long history is kept", hint="a file, or TWINGRAPH_RETENTION")
+    kept = read_retention(file or Path(settings.retention))
+    with open_store(settings) as store:
+        catalog = Registry(store).catalog
+        if dry_run:
+            for limit in limits(kept, catalog, round(datetime.now(UTC).timestamp() * 1000)):
+                name = f"{catalog.labels[limit.model]}.{limit.signal}"
+                out.print(f"{name}: points from {_said(limit.points)}, roll-ups from {_said(limit.rollups)}")
+            return
+
+        def tell(limit: Limit, taken: int) -> None:
+            out.print(f"{catalog.labels[limit.model]}.{limit.signal}: {taken} segments")
+
+        out.print(f"{forget(store, catalog, kept, tell)} in all")
+
+
+def _said(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds")
+
+
 def _tell(progress: Progress, task: TaskID, done: int, total: int) -> None:
     progress.update(task, completed=done, total=total)
 

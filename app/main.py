@@ -33,6 +33,7 @@ from app.stack.secrets import secret
 from app.twins.changes import Changes
 from app.twins.directory import Directory
 from app.twins.registry import Registry, read_models
+from app.twins.retention import read_retention
 from app.twins.watch import Watcher
 from ingest.assemble import Assembler
 from ingest.housekeeping import housekeep
@@ -129,8 +130,11 @@ async def _answer_error(request: Request, error: TwingraphError) -> JSONResponse
 
 
 async def ingest(settings: Settings, paths: list[Path]) -> None:
-    """Runs every source of the mapping files, and follows their changes, until cancelled. Raises: MappingError, StoreError."""
+    """Runs every source of the mapping files, and follows their changes, until cancelled.
+
+    Raises: MappingError, SettingError, StoreError."""
     settings = with_secrets(settings)
+    kept = read_retention(Path(settings.retention)) if settings.retention else []
     store = await asyncio.to_thread(open_store, settings)
     registry = await asyncio.to_thread(Registry, store)
     directory = await asyncio.to_thread(Directory, store)
@@ -142,7 +146,7 @@ async def ingest(settings: Settings, paths: list[Path]) -> None:
     )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(runner.run())
-        tasks.create_task(housekeep(store))
+        tasks.create_task(housekeep(store, registry, kept))
 
 
 def assemblers(settings: Settings, mappings: list[Mapping], store: Store) -> dict[str, Assembler]:

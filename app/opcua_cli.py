@@ -22,9 +22,7 @@ def browse(
     directory: Annotated[Path, typer.Option("--out", help="where models/ and plant.yaml go")] = Path("plant"),
     namespace: Annotated[str, typer.Option(help="a namespace's URI; all but the standard's")] = "",
     prefix: Annotated[str, typer.Option(help="the models' DTMIs begin with dtmi:<prefix>:")] = "com:example:plant",
-    access: Annotated[
-        Path | None, typer.Option(help="YAML with a mapping's options for login and security")
-    ] = None,
+    access: Annotated[Path | None, typer.Option(help="YAML with a mapping's options for login and security")] = None,
 ) -> None:
     """Proposes DTDL models and a mapping from what a server has; then: models load, ingest."""
     options = {"url": url} | (_options(access) if access else {})
@@ -53,9 +51,7 @@ async def _surveyed(options: dict[str, Any], namespace: str, prefix: str) -> Any
         async with await session(url, options) as client:
             return await survey(client, namespace, prefix, options)
     except (TimeoutError, OSError, ua.UaError) as error:
-        raise StackError(
-            f"cannot browse: {error!r}", where=url, hint="--access gives a login and security"
-        ) from error
+        raise StackError(f"cannot browse: {error!r}", where=url, hint="--access gives a login and security") from error
 
 
 def _options(path: Path) -> dict[str, Any]:

@@ -39,6 +39,7 @@ HELP: dict[str, str] = {
     "client_rate": "requests a second one client may make on average; twice as many at once",
     "client_concurrency": "requests of one client at the same time",
     "query_cost": "values one GraphQL operation may read by estimate",
+    "retention": "file that says how long history is kept; empty: for ever",
     "operations": "folder of persisted GraphQL operations",
     "operations_only": "refuse operations that are not persisted",
     "models": "folder of DTDL models loaded at start",
@@ -90,6 +91,7 @@ class Settings:
     client_rate: float = 500.0
     client_concurrency: int = 128
     query_cost: int = 2_000_000
+    retention: str = ""
     operations: str = ""
     operations_only: bool = False
     models: Path = ROOT / "dtdl_models"

@@ -1,29 +1,39 @@
-"""What runs beside the sources: compaction of history, trimming of dead letters."""
+"""What runs beside the sources: compaction of history, what is older than it is kept, trimming of dead letters."""
 
 import asyncio
+import time
+from collections.abc import Sequence
 
 import structlog
 
-from app.errors import StoreError
+from app.errors import SettingError, StoreError
 from app.graph.statements import statement
 from app.graph.store import Store
 from app.twins.history import compact
+from app.twins.registry import Registry
+from app.twins.retention import Keep, forget
 
 log = structlog.get_logger()
 IDLE, BUSY = 20.0, 0.5
+FORGET_SECONDS = 3600.0
 KEEP_DEADLETTERS = 10_000
 
 
-async def housekeep(store: Store) -> None:
+async def housekeep(store: Store, registry: Registry, kept: Sequence[Keep] = ()) -> None:
     """Forever. A failure is logged and tried again; it never touches the sources."""
+    forgot_at = float("-inf")
     while True:
         pause = IDLE
         try:
             joined = await asyncio.to_thread(compact, store)
             pause = BUSY if joined else IDLE
+            if kept and time.monotonic() - forgot_at > FORGET_SECONDS:
+                forgot_at = time.monotonic()
+                gone = await asyncio.to_thread(forget, store, registry.catalog, kept)
+                log.info("history that is no longer kept", columns=gone)
             if not joined:
                 await asyncio.to_thread(store.run, statement("telemetry/trim"), keep=KEEP_DEADLETTERS)
                 await asyncio.to_thread(store.run, statement("source/forget"))
-        except StoreError as error:
+        except (StoreError, SettingError) as error:
             log.warning("housekeeping waits", error=str(error))
         await asyncio.sleep(pause)

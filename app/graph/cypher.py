@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from app.graph.names import quote
 from app.graph.past import SYSTEM, hop_then, property_then, quality_then, signal_then
-from app.graph.rollup import LEVELS
+from app.graph.rollup import COARSEST, LEVELS
 from app.graph.select import (
     ACCESS,
     Aggregate,
@@ -213,10 +213,12 @@ class _Printer:
                 inner = match + self._filter([*conditions, *self._where(aggregate.where, name)])
                 answer = f"RETURN {self._measures(aggregate, name)} AS {name}_"
             case History(signal, start, end, level):
-                first, last, key = self.param(start), self.param(end), quote(signal)
+                first, last, key = self.param(start), self.param(end), f"s.{quote(signal)}"
+                rolled = f"s.{quote(COARSEST + signal)}"
+                held = f"{key} IS NOT NULL" if level is None else f"({key} IS NOT NULL OR {rolled} IS NOT NULL)"
                 segments = (
                     f"MATCH ({node})-[:_HISTORY]->(s:_Segment)"
-                    f"\nWHERE s._to >= {first} AND s._from <= {last} AND s.{key} IS NOT NULL"
+                    f"\nWHERE s._to >= {first} AND s._from <= {last} AND {held}"
                     f"\nRETURN collect({self._segment(signal, first, last, level)}) AS {name}s"
                 )
                 inner = (
@@ -238,7 +240,11 @@ class _Printer:
             for prefix, width in LEVELS.items()
         ]
         rolled = " ".join(cases)
-        return f"CASE WHEN {widest} = 0 OR s._from < {first} OR s._to >= {last} THEN {points} {rolled} ELSE {points} END"
+        forgotten = " ".join(case.replace(" THEN [", " THEN [true, ") for case in cases)
+        return (
+            f"CASE WHEN s.{quote(signal)} IS NULL THEN CASE {forgotten} END"
+            f" WHEN {widest} = 0 OR s._from < {first} OR s._to >= {last} THEN {points} {rolled} ELSE {points} END"
+        )
 
     def _row(self, scope: Scope, node: str, edge: str = "", asked: tuple[Value | Fields, ...] = ()) -> str:
         """Columns, then the keys of orders by related twins, then the relationship's properties."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 LEVELS = {"_1d_": 86_400_000, "_1h_": 3_600_000, "_10m_": 600_000, "_1m_": 60_000}
+COARSEST = next(iter(LEVELS))
 SEVEN, DENSE = 7, 5
 LEAST = 240  # points of a segment; shorter ones are joined soon
 

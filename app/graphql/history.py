@@ -87,6 +87,7 @@ def _columns(form: HistoryForm, segments: Segments, variables: Mapping[str, Any]
     if start >= end:
         raise QueryError("from must lie before to", where="history")
     rows = [segment[0] for segment in segments if len(segment) == 1]
+    rows += [_inside(segment[1], start, end) for segment in segments if len(segment) == 2]
     times, values = _points([segment for segment in segments if len(segment) == 3], start, end)
     if every is None:
         if len(times) > MOST_POINTS:
@@ -97,9 +98,15 @@ def _columns(form: HistoryForm, segments: Segments, variables: Mapping[str, Any]
         raise QueryError("tz goes with the years 2 to 9998", where="history")
     if (end - start) / every > MOST_POINTS:
         raise QueryError(f"more than {MOST_POINTS} buckets", where="history", hint="a wider every")
-    columns = _rolled(rows, times, values, every, form.zone) if rows else _buckets(times, values, every, form.zone)
+    columns = _rolled(rows, times, values, every, form.zone) if any(rows) else _buckets(times, values, every, form.zone)
     columns["value"] = columns[form.shown if form.shown in columns else "last"]
     return columns if form.fill == "none" else _filled(columns, form, start, end, every)
+
+
+def _inside(rows: list[float], start: int, end: int) -> list[float]:
+    """Roll-ups whose points are no longer kept, of a segment that the window may cut: those whose buckets begin in it."""
+    table = np.asarray(rows).reshape(-1, SEVEN)
+    return table[(table[:, 0] >= start) & (table[:, 0] < end)].ravel().tolist()  # type: ignore[no-any-return]
 
 
 def _points(segments: Segments, start: int, end: int) -> tuple[Any, Any]:

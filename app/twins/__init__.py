@@ -7,6 +7,7 @@ In: models as documents, telemetry as Series, patches, relationships, events. Ou
     series     points of one twin, in columns
     write      the one write path: check → one transaction (latest, segment, position) → then the source is acknowledged
     history    small segments joined into long ones with roll-ups, in the background
+    retention  how long points and roll-ups are kept
     archive    history as Parquet, and back
     deadletters  messages set aside
     sources    what the sources of all ingest processes do, and what is wished of them

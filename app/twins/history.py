@@ -87,6 +87,8 @@ def merge(segments: Iterable[Mapping[str, Any]]) -> list[Merged]:
                 own = segment.get(f"_dt_{signal}")
                 times = shared if own is None else np.asarray(own, np.int64) + segment["_from"]
                 parts.setdefault(signal, []).append((times, values))
+    if not parts:
+        return []
     columns = {signal: _sorted(given) for signal, given in parts.items()}
     times = np.unique(np.concatenate([times for times, _ in columns.values()]))
     parts_of = (times[start : start + POINTS] for start in range(0, len(times), POINTS))
