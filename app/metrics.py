@@ -15,6 +15,10 @@ REJECTED = Counter("twingraph_ingest_rejected", "Messages or values set aside, b
 DROPPED = Counter(
     "twingraph_ingest_dropped", "What a bounded queue had no room for: changes of OPC UA, messages of QoS 0", ["source"]
 )
+DROPPED_BY_BROKER = Gauge(
+    "twingraph_broker_dropped", "Messages the broker says it has dropped, for any client", ["source"], multiprocess_mode="max"
+)
+PASSED_OVER = Counter("twingraph_graphql_passed_over", "States of twins that slow subscribers did not see: newer ones had come")
 RETRIES = Counter("twingraph_ingest_retries", "Commits tried again because the database was away", ["source"])
 RECONNECTS = Counter("twingraph_ingest_reconnects", "Connections to a source made anew", ["source"])
 BATCH = Histogram("twingraph_ingest_batch_messages", "Messages in a batch", ["source"], buckets=SIZES)

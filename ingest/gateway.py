@@ -90,6 +90,9 @@ def read_plan(path: Path) -> tuple[Plan, list[Mapping]]:
             if field := next((name for name, target in rule.signals.items() if target.unit), None):
                 what = f"signals.{field}: a gateway knows no models, so no units to convert to"
                 raise MappingError(what, where=place, hint="scale and offset, or the unit in the mapping at the far end")
+    variable = plan.uplink.token_variable
+    if variable and not os.environ.get(variable):
+        raise MappingError(f"uplink.token_variable: {variable} is not set", where=str(path), hint=f"export {variable}=…")
     return plan, mappings
 
 
@@ -106,7 +109,7 @@ async def run_gateway(settings: Settings, path: Path) -> None:
                 tasks.create_task(_kept(road))
             if plan.window:
                 tasks.create_task(_close(spool, plan))
-            tasks.create_task(_forward(spool, plan))
+            tasks.create_task(forward(spool, plan))
     finally:
         spool.close()
 
@@ -198,6 +201,8 @@ async def _kept(road: Road) -> None:
             return
         except TwingraphError as error:
             log.error("source failed", source=road.source.name, error=str(error), pause=pause)
+        except Exception as error:
+            log.error("source failed", source=road.source.name, error=repr(error), pause=pause, exc_info=error)
         await asyncio.sleep(pause)
 
 
@@ -213,10 +218,10 @@ async def _close(spool: Spool, plan: Plan) -> None:
         await asyncio.sleep(min(plan.window, 1.0))
 
 
-async def _forward(spool: Spool, plan: Plan) -> None:
+async def forward(spool: Spool, plan: Plan) -> None:
     """For ever: the oldest first; a far end that is away is tried again, later and later."""
     token = os.environ.get(plan.uplink.token_variable, "")
-    headers = {"Authorization": f"Bearer {token}", "Content-Encoding": "gzip"}
+    headers = {"Content-Encoding": "gzip"} | ({"Authorization": f"Bearer {token}"} if token else {})
     url = f"{plan.uplink.url.rstrip('/')}/write?precision=ms"
     async with httpx.AsyncClient(headers=headers, timeout=TIMEOUT) as http:
         for pause in pauses():

@@ -39,6 +39,7 @@ RECEIVE_MAX = 40_000
 ACKNOWLEDGED_AT_ONCE = 1000
 UNREAD = 20_000  # messages of QoS 0 that wait to be read
 SESSION_SECONDS = 86_400
+BROKER_DROPS = "$SYS/broker/publish/messages/dropped"
 
 
 class Client(aiomqtt.Client):
@@ -103,7 +104,7 @@ class MqttSource(Source):
         self._share = str(mapping.options.get("share", ""))
         shared = f"$share/{self._share}/" if self._share else ""
         self._topics = [shared + PART.sub("+", rule.match) for rule in mapping.rules]
-        self._takes_events = mapping.takes_events
+        self._takes_events, self._dropped = mapping.takes_events, 0
         self._client: Client | None = None
 
     async def run(self, take: Take) -> None:
@@ -141,13 +142,26 @@ class MqttSource(Source):
             log.info("broker connected", source=self.name, where=self._where(), topics=self._topics)
             for topic in self._topics:
                 await client.subscribe(topic, max_qos=QoS.AT_LEAST_ONCE)
+            with suppress(NegativeAckError):  # a broker that does not tell, or not us
+                await client.subscribe(BROKER_DROPS, max_qos=QoS.AT_MOST_ONCE)
             async for packet in client.messages():
                 if isinstance(packet, aiomqtt.PublishPacket):
+                    if packet.topic == BROKER_DROPS:
+                        self._broker_drops(packet.payload or b"")
+                        continue
                     receipt = None if packet.packet_id is None else (client, packet.packet_id)
                     payload = packet.payload or b""
                     if self._takes_events and (attributes := dict(packet.user_properties or ())).get("specversion"):
                         payload = binary_event(attributes, payload)
                     await take(Message(packet.topic, payload, None, receipt, round(time.time() * 1000)))
+
+    def _broker_drops(self, said: bytes) -> None:
+        """What mosquitto counts: the loss is the broker's, whose queues were full, but who runs the plant must know."""
+        count = int(said) if said.isdigit() else 0
+        if count > self._dropped:
+            log.warning("the broker has dropped messages", source=self.name, dropped=count, hint="max_queued_messages")
+        self._dropped = count
+        metrics.DROPPED_BY_BROKER.labels(self.name).set(count)
 
     async def acknowledge(self, receipts: Sequence[Any]) -> None:
         """A receipt of an earlier connection is void: the broker delivers that message again."""

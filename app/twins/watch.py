@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import structlog
 
+from app import metrics
 from app.errors import StoreError
 from app.graph.statements import statement
 from app.graph.store import Store
@@ -14,7 +15,7 @@ POLL_SECONDS = 0.2
 
 
 class Watcher:
-    """One question to the graph serves all who watch. A slow watcher misses states, never the last one."""
+    """One question to the graph serves all who watch. A slow watcher misses states, which are counted, never the last one."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -52,5 +53,6 @@ class Watcher:
                 self._seen[dt_id] = (etag, last)
                 if before is not None and before != (etag, last):
                     for event in self._waiting.get(dt_id, ()):
+                        metrics.PASSED_OVER.inc(event.is_set())
                         event.set()
             await asyncio.sleep(POLL_SECONDS)

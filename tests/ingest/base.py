@@ -85,7 +85,7 @@ class SourceContract:
         found = await self.stored(registry.store, 2)
         assert found == [["c-01", start, 1.0], ["c-01", start + 1000, 2.0]]
 
-    async def test_the_database_comes_back(self, running: Any, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_F2_the_database_comes_back(self, running: Any, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
         """F2 in small: while the database is away nothing is acknowledged; then all is there once."""
         write_, calls = Store.write, []
 

@@ -2,13 +2,17 @@
 
 import asyncio
 import random
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import pytest
+import structlog
+from prometheus_client import REGISTRY
 
 from app.settings import Settings
 from app.stack.broker import start_broker
@@ -16,14 +20,16 @@ from app.stack.child import Child
 from app.twins.directory import Directory
 from app.twins.history import Tier, compact
 from app.twins.registry import Registry
+from app.twins.watch import Watcher
 from app.twins.write import NewTwin, append, create
 from ingest.assemble import Assembled, Assembler
+from ingest.http import HttpSource
 from ingest.mapping import Mapping, Rule
 from ingest.match import Matcher
 from ingest.message import Message
 from ingest.mqtt import LOST, MqttSource, connect
 from ingest.pipeline import Pipeline
-from tests.conftest import apart, free_port
+from tests.conftest import apart, free_port, installed, program
 from tests.ingest.base import recent
 from tests.ingest.test_mqtt import publish
 
@@ -188,3 +194,125 @@ async def test_F1_broker_restart(registry: Registry, twin: str, own_broker: tupl
     assert len(plant.acknowledged) > 500
     assert set(plant.acknowledged) <= {power for _, power in stored}
     assert len(stored) == len({at for at, _ in stored})
+
+
+async def test_F2_database_outage(registry: Registry, twin: str, secured: Settings, broker: Child, neo4j: Child) -> None:
+    """Neo4j stands still under work: HTTP answers 503, nothing is acknowledged to the broker, all is there after."""
+    store, source, port = registry.store, f"outage-{time.time_ns()}", free_port()
+    mqtt = Mapping(source=source, protocol="mqtt", rules=(Rule(match=f"{source}/{{unit}}", twin="{unit}"),))
+    http = Mapping(source=f"{source}-http", protocol="http", rules=RULES, options={"port": port, "wait": 2})
+    roads = [
+        Pipeline(made, Assembler(one.source, registry.catalog, Matcher(one, Directory(store)), 600), store, 0.05, 1000)
+        for one, made in ((mqtt, MqttSource(mqtt, secured)), (http, HttpSource(http, secured)))
+    ]
+    tasks = [asyncio.create_task(road.run()) for road in roads]
+    await asyncio.sleep(1)
+    start, sent = recent(), 0
+    async with connect(secured, source, clean_start=True) as plant, httpx.AsyncClient(timeout=10) as client:
+        neo4j.process.send_signal(signal.SIGSTOP)
+        try:
+            for sent in range(300):
+                await publish(plant, f"{source}/t", orjson.dumps({"ts": start + sent, "power": float(sent)}))
+            body, head = {"ts": start + 1000, "power": 1000.0}, {"Authorization": f"Bearer {secured.token}"}
+            answer = await client.post(f"http://127.0.0.1:{port}/f/t", json=body, headers=head)
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+            assert [road.tally.messages for road in roads] == [0, 0]
+        finally:
+            neo4j.process.send_signal(signal.SIGCONT)
+        async with asyncio.timeout(30):
+            while (await client.post(f"http://127.0.0.1:{port}/f/t", json=body, headers=head)).status_code != 202:
+                await asyncio.sleep(0.2)
+            while len(found := await asyncio.to_thread(Door(registry).history)) < sent + 2:
+                await asyncio.sleep(0.2)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert found == [[start + i, float(i)] for i in range(sent + 1)] + [[start + 1000, 1000.0]]
+
+
+async def test_F3_kill_9_mid_batch(registry: Registry, twin: str, secured: Settings, broker: Child, tmp_path: Path) -> None:
+    """The process is killed at random moments, five times here, fifty in `bench ingest kills`."""
+    source, rng = f"kills-{time.time_ns()}", random.Random(3)
+    mapping = tmp_path / "kills.yaml"
+    mapping.write_text(f"source: {source}\nprotocol: mqtt\nrules: [{{match: 'f/{{unit}}', twin: '{{unit}}'}}]")
+    plant, stop, start = Plant(secured), asyncio.Event(), recent()
+    with program(secured, "kills", "ingest", str(mapping)) as first:  # the session is there before the first message
+        publishing = asyncio.create_task(plant.run(start, 500, stop))
+        await asyncio.sleep(rng.random())
+        first.process.kill()
+    for _ in range(4):
+        with program(secured, "kills", "ingest", str(mapping)) as child:
+            await asyncio.sleep(rng.random())
+            child.process.kill()
+    stop.set()
+    await publishing
+    with program(secured, "kills", "ingest", str(mapping)):
+        async with asyncio.timeout(30):
+            while True:
+                stored = await asyncio.to_thread(Door(registry).history)
+                if set(plant.acknowledged) <= {power for _, power in stored}:
+                    break
+                await asyncio.sleep(0.2)
+    assert len(plant.acknowledged) > 500
+    assert len(stored) == len({at for at, _ in stored})
+    assert all(at - start == power for at, power in stored)
+
+
+async def test_F13_slow_consumer(registry: Registry, twin: str) -> None:
+    """One looks twice a second, one all the time, at a twin that changes ten times a second: the last state reaches both."""
+    watcher, door = Watcher(registry.store), Door(registry)
+    seen: dict[str, list[float]] = {"slow": [], "fast": []}
+
+    async def look(name: str, pause: float) -> None:
+        async for _ in watcher.watch("t"):
+            seen[name].append((await asyncio.to_thread(door.latest))[0])
+            await asyncio.sleep(pause)
+
+    before = REGISTRY.get_sample_value("twingraph_graphql_passed_over_total") or 0
+    looking = [asyncio.create_task(look("slow", 1.5)), asyncio.create_task(look("fast", 0.0))]
+    for number in range(40):
+        await asyncio.to_thread(door, {"ts": recent(number), "power": float(number)})
+        await asyncio.sleep(0.1)
+    async with asyncio.timeout(10):
+        while seen["slow"][-1] != 39.0 or seen["fast"][-1] != 39.0:
+            await asyncio.sleep(0.1)
+    for task in looking:
+        task.cancel()
+    assert len(seen["slow"]) <= 6 < len(seen["fast"])
+    assert (REGISTRY.get_sample_value("twingraph_graphql_passed_over_total") or 0) > before
+
+
+async def test_F26_broker_side_loss(registry: Registry, twin: str, tmp_path: Path, secured: Settings) -> None:
+    """More waits for us than the broker keeps: the loss is its own, and it is told."""
+    if not installed("mosquitto"):
+        pytest.skip("mosquitto is not on this machine")
+    port = free_port()
+    conf = tmp_path / "mosquitto.conf"
+    conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 100\nsys_interval 1\n")
+    broker = await asyncio.create_subprocess_exec("mosquitto", "-c", str(conf))
+    options = {"host": "127.0.0.1", "port": port, "client_id": "lossy"}
+    mapping = Mapping(source="lossy", protocol="mqtt", rules=RULES, options=options)
+    await asyncio.sleep(0.5)
+
+    async def away_and_back(seconds: float) -> None:
+        assembler = Assembler("lossy", registry.catalog, Matcher(mapping, Directory(registry.store)), 600)
+        task = asyncio.create_task(Pipeline(MqttSource(mapping, secured), assembler, registry.store, 0.05, 1000).run())
+        await asyncio.sleep(seconds)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    try:
+        await away_and_back(1.0)
+        async with connect(secured, "flood", options, clean_start=True) as plant:
+            for number in range(1000):
+                await publish(plant, "f/t", orjson.dumps({"ts": recent(number), "power": float(number)}))
+        with structlog.testing.capture_logs() as logs:
+            await away_and_back(3.5)
+    finally:
+        broker.terminate()
+        await broker.wait()
+    stored = Door(registry).history()
+    assert 100 <= len(stored) < 1000
+    told = [one["dropped"] for one in logs if one["event"] == "the broker has dropped messages"]
+    assert told[-1:] == [1000 - len(stored)]
+    assert REGISTRY.get_sample_value("twingraph_broker_dropped", {"source": "lossy"}) == 1000 - len(stored)

@@ -1,22 +1,27 @@
 """Edge, region and cloud as three real processes: MQTT at the edge, windows, spools, an uplink that is away and comes back."""
 
+import asyncio
+import gzip
 import sqlite3
+import subprocess
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
-from app.errors import MappingError
+from app.errors import MappingError, Unavailable
 from app.settings import Settings
 from app.stack.child import Child
 from app.twins.registry import Registry
 from app.twins.write import NewTwin, Position, create
-from ingest.gateway import read_plan
+from ingest.gateway import forward, read_plan
 from ingest.mqtt import connect
-from ingest.spool import Aggregate, Full, Spool, lines
+from ingest.spool import Aggregate, Spool, lines
 from tests.conftest import apart, eventually, free_port, program
 from tests.ingest.base import recent
 from tests.ingest.test_mqtt import publish
@@ -95,7 +100,7 @@ async def test_edge_region_and_cloud(tmp_path: Path, secured: Settings, broker: 
         waiting.close()
 
 
-def test_a_full_spool_drops_the_oldest_or_takes_no_more(tmp_path: Path) -> None:
+def test_F15_a_full_spool_drops_the_oldest_or_takes_no_more(tmp_path: Path) -> None:
     """F15 in small: by the stated policy, counted, and room is used again."""
     rows = [("t", "s", i, "x" * 100) for i in range(5000)]
     stops = Spool(tmp_path / "stops.sqlite", 2 * 1024**2, drop=False)
@@ -113,10 +118,82 @@ def test_a_full_spool_drops_the_oldest_or_takes_no_more(tmp_path: Path) -> None:
     assert (tmp_path / "drops.sqlite").stat().st_size < 5 * 1024**2
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Four megabytes."""
+    place = tmp_path / "small"
+    place.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_F15_disk_full(small_disk: Path) -> None:
+    """What has no room is refused, so it stays unacknowledged; nothing is spoilt; with room again it goes on."""
+    spool = Spool(small_disk / "spool.sqlite", 1024**3, drop=False)
+    filler = small_disk / "filler"
+    filler.write_bytes(b"x" * 1024**2)
+    taken = 0
+    while _has_room(spool, [("t", "s", taken + i, "x" * 100) for i in range(1000)]):
+        taken += 1000
+    held = spool.counts()["outgoing"]
+    assert held == taken > 0
+    with pytest.raises(Unavailable):
+        spool.put([("t", "s", taken + i, "x" * 100) for i in range(1000)], [], [], windowed=False)
+    filler.unlink()
+    spool.put([("t", "s", taken + i, "x" * 100) for i in range(1000)], [], [], windowed=False)
+    assert spool.counts()["outgoing"] == held + 1000
+    assert [row[1][2] for row in spool.outgoing(10**6)] == list(range(held + 1000))
+    spool.close()
+    with closing(sqlite3.connect(small_disk / "spool.sqlite")) as file:
+        assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+async def test_F14_sink_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The far end answers nothing for a while, then slowly: taking is as fast as ever, all is delivered, in order."""
+    monkeypatch.setattr("ingest.gateway.TIMEOUT", 0.5)
+    silent, rows = True, [("t", "s", at, float(at)) for at in range(2000)]
+    delivered: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        body = await reader.readexactly(int(head.split("content-length: ")[1].split("\r\n")[0]))
+        await asyncio.sleep(3600 if silent else 0.2)
+        delivered.append(gzip.decompress(body))
+        writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    port = free_port()
+    server = await asyncio.start_server(answer, "127.0.0.1", port)
+    uplink = f"uplink: {{url: 'http://127.0.0.1:{port}'}}"
+    (tmp_path / "edge.yaml").write_text(f"gateway: e\n{uplink}\nspool: {{file: e.sqlite}}\nmappings: []")
+    plan, _ = read_plan(tmp_path / "edge.yaml")
+    spool = Spool(tmp_path / "e.sqlite", 10 * 1024**2, drop=False)
+    forwarding = asyncio.create_task(forward(spool, plan))
+    slowest = 0.0
+    for first in range(0, 2000, 20):
+        began = time.perf_counter()
+        await asyncio.to_thread(spool.put, rows[first : first + 20], [], [], False)
+        slowest = max(slowest, time.perf_counter() - began)
+        silent = first < 1500
+        await asyncio.sleep(0.02)
+    async with asyncio.timeout(30):
+        while spool.counts()["outgoing"]:
+            await asyncio.sleep(0.1)
+    forwarding.cancel()
+    server.close()
+    assert slowest < 0.5  # the far end's silence is longer
+    once = list(dict.fromkeys(line for body in delivered for line in body.splitlines()))  # a late answer is asked for again
+    assert once == lines(rows).splitlines()
+
+
 def _has_room(spool: Spool, rows: list[Any]) -> bool:
     try:
         spool.put(rows, [], [], windowed=False)
-    except Full:
+    except Unavailable:
         return False
     return True
 

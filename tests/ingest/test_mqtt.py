@@ -72,7 +72,7 @@ class TestMqtt(SourceContract):
             (b'{"operatingState": "dancing"}', "VALUE_REFUSED"),
         ],
     )
-    async def test_poison_is_set_aside_and_the_stream_goes_on(
+    async def test_F9_F10_F11_what_is_poison_hostile_or_of_no_schema_is_set_aside(
         self, payload: bytes, code: str, running: Any, registry: Registry
     ) -> None:
         """F9, F10, F11: reason and raw bytes are kept, the message is acknowledged, the next one arrives."""

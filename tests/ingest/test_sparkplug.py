@@ -22,14 +22,16 @@ from app.twins.registry import Registry
 from app.twins.write import NewTwin, ensure
 from ingest import sparkplug_b
 from ingest.assemble import Assembler
+from ingest.backoff import pauses
 from ingest.mapping import CommandRule, Mapping, Rule
 from ingest.match import Matcher
 from ingest.message import Gone, Message
-from ingest.mqtt import connect
+from ingest.mqtt import LOST, connect
 from ingest.pipeline import Pipeline
 from ingest.sparkplug import Host, SparkplugOutlet, SparkplugSource
 from ingest.sparkplug_b import PAYLOAD
 from tests.ingest.base import SourceContract, recent
+from tests.ingest.test_mqtt import publish
 from tests.parts.tahu import start_edge
 
 AT = 1_764_000_000_000
@@ -269,7 +271,7 @@ class TestSparkplug(SourceContract):
     @pytest.fixture
     def mapping(self) -> Mapping:
         self.group = f"G{uuid.uuid4().hex[:8]}"
-        rules = (Rule(match=f"{self.group}/{{line}}/{{unit}}", twin="{line}-{unit}", unknown="ignore"),)
+        rules = (Rule(match=f"{self.group}/{{line}}/{{unit}}", twin="{line}-{unit}", unknown="ignore", create="Turbine"),)
         commands = (CommandRule(twin="{line}-{unit}", to=f"{self.group}/{{line}}/{{unit}}"),)
         options = {"host_id": f"host-{self.group}", "groups": [self.group], "rebirth_seconds": 0.5}
         return Mapping(source=f"s-{self.group}", protocol="sparkplug", options=options, rules=rules, commands=commands)
@@ -316,6 +318,32 @@ class TestSparkplug(SourceContract):
         self.seq, self.known = 0, set()
         await self.send("c-01", recent(1), {"power": 2.0})
         await until(False)
+
+    async def test_F16_reconnect_storm(self, running: Any, registry: Registry, secured: Settings) -> None:
+        """Two thousand edge nodes connect and are born at once: no birth is missed."""
+        gate, names = asyncio.Semaphore(200), [f"n{number:04}" for number in range(2000)]
+
+        async def born(name: str) -> None:
+            for pause in pauses():  # as a node does that the busy broker turns away
+                try:
+                    async with gate:
+                        await tell(name)
+                    return
+                except (*LOST, ExceptionGroup):
+                    await asyncio.sleep(pause)
+
+        async def tell(name: str) -> None:
+            async with connect(secured, f"storm-{self.group}-{name}", clean_start=True) as client:
+                for kind, device, seq in (("NBIRTH", "", 0), ("DBIRTH", "/d", 1)):
+                    metrics = [power(float(name[1:]))] if device else []
+                    payload = body(seq, *metrics, at=recent(), bd_seq=None if device else 0)
+                    await publish(client, f"spBv1.0/{self.group}/{kind}/{name}{device}", payload)
+
+        await asyncio.gather(*(born(name) for name in names))
+        text = "MATCH (t:Twin) WHERE t.dtId ENDS WITH '-d' AND t.dtId STARTS WITH 'n' RETURN count(t), sum(t.power)"
+        async with asyncio.timeout(30):
+            while (await asyncio.to_thread(registry.store.read, text))[0] != [2000, sum(map(float, range(2000)))]:
+                await asyncio.sleep(0.2)
 
     async def test_tahu(self, running: Any, registry: Registry, secured: Settings, mapping: Mapping) -> None:
         """Eclipse Tahu's edge node: births, data by alias, a rebirth, a command, its death."""

@@ -91,7 +91,7 @@ def test_an_unknown_twin_is_named_and_the_rest_is_written(registry: Registry, tw
     assert points(registry.store, twin) == {T0: 1.0}
 
 
-def test_half_a_write_is_no_write(registry: Registry, twin: str) -> None:
+def test_F4_half_a_write(registry: Registry, twin: str) -> None:
     """F4: latest, history and position stand or fall together."""
     impossible = Event(twin, "e1", "alarm", {"at": datetime.now(UTC), "nested": {"no": "property"}})
     batch = Batch(one(twin, (0, 1.0)).series, [impossible], positions=[Position("s", "", 7)])
@@ -99,7 +99,7 @@ def test_half_a_write_is_no_write(registry: Registry, twin: str) -> None:
         append(registry.store, batch)
     assert points(registry.store, twin) == {}
     assert "power" not in node(registry.store, twin)
-    assert registry.store.read("MATCH (s:_Source {name: 's'}) RETURN s") == []
+    assert registry.store.read("MATCH (p:_Position {source: 's'}) RETURN p") == []
 
 
 def test_two_writers_of_the_same_points_store_them_once(registry: Registry, twin: str) -> None:
@@ -119,7 +119,7 @@ def test_an_event_happens_once(registry: Registry, twin: str) -> None:
     assert counted == [[1]]
 
 
-def test_fifty_creates_of_one_id_have_one_winner(registry: Registry) -> None:
+def test_F21_concurrent_create(registry: Registry) -> None:
     """F21: exactly one wins, the others are told so."""
     name = f"contested-{random.randrange(10**9)}"
 
@@ -136,7 +136,7 @@ def test_fifty_creates_of_one_id_have_one_winner(registry: Registry) -> None:
     assert outcomes.count("won") == 1
 
 
-def test_twenty_writers_with_etags_lose_no_update(registry: Registry, twin: str) -> None:
+def test_F22_concurrent_patch(registry: Registry, twin: str) -> None:
     """F22: a writer with a stale etag is refused."""
     etag = node(registry.store, twin)["_etag"]
 
@@ -152,8 +152,17 @@ def test_twenty_writers_with_etags_lose_no_update(registry: Registry, twin: str)
     assert outcomes == {"refused", node(registry.store, twin)["maintenanceNote"]}
 
 
+def test_F22_patches_of_different_fields_both_stay(registry: Registry, twin: str) -> None:
+    fields = {"maintenanceNote": "greased", "name": "North 1"}
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(20):
+            list(pool.map(lambda one: write.patch(registry.store, registry.catalog, twin, dict([one])), fields.items()))
+            found = node(registry.store, twin)
+            assert {name: found[name] for name in fields} == fields
+
+
 @pytest.mark.parametrize("name", ["../x", "a+b", "a#b", "a`b", "}) DETACH DELETE n //", "", "a b", "x" * 129])
-def test_hostile_identifiers_are_refused(registry: Registry, name: str) -> None:
+def test_F12_injection(registry: Registry, name: str) -> None:
     """F12: an identifier is checked, and a parameter all the same."""
     with pytest.raises(TwingraphError, match="cannot be a dtId"):
         create(registry.store, registry.catalog, [NewTwin(name, "Turbine")])
