@@ -387,7 +387,8 @@ def predict_run() -> None:
 def bench(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(help="replay, mqtt, ingest, kafka, visible, memory, graphql, load, history, schema, dtdl, all")
+        str,
+        typer.Argument(help="replay, mqtt, ingest, kafka, opcua, visible, memory, graphql, load, history, schema, dtdl, all"),
     ] = "all",
 ) -> None:
     """Takes the figures of the README on this machine; needs a checkout."""

@@ -1,4 +1,5 @@
-"""MQTT with publishers at work: twingraph bench ingest steady [SECONDS] [RATE] | delay | outage | soak [MINUTES].
+"""MQTT with publishers at work: twingraph bench ingest steady [SECONDS] [RATE] | delay | outage | soak [RATE] [MINUTES] |
+kills [TIMES] | share.
 
 mosquitto, one publisher (bench/publisher.py), one ingest process and Neo4j on the same cores; 500 turbines, ten signals, QoS 1.
 Every message that the broker acknowledged must be in the graph once at the end.
@@ -6,10 +7,13 @@ Every message that the broker acknowledged must be in the graph once at the end.
 steady: as fast as everything goes, its CPU by process, beside the raw driver writing the same segments
 delay:  publish to visible at 10, 50 and 90 % of that
 outage: Neo4j stopped for sixty seconds at half of it; memory, then the backlog drained
-soak:   at half of it, memory every minute"""
+soak:   at half of it, memory every minute
+kills:  the ingest process killed at random moments under 2,000 messages/s, and started again (F3)
+share:  the same rate taken by one worker, and by two that share the subscription: CPU a message"""
 
 import itertools
 import os
+import random
 import signal
 import statistics
 import subprocess
@@ -17,12 +21,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
+import yaml
 
 from app.graph.statements import statement
 from app.graph.store import Store
@@ -44,6 +49,7 @@ class Road:
     settings: Settings
     store: Store
     port: int
+    mapping: str
     processes: dict[str, psutil.Process]
 
     def count(self) -> int:
@@ -65,25 +71,34 @@ class Road:
 
 
 @contextmanager
-def road() -> Iterator[Road]:
+def road(started: bool = True, shared: bool = False) -> Iterator[Road]:
+    """`started`: with an ingest process; `shared`: its subscription is one that several may share."""
     port = free_port()
     with tempfile.TemporaryDirectory() as name, bench_stack(mqtt_port=port, mqtt_user="", mqtt_password="none") as held:
         settings, store, registry = held
         folder = Path(name)
         (folder / "mosquitto.conf").write_text(CONF.format(port=port))
-        (folder / "bench.yaml").write_text(MAPPING)
+        mapping = yaml.safe_load(MAPPING) | ({"options": {"share": "bench"}} if shared else {})
+        (folder / "bench.yaml").write_text(yaml.safe_dump(mapping))
         names = [f"f-u{i}" for i in range(TWINS)]
         ensure(store, registry.catalog, [NewTwin(one, "Turbine") for one in names], [])
         broker = subprocess.Popen(["mosquitto", "-c", str(folder / "mosquitto.conf")], stderr=subprocess.DEVNULL)
         time.sleep(1)
         try:
-            with process(settings, "ingest", str(folder / "bench.yaml")) as ingest:
-                neo4j = next(
-                    one
-                    for one in psutil.process_iter(["cmdline"])
-                    if f"--home-dir={settings.home}" in " ".join(one.info["cmdline"] or ())
-                )
-                yield Road(settings, store, port, {"ingest": ingest, "neo4j": neo4j, "broker": psutil.Process(broker.pid)})
+            neo4j = next(
+                one
+                for one in psutil.process_iter(["cmdline"])
+                if f"--home-dir={settings.home}" in " ".join(one.info["cmdline"] or ())
+            )
+            made = Road(
+                settings, store, port, str(folder / "bench.yaml"), {"neo4j": neo4j, "broker": psutil.Process(broker.pid)}
+            )
+            if started:
+                with process(settings, "ingest", made.mapping) as ingest:
+                    made.processes["ingest"] = ingest
+                    yield made
+            else:
+                yield made
         finally:
             broker.terminate()
 
@@ -219,6 +234,54 @@ def soak(rate: float, minutes: float) -> None:
     show("ingest soak", rows, {"acked": acked, "found": found, "memory": memory})
 
 
+def kills(times: int) -> None:
+    with road(started=False) as held:
+        rng, arguments = random.Random(50), ("ingest", held.mapping)
+        with process(held.settings, *arguments):
+            pass
+        publisher = held.publish(2000, times * 2.2, "load")
+        for _ in range(times):
+            with process(held.settings, *arguments) as ingest:
+                time.sleep(rng.random())
+                ingest.kill()
+        _, acked = map(int, publisher.communicate()[0].split())
+        with process(held.settings, *arguments):
+            found = held.drained(acked)
+            time.sleep(2)
+            found = held.count()
+        text = """MATCH (t:Twin)-[:_HISTORY]->(s:_Segment) UNWIND range(0, size(s.power) - 1) AS i
+          WITH t, s._from + coalesce(s._dt_power, s._dt)[i] AS at RETURN count(*), count(DISTINCT t.dtId + at)"""
+        ((points, distinct),) = held.store.read(text)
+    rows = [
+        (f"killed {times} times", f"acknowledged by the broker {acked:,}, in the graph {found:,}, twice {points - distinct}")
+    ]
+    show("ingest kills", rows, {"acked": acked, "found": found, "doubled": points - distinct})
+
+
+def share(rate: float, seconds: float) -> None:
+    rows = []
+    for workers in (1, 2):
+        with road(started=False, shared=True) as held, ExitStack() as stack:
+            ingests = []
+            for number in range(workers):
+                own = replace(held.settings, worker=f"w{number}")
+                ingests.append(stack.enter_context(process(own, "ingest", held.mapping)))
+            ended(held, held.publish(rate, 10, "warm"))
+            before, used = held.count(), [cpu(one) for one in ingests]
+            publisher = held.publish(rate, seconds, "load")
+            _, acked = map(int, publisher.communicate()[0].split())
+            found = held.drained(before + acked) - before
+            spent = [(cpu(one) - was) / acked * 1e6 for one, was in zip(ingests, used, strict=True)]
+        shares = " + ".join(f"{one:.1f}" for one in spent)
+        rows.append(
+            (
+                f"{workers} worker(s), {rate:,.0f} messages/s",
+                f"{shares} = {sum(spent):.1f} µs a message; {found:,} of {acked:,}",
+            )
+        )
+    show("ingest share", rows, {})
+
+
 def ended(held: Road, publisher: "subprocess.Popen[str]") -> None:
     before = held.count()
     publisher.communicate()
@@ -242,6 +305,10 @@ def main() -> None:
             outage(*(numbers or [7_500.0]))
         case "soak":
             soak(*(numbers or [7_500.0, 30.0]))
+        case "kills":
+            kills(*(map(int, numbers) if numbers else [50]))
+        case "share":
+            share(*(numbers or [15_000.0, 30.0]))
         case _:
             sys.exit(__doc__)
 
