@@ -20,8 +20,9 @@ def fetch(folder: Path) -> str:
     return ""
 
 
-def start_plant(folder: Path, port: int) -> "subprocess.Popen[bytes]":
-    command = ["node", "plant.mjs", str(port), str(folder / "pki")]
+def start_plant(folder: Path, port: int, *sizes: str) -> "subprocess.Popen[bytes]":
+    """`sizes`: how many units, and the milliseconds between two changes of each variable."""
+    command = ["node", "plant.mjs", str(port), str(folder / "pki"), *sizes]
     process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     for line in process.stdout:

@@ -1,22 +1,26 @@
-// node plant.mjs PORT CERTIFICATES: ten variables c.01.s0 … c.01.s9 in urn:test:node; each counts up every ten milliseconds,
+// node plant.mjs PORT CERTIFICATES [UNITS [MS]]: ten variables c.01.s0 … c.01.s9 in urn:test:node, and so for each unit; each
+// counts up every ten milliseconds, or every MS;
 // s0 alone stands still; tank.level, a number of 0 to 199, has an alarm above 100. Says "ready"; ends with its standard input.
 import server_ from "node-opcua-server";
 import variant_ from "node-opcua-variant";
 import certificates_ from "node-opcua-certificate-manager";
 const { OPCUAServer } = server_, { Variant, DataType } = variant_, { OPCUACertificateManager } = certificates_;
 
-const [port, certificates] = process.argv.slice(2);
+const [port, certificates, units = "1", pause = "10"] = process.argv.slice(2);
 const serverCertificateManager = new OPCUACertificateManager({ rootFolder: certificates, automaticallyAcceptUnknownCertificate: true });
 const server = new OPCUAServer({ port: Number(port), hostname: "127.0.0.1", resourcePath: "/plant", serverCertificateManager });
 await server.initialize();
 const space = server.engine.addressSpace.registerNamespace("urn:test:node");
-const device = space.addObject({ organizedBy: server.engine.addressSpace.rootFolder.objects, browseName: "c.01", nodeId: "s=c.01" });
 let count = 0;
-const variables = [];
-for (let i = 0; i < 10; i++) {
-  const made = space.addVariable({ componentOf: device, browseName: `s${i}`, nodeId: `s=c.01.s${i}`, dataType: "Double" });
-  made.setValueFromSource(new Variant({ dataType: DataType.Double, value: 0 }));
-  variables.push(made);
+const variables = [], still = [];
+for (let unit = 1; unit <= Number(units); unit++) {
+  const name = `c.${String(unit).padStart(2, "0")}`;
+  const device = space.addObject({ organizedBy: server.engine.addressSpace.rootFolder.objects, browseName: name, nodeId: `s=${name}` });
+  for (let i = 0; i < 10; i++) {
+    const made = space.addVariable({ componentOf: device, browseName: `s${i}`, nodeId: `s=${name}.s${i}`, dataType: "Double", minimumSamplingInterval: 10 });
+    made.setValueFromSource(new Variant({ dataType: DataType.Double, value: 0 }));
+    (unit === 1 && i === 0 ? still : variables).push(made);
+  }
 }
 server.engine.addressSpace.installAlarmsAndConditionsService();
 const tank = space.addObject({
@@ -32,8 +36,8 @@ alarm.setEnabledState(true);
 setInterval(() => {
   count += 1;
   level.setValueFromSource(new Variant({ dataType: DataType.Double, value: count % 200 }));
-  for (const one of variables.slice(1)) one.setValueFromSource(new Variant({ dataType: DataType.Double, value: count }));
-}, 10);
+  for (const one of variables) one.setValueFromSource(new Variant({ dataType: DataType.Double, value: count }));
+}, Number(pause));
 await server.start();
 console.log("ready");
 process.stdin.resume();
