@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,7 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
-from app.errors import MappingError, StackError
+from app.errors import MappingError, SettingError, StackError
 
 opcua_app = typer.Typer(help="What an OPC UA server has.", no_args_is_help=True)
 out = Console(emoji=False)
@@ -22,16 +23,21 @@ def browse(
     directory: Annotated[Path, typer.Option("--out", help="where models/ and plant.yaml go")] = Path("plant"),
     namespace: Annotated[str, typer.Option(help="a namespace's URI; all but the standard's")] = "",
     prefix: Annotated[str, typer.Option(help="the models' DTMIs begin with dtmi:<prefix>:")] = "com:example:plant",
+    force: Annotated[bool, typer.Option("--force", help="over what is there")] = False,
     access: Annotated[Path | None, typer.Option(help="YAML with a mapping's options for login and security")] = None,
 ) -> None:
     """Proposes DTDL models and a mapping from what a server has; then: models load, ingest."""
     options = {"url": url} | (_options(access) if access else {})
+    file = directory / "plant.yaml"
+    if file.exists() and not force:
+        raise SettingError(f"{file} is there already", hint="--force, or another --out")
+    if not re.fullmatch(r"[A-Za-z](_?[A-Za-z0-9])*(:[A-Za-z](_?[A-Za-z0-9])*)*", prefix):
+        raise SettingError(f"{prefix!r} cannot begin a DTMI", where="--prefix", hint="com:example:plant")
     found = asyncio.run(_surveyed(options, namespace, prefix))
     models = directory / "models"
     models.mkdir(parents=True, exist_ok=True)
     for model in found.models:
         (models / f"{model['displayName']}.json").write_text(json.dumps(model, indent=2) + "\n", "utf-8")
-    file = directory / "plant.yaml"
     file.write_text(yaml.safe_dump(found.mapping, sort_keys=False, allow_unicode=True), "utf-8")
     out.print(f"{found.twins} twins of {len(found.models)} models: {escape(str(models))}, {escape(str(file))}")
     if found.passed_over:

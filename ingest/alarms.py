@@ -14,7 +14,7 @@ EPOCH = datetime.fromtimestamp(0, UTC)
 BASE, CONDITION, ACKNOWLEDGEABLE, ALARM = 2041, 2782, 2881, 2915  # BaseEventType and below
 FIELDS = {
     BASE: ("EventId", "EventType", "SourceNode", "SourceName", "Time", "Message", "Severity"),
-    CONDITION: ("ConditionName", "Retain"),
+    CONDITION: ("ConditionName", "BranchId"),
     ACKNOWLEDGEABLE: ("AckedState/Id",),
     ALARM: ("ActiveState/Id",),
 }
@@ -55,6 +55,9 @@ def told(event: Event) -> tuple[str, dict[str, Any], int | None] | None:
     """Address, record and time [epoch ms]; None for what only belongs to a refresh."""
     kind = _field(event, "EventType")
     if kind in (ua.NodeId(REFRESH_START), ua.NodeId(REFRESH_END), ua.NodeId(REFRESH_REQUIRED)):
+        return None
+    branch = _field(event, "BranchId")
+    if isinstance(branch, ua.NodeId) and not branch.is_null():  # an earlier state that still wants to be acknowledged
         return None
     node, name = _field(event, "SourceNode"), _field(event, "SourceName")
     address = node.Identifier if isinstance(node, ua.NodeId) and isinstance(node.Identifier, str) else name

@@ -141,7 +141,7 @@ class _Work:
         self.answers: list[dict[str, Any]] = []
         self.deadletters: list[dict[str, Any]] = []
         self.stale: dict[str, int] = {}
-        self.qualities: dict[tuple[str, str], Quality] = {}
+        self.qualities: list[Quality] = []
         self.received: dict[str, int] = {}
         self.doubled = 0
         self.rejected: dict[str, int] = {}
@@ -152,13 +152,14 @@ class _Work:
         route = self.assembler.matcher.route(message.address)
         if isinstance(message.payload, Gone):
             if isinstance(route, Route):
-                self.stale[route.dt_id] = message.payload.at
+                gone = min(message.payload.at, self.now)
+                self.stale[route.dt_id] = max(gone, self.stale.get(route.dt_id, 0)) if gone else 0
             return
         if isinstance(route, str):
             code = "NO_TWIN" if route.startswith("no twin") else "NOT_BOUND" if "bound" in route else "NO_RULE"
             raise MessageError(route, where=message.address, code=code)
         refused: list[MessageError] = []
-        for record in decode.records(message.payload, route.rule):
+        for record in decode.records(message.payload, route.rule, message.attributes):
             try:
                 refused += self._record(message, route, record)
             except MessageError as error:
@@ -176,10 +177,11 @@ class _Work:
         if isinstance(record, MessageError):
             raise record
         stamp = record.pop(route.rule.time, None)
-        if message.time is not None:
-            stamp = message.time
         received = self.now if message.received is None else message.received
-        at = received if stamp is None else decode.instant(stamp, self.now, self.skew)
+        if message.time is not None:
+            at = decode.plausible(message.time, self.now, self.skew)
+        else:
+            at = received if stamp is None else decode.instant(stamp, self.now, self.skew)
         if route.rule.kind == "telemetry":
             self.received[route.dt_id] = received
             if route.rule.quality and route.rule.quality in record:
@@ -201,7 +203,7 @@ class _Work:
         for field_name, text in said.items():
             signal = route.rule.signal_of(field_name)
             if signal in known:
-                self.qualities[route.dt_id, signal] = Quality(route.dt_id, signal, text, at)
+                self.qualities.append(Quality(route.dt_id, signal, text, at))
 
     def _telemetry(self, route: Route, data: dict[str, Any], at: int) -> list[MessageError]:
         names, values = tuple(data), (*data.values(),)
@@ -268,7 +270,7 @@ class _Work:
         for one in series:
             one.received = self.received[one.dt_id]
         stale = [{"id": dt_id, "at": at} for dt_id, at in self.stale.items()]
-        qualities = list(self.qualities.values())
+        qualities = _changes(self.qualities)
         batch = Batch(series, self.events, self.closed, self.answers, self.deadletters, stale, positions, qualities=qualities)
         return Assembled(batch, self.rejected, sum(one.points() for one in series), self.doubled)
 
@@ -328,6 +330,17 @@ class _Work:
         kept = [(at, value) for at, value in zip(times, values, strict=True) if _is_finite(value)]
         self.rejected["NOT_FINITE"] = self.rejected.get("NOT_FINITE", 0) + len(values) - len(kept)
         return [at for at, _ in kept], [value for _, value in kept]
+
+
+def _changes(said: list[Quality]) -> list[Quality]:
+    """In order of time, without what repeats the one before."""
+    held: dict[tuple[str, str], str] = {}
+    made = []
+    for one in sorted(said, key=lambda one: one.at):
+        if held.get((one.dt_id, one.signal)) != one.said:
+            held[one.dt_id, one.signal] = one.said
+            made.append(one)
+    return made
 
 
 def _direct(dt_id: str, shape: Shape, rows: Rows) -> Series | None:

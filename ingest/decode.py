@@ -20,10 +20,17 @@ EARLIEST = 631_152_000_000  # 1990-01-01: clocks that were never set say 1970 or
 Record = dict[str, Any]
 
 
-def records(payload: Payload, rule: Rule) -> Iterable[Record | MessageError]:
-    """A MessageError in the place of a record that is none. Raises: MessageError when the payload is not what the rule says."""
+def records(payload: Payload, rule: Rule, attributes: Mapping[str, str] | None = None) -> Iterable[Record | MessageError]:
+    """`attributes`: of a CloudEvent whose payload is its data alone. A MessageError in the place of a record that is none.
+
+    Raises: MessageError when the payload is not what the rule says."""
+    given: Any
     if type(payload) is bytes:
-        given = READERS[rule.payload](unpacked(payload), rule)
+        body = unpacked(payload)
+        if attributes and rule.payload == "cloudevents":
+            given = list(_of_event({**attributes, "data": _json(body, rule)}, rule))
+        else:
+            given = READERS[rule.payload](body, rule)
         if type(given) is dict and rule.is_flat:
             return (given,)
     else:
@@ -43,13 +50,13 @@ def _shaped(given: Any, rule: Rule) -> Iterator[Record | MessageError]:
             if not isinstance(fields, Mapping):
                 yield MessageError(f"{rule.fields or 'a record'} must be an object", code="NOT_AN_OBJECT")
                 continue
-            time = {rule.time: record[rule.time]} if rule.time in record and rule.time not in fields else {}
+            time = {name: record[name] for name in (rule.time, rule.quality) if name in record and name not in fields}
             if readings is None:
                 yield {**(_flat(fields) if rule.nested else fields), **time, **rule.fixed}
             elif readings.name not in fields or readings.value not in fields:
                 yield MessageError(f"a reading needs {readings.name!r} and {readings.value!r}", code="NOT_A_READING")
             else:
-                kept = {rule.time: fields[rule.time]} if rule.time in fields else time
+                kept = time | {name: fields[name] for name in (rule.time, rule.quality) if name in fields}
                 yield {str(fields[readings.name]): fields[readings.value], **kept, **rule.fixed}
 
 
@@ -127,11 +134,6 @@ def _cloudevents(body: bytes, rule: Rule) -> Any:
     return [record for event in (decoded if isinstance(decoded, list) else [decoded]) for record in _of_event(event, rule)]
 
 
-def binary_event(attributes: Mapping[str, str], body: bytes) -> bytes:
-    """An event whose attributes came beside its data, as one that came whole."""
-    return orjson.dumps({**attributes, "data": orjson.Fragment(body or b"null")})
-
-
 def _of_event(event: Any, rule: Rule) -> Iterator[Any]:
     if not isinstance(event, dict) or not isinstance(event.get("specversion"), str):
         raise MessageError("not a CloudEvent: no specversion", code="NOT_A_CLOUDEVENT")
@@ -175,6 +177,11 @@ def instant(value: Any, now: int, skew: int) -> int:
         milliseconds = round(value if abs(value) > 1e11 else value * 1000)
     else:
         raise MessageError(f"{value!r:.60} is no time", code="TIME_INVALID")
-    if not EARLIEST <= milliseconds <= now + skew:
-        raise MessageError(f"time of measure {value!r:.60} is not plausible", code="CLOCK_SKEW")
-    return milliseconds
+    return plausible(milliseconds, now, skew)
+
+
+def plausible(at: int, now: int, skew: int) -> int:
+    """Raises: MessageError for what lies before clocks were set, or further ahead than `skew` [ms]."""
+    if not EARLIEST <= at <= now + skew:
+        raise MessageError(f"time of measure {at} is not plausible", code="CLOCK_SKEW")
+    return at

@@ -10,8 +10,9 @@ aggregates:                                                          of the othe
   - {of: power, by: max, to: powerMax}
 mappings: [plant.yaml]                                               as for `twingraph ingest`; beside this file
 
-A source is acknowledged once its readings are in the spool; the spool lets go of them once the uplink has answered 202. A
-reading that comes after its window was closed makes a second row of the same moment, which the far end drops as a duplicate."""
+What a source calls bad is not forwarded; the quality itself is not, either. A source is acknowledged once its readings are in
+the spool; the spool lets go of them once the uplink has answered 202. A reading that comes after its window was closed makes a
+second row of the same moment, which the far end drops as a duplicate."""
 
 import asyncio
 import gzip
@@ -34,6 +35,7 @@ from ingest.backoff import pauses
 from ingest.mapping import Mapping, Rule, Strict, fill, pattern
 from ingest.message import Gone, Message, Source
 from ingest.pipeline import Road
+from ingest.quality import GOOD, is_bad, quality
 from ingest.sources import make_source, read_mappings
 from ingest.spool import Aggregate, Reading, Spool, lines
 
@@ -151,6 +153,8 @@ class Spooling(Road):
                 raise record
             stamp = record.pop(rule.time, None)
             given = message.time if message.time is not None else stamp
+            if rule.quality and is_bad(quality(record.pop(rule.quality, GOOD))):
+                continue
             at = (message.received or now) if given is None else decode.instant(given, now, self._skew)
             for field, value in record.items():
                 if value is not None and (rule.unknown == "deadletter" or field in rule.signals or field in rule.fixed):

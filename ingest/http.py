@@ -13,6 +13,7 @@ import asyncio
 import hmac
 import time
 from collections.abc import Iterator, Sequence
+from collections.abc import Mapping as Map
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +28,6 @@ from starlette.routing import Route
 
 from app.errors import MessageError, StackError
 from app.settings import Settings
-from ingest.decode import binary_event
 from ingest.lineprotocol import lines
 from ingest.mapping import Mapping
 from ingest.message import Message, Source, Take
@@ -100,18 +100,19 @@ class HttpSource(Source):
         except MessageError as error:
             status = {"TOO_LARGE": 413, "MEDIA_TYPE": 415}.get(error.code, 400)
             return _refused(status, error.code, error.what)
-        if messages and not await self._committed(messages):
+        attributes = {name[3:]: value for name, value in request.headers.items() if name.startswith("ce-")}
+        if messages and not await self._committed(messages, attributes if self._takes_events and attributes else None):
             return _refused(503, "NOT_COMMITTED", "not committed yet: send it again", {"Retry-After": "5"})
         return JSONResponse({"messages": len(messages)}, 202)
 
-    async def _committed(self, given: list[Given]) -> bool:
+    async def _committed(self, given: list[Given], attributes: Map[str, str] | None) -> bool:
         assert self._take is not None
         receipt = Receipt(len(given))
         try:
             async with asyncio.timeout(self._wait):
                 now = round(time.time() * 1000)
                 for address, payload, at in given:
-                    await self._take(Message(address, payload, at, receipt, now))
+                    await self._take(Message(address, payload, at, receipt, now, attributes=attributes))
                 await receipt.done
         except TimeoutError:
             return False
@@ -154,8 +155,7 @@ def _messages(request: Request, body: bytes, takes_events: bool) -> list[Given]:
             raise MessageError("remote write 1.0 is understood, 2.0 is not", code="MEDIA_TYPE")
         return list(samples(body))
     if takes_events and "ce-specversion" in request.headers:
-        attributes = {name[3:]: value for name, value in request.headers.items() if name.startswith("ce-")}
-        return [(address, binary_event(attributes, body), None)]
+        return [(address, body, None)]
     return [(address, payload, None) for payload in _payloads(kind, body)]
 
 
@@ -172,7 +172,7 @@ def _payloads(kind: str, body: bytes) -> list[Any]:
         decoded = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise MessageError(f"not JSON: {error}", code="NOT_JSON") from error
-    return [orjson.dumps(one) if not isinstance(one, dict) else one for one in decoded] if isinstance(decoded, list) else [body]
+    return [orjson.dumps(one) for one in decoded] if isinstance(decoded, list) else [body]
 
 
 def _refused(status: int, code: str, what: str, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -21,7 +21,6 @@ from app.errors import MappingError, StackError, Unavailable
 from app.settings import Settings
 from app.twins.write import Position
 from ingest.backoff import pauses
-from ingest.decode import binary_event
 from ingest.mapping import PART, Mapping
 from ingest.message import Message, Source, Take
 
@@ -107,10 +106,9 @@ class KafkaSource(Source):
                 topic, key = record.topic() or "", record.key()
                 address = f"{topic}/{_text(key)}" if self._keyed else topic
                 receipt = (topic, record.partition(), record.offset())
-                payload = record.value() or b""
-                if self._takes_events and (attributes := _attributes(record)).get("specversion"):
-                    payload = binary_event(attributes, payload)
-                await take(Message(address, payload, None, receipt, _received(record)))
+                attributes = _attributes(record) if self._takes_events else None
+                message = Message(address, record.value() or b"", None, receipt, _received(record), attributes=attributes)
+                await take(message)
 
     async def acknowledge(self, receipts: Sequence[Receipt]) -> None:
         offsets = [TopicPartition(topic, partition, after) for (topic, partition), after in _ends(receipts).items()]
@@ -166,10 +164,11 @@ def _received(record: Record) -> int | None:
     return at if 0 < at <= time.time() * 1000 + 60_000 else None
 
 
-def _attributes(record: Record) -> dict[str, str]:
+def _attributes(record: Record) -> dict[str, str] | None:
     """A CloudEvent's, in its binary mode."""
     held = [(name.lower(), value) for name, value in record.headers() or () if isinstance(value, bytes)]
-    return {name.removeprefix("ce_"): _text(value) for name, value in held if name.startswith("ce_")}
+    made = {name.removeprefix("ce_"): _text(value) for name, value in held if name.startswith("ce_")}
+    return made if "specversion" in made else None
 
 
 def _text(key: bytes | str | None) -> str:

@@ -114,7 +114,7 @@ class Rule(Strict):
 
     @cached_property
     def nested(self) -> bool:
-        return any("." in field for field in self.signals)
+        return any("." in field for field in (*self.signals, self.quality))
 
     @model_validator(mode="after")
     def _has_registry(self) -> "Rule":
@@ -143,7 +143,7 @@ class Mapping(Strict):
 
     @cached_property
     def takes_events(self) -> bool:
-        """CloudEvents whose attributes come as headers are put together again."""
+        """The headers of messages may be CloudEvents' attributes."""
         return any(rule.payload == "cloudevents" for rule in self.rules)
 
     def may_touch(self, dt_id: str) -> bool:

@@ -22,7 +22,8 @@ Payload = bytes | Mapping[str, Any] | Sequence[Any]
 class Message:
     """`payload` is bytes, already a record or several, or None: a receipt alone; `time` the time of measure [epoch ms] where
     the protocol carries one; `receipt` what the source needs to acknowledge it; `received` when it came [epoch ms], where that
-    is not now; `quality` what is said of fields, where that is not what was said before: Good, or what is wrong."""
+    is not now; `quality` what is said of fields, where that is not what was said before: Good, or what is wrong;
+    `attributes` a CloudEvent's, where they came beside its data."""
 
     address: str
     payload: Payload | Gone | None
@@ -30,6 +31,7 @@ class Message:
     receipt: Any = None
     received: int | None = None
     quality: Mapping[str, str] | None = None
+    attributes: Mapping[str, str] | None = None
 
 
 Take = Callable[[Message], Awaitable[None]]

@@ -5,6 +5,11 @@ the command's name below it is called, with the request as its argument, or, whe
 or it is written, where it is a variable."""
 
 import asyncio
+import re
+import struct
+import uuid
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from asyncua import Client, Node, ua
@@ -15,10 +20,19 @@ from app.settings import Settings
 from ingest.mapping import Mapping, fill
 from ingest.match import Commanded
 from ingest.nodes import node
-from ingest.opcua import LOST, url_of
+from ingest.opcua import LOST, plain, url_of
 from ingest.session import session
 
 WHOLE = {ua.VariantType[name] for name in ("SByte", "Byte", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64")}
+
+
+FROM_TEXT: dict[ua.VariantType, Callable[[Any], Any]] = {
+    ua.VariantType.DateTime: datetime.fromisoformat,
+    ua.VariantType.Guid: uuid.UUID,
+    ua.VariantType.LocalizedText: ua.LocalizedText,
+    ua.VariantType.NodeId: ua.NodeId.from_string,
+}
+UNFIT = (AttributeError, TypeError, ValueError, OverflowError, struct.error)
 
 
 class OpcUaOutlet(Commanded):
@@ -38,6 +52,8 @@ class OpcUaOutlet(Commanded):
                 return await _called(target, found, delivery.request)
         except (ua.UaStatusCodeError, TwinError) as error:
             return Answer("REFUSED", reason=str(error))
+        except UNFIT as error:
+            return Answer("REFUSED", reason=f"the request does not fit: {error}")
         except LOST as error:
             raise CommandError(f"not delivered: {error!r}", where=self._url) from error
 
@@ -50,14 +66,15 @@ class OpcUaOutlet(Commanded):
 async def _called(target: Node, method: Node, request: Any) -> Answer:
     asked, answered = await arguments(method, "InputArguments"), await arguments(method, "OutputArguments")
     if len(asked) > 1:
-        if not isinstance(request, dict) or request.keys() != {one.Name for one in asked}:
-            raise TwinError(f"the request must have the fields {', '.join(one.Name for one in asked)}")
-        given = [request[one.Name] for one in asked]
+        names = [dtdl_name(one.Name) for one in asked]
+        if not isinstance(request, dict) or request.keys() != set(names):
+            raise TwinError(f"the request must have the fields {', '.join(names)}")
+        given = [request[name] for name in names]
     else:
         given = [] if request is None else [request]
     outputs = await target.call_method(method, *[_typed(one.DataType, value) for one, value in zip(asked, given, strict=False)])
     values = outputs if isinstance(outputs, list) else [outputs]
-    response = dict(zip([one.Name for one in answered], values, strict=False))
+    response = {dtdl_name(one.Name): plain(value) for one, value in zip(answered, values, strict=False)}
     return Answer("REFUSED" if response.get("accepted") is False else "SUCCEEDED", response)
 
 
@@ -85,4 +102,16 @@ def _typed(kind: ua.NodeId, value: Any) -> ua.Variant:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if built_in in WHOLE | {ua.VariantType.Float, ua.VariantType.Double} and not number:
         raise TwinError(f"{value!r:.60} is no number")
+    if built_in in WHOLE and value != int(value):
+        raise TwinError(f"{value!r:.60} is no whole number")
+    if built_in is ua.VariantType.Boolean and not isinstance(value, bool):
+        raise TwinError(f"{value!r:.60} is neither true nor false")
+    if built_in in FROM_TEXT:
+        return ua.Variant(FROM_TEXT[built_in](value), built_in)
     return ua.Variant(int(value) if built_in in WHOLE else value, built_in)
+
+
+def dtdl_name(said: str) -> str:
+    """A name as DTDL has them: letters, digits and single underscores inside, a letter first."""
+    name = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9]+", "_", said)).strip("_")[:63].rstrip("_")
+    return name if name[:1].isalpha() else f"n{name}"

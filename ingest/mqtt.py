@@ -28,7 +28,6 @@ from app.errors import CommandError, StackError
 from app.settings import Settings
 from ingest.backoff import pauses
 from ingest.certificates import context
-from ingest.decode import binary_event
 from ingest.mapping import PART, Mapping, fill
 from ingest.match import Commanded
 from ingest.message import Message, Source, Take
@@ -39,6 +38,7 @@ RECEIVE_MAX = 40_000
 ACKNOWLEDGED_AT_ONCE = 1000
 UNREAD = 20_000  # messages of QoS 0 that wait to be read
 SESSION_SECONDS = 86_400
+OFFENDED_SECONDS = 60.0
 BROKER_DROPS = "$SYS/broker/publish/messages/dropped"
 
 
@@ -105,6 +105,7 @@ class MqttSource(Source):
         shared = f"$share/{self._share}/" if self._share else ""
         self._topics = [shared + PART.sub("+", rule.match) for rule in mapping.rules]
         self._takes_events, self._dropped = mapping.takes_events, 0
+        self._asked_for_drops: float | None = None
         self._client: Client | None = None
 
     async def run(self, take: Take) -> None:
@@ -142,18 +143,24 @@ class MqttSource(Source):
             log.info("broker connected", source=self.name, where=self._where(), topics=self._topics)
             for topic in self._topics:
                 await client.subscribe(topic, max_qos=QoS.AT_LEAST_ONCE)
-            with suppress(NegativeAckError):  # a broker that does not tell, or not us
-                await client.subscribe(BROKER_DROPS, max_qos=QoS.AT_MOST_ONCE)
+            await self._ask_for_drops(client)
             async for packet in client.messages():
                 if isinstance(packet, aiomqtt.PublishPacket):
                     if packet.topic == BROKER_DROPS:
                         self._broker_drops(packet.payload or b"")
                         continue
                     receipt = None if packet.packet_id is None else (client, packet.packet_id)
-                    payload = packet.payload or b""
-                    if self._takes_events and (attributes := dict(packet.user_properties or ())).get("specversion"):
-                        payload = binary_event(attributes, payload)
-                    await take(Message(packet.topic, payload, None, receipt, round(time.time() * 1000)))
+                    attributes = _attributes(packet) if self._takes_events else None
+                    now = round(time.time() * 1000)
+                    await take(Message(packet.topic, packet.payload or b"", None, receipt, now, attributes=attributes))
+
+    async def _ask_for_drops(self, client: Client) -> None:
+        """Once only of a broker that ends the connection for it."""
+        if self._asked_for_drops is not None and time.monotonic() - self._asked_for_drops < OFFENDED_SECONDS:
+            return
+        self._asked_for_drops = time.monotonic()
+        with suppress(NegativeAckError):  # a broker that does not tell, or not us
+            await client.subscribe(BROKER_DROPS, max_qos=QoS.AT_MOST_ONCE)
 
     def _broker_drops(self, said: bytes) -> None:
         """What mosquitto counts: the loss is the broker's, whose queues were full, but who runs the plant must know."""
@@ -173,6 +180,12 @@ class MqttSource(Source):
     def _where(self) -> str:
         host, port = (self._options.get(name) or getattr(self._settings, f"mqtt_{name}") for name in ("host", "port"))
         return f"{host}:{port}"
+
+
+def _attributes(packet: Any) -> Map[str, str] | None:
+    """A CloudEvent's, in its binary mode."""
+    said = dict(packet.user_properties or ())
+    return said if "specversion" in said else None
 
 
 LOGIN = "TWINGRAPH_MQTT_USER and TWINGRAPH_MQTT_PASSWORD"

@@ -99,7 +99,8 @@ def _nodes(entry: Mapping[str, Any]) -> Iterator[Item]:
 
 def identifier(node: str) -> str:
     """`nsu=urn:plant;s=pump1.power` → `pump1.power`."""
-    return node.rpartition(";")[2].partition("=")[2] or node
+    head, _, rest = node.partition(";")
+    return (rest if head.startswith(("nsu=", "ns=")) else node).partition("=")[2] or node
 
 
 async def browsed(client: Client, index: int, wanted: Sequence[Any]) -> list[tuple[Item, Node]]:

@@ -21,6 +21,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import structlog
 from asyncua import Client, Node, ua
@@ -41,7 +42,7 @@ from ingest.session import refusal, restored, session, session_checked
 log = structlog.get_logger()
 LOST = (OSError, ua.UaError, asyncio.TimeoutError)
 PUBLISHING_MS = 500
-QUEUE = 100_000
+QUEUE, MOST_ALARMS = 100_000, 100_000
 MONITORED_AT_ONCE = 500
 RETRY_SECONDS, SILENCE_SECONDS = 30.0, 10.0
 SERVER = "i=2253"
@@ -91,6 +92,7 @@ class OpcUaSource(Source):
         self._last: dict[Any, datetime] = {}  # node id → the newest time of measure
         self._overflown: set[Any] = set()
         self._qualities: dict[Any, str] = {}
+        self._active: set[tuple[str, str]] = set()
         self._heard = 0.0
         self._lost, self._spoke = asyncio.Event(), asyncio.Event()
         session_checked(mapping.options, mapping.source)
@@ -128,7 +130,7 @@ class OpcUaSource(Source):
             )
             subscription.restore = partial(restored, subscription)
             found, missing = await self._nodes(client)
-            before, self._addresses, self._qualities = self._last, {}, {}
+            before, self._addresses, self._qualities = dict(self._last), {}, {}
             async with subscription, asyncio.TaskGroup() as tasks:
                 await subscription.subscribe_data_change(
                     client.get_node(ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime))
@@ -226,13 +228,24 @@ class OpcUaSource(Source):
             if isinstance(event, OpcEvent):
                 if alarms.wants_refresh(event.event):
                     await alarms.refresh(client, subscription)
-                if (told := alarms.told(event.event)) is not None:
+                if (told := alarms.told(event.event)) is not None and self._is_news(*told):
                     await take(Message(*told))
             if isinstance(event, DataChangeEvent) and event.node.nodeid in self._addresses:
                 message = self._message(event.node.nodeid, event.data.monitored_item.Value)
                 if message is not None:
                     await take(message)
         raise ConnectionError("the server has ended the subscription")
+
+    def _is_news(self, address: str, record: dict[str, Any], at: int | None) -> bool:
+        """A condition that is active is told again at every acknowledgement and change of severity: that is no other alarm."""
+        active, name = record.get("active"), (address, record["code"])
+        if active is True and name in self._active:
+            return False
+        if active is True and len(self._active) < MOST_ALARMS:
+            self._active.add(name)
+        elif active is False:
+            self._active.discard(name)
+        return True
 
     async def _watch(self) -> None:
         """The server's clock is monitored, too: when even that is not heard, the subscription is gone."""
@@ -284,7 +297,28 @@ class OpcUaSource(Source):
             self._qualities[node_id] = said
         elif bad:
             return None
-        return Message(address, {field: None if bad else value.Value.Value}, at, quality={field: said} if changed else None)
+        return Message(
+            address, {field: None if bad else plain(value.Value.Value)}, at, quality={field: said} if changed else None
+        )
+
+
+def plain(value: Any) -> Any:
+    """As JSON has it: times, texts in a language, identifiers are texts."""
+    if type(value) in (float, int, bool, str):
+        return value
+    if isinstance(value, list):
+        return [plain(one) for one in value]
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    if isinstance(value, ua.LocalizedText):
+        return value.Text or ""
+    return (
+        value.to_string()
+        if isinstance(value, ua.NodeId | ua.QualifiedName)
+        else str(value)
+        if isinstance(value, UUID)
+        else value
+    )
 
 
 async def _until_forgotten(forgotten: asyncio.Event) -> None:

@@ -87,7 +87,7 @@ class Road:
                 raise task.exception()  # type: ignore[misc]
 
     async def take(self, message: Message) -> None:
-        if not self._room.is_set():
+        while not self._room.is_set():
             await self._room.wait()
         waiting = self._waiting
         waiting.append(message)
@@ -96,8 +96,9 @@ class Road:
             self._bytes += len(message.payload)
         if len(waiting) >= self._most or self._bytes >= MOST_BYTES:
             self._full.set()
-            if len(waiting) >= MOST_MESSAGES or self._bytes >= MOST_BYTES:
-                self._room.clear()
+        if len(waiting) >= MOST_MESSAGES or self._bytes >= MOST_BYTES:
+            self._full.set()
+            self._room.clear()
 
     async def _commit_forever(self) -> None:
         now = asyncio.get_running_loop().time

@@ -18,6 +18,7 @@ SCHEMA = {
     "TimeSeries": "labels=1:Label* samples=2:Sample*",
     "WriteRequest": "timeseries=1:TimeSeries*",
 }
+MOST_SAMPLES = 100_000
 GONE = struct.pack(">Q", 0x7FF0000000000002)
 
 
@@ -29,8 +30,10 @@ def samples(body: bytes) -> Iterator[tuple[str, dict[str, Any] | Gone, int | Non
         raise MessageError(
             f"remote write needs {error.name}: pip install 'twingraph[prometheus]'", code="MEDIA_TYPE"
         ) from error
+    if sum(len(series.samples) for series in request.timeseries) > MOST_SAMPLES:
+        raise MessageError(f"a request has at most {MOST_SAMPLES:,} samples", code="TOO_LARGE")
     for series in request.timeseries:
-        labels = {label.name: label.value for label in series.labels}
+        labels = {_text(label.name): _text(label.value) for label in series.labels}
         name = labels.pop("__name__", "")
         address = ",".join([name, *(f"{label}={labels[label]}" for label in sorted(labels))])
         for sample in series.samples:
@@ -38,6 +41,13 @@ def samples(body: bytes) -> Iterator[tuple[str, dict[str, Any] | Gone, int | Non
                 yield address, Gone(sample.timestamp), None
             else:
                 yield address, {"value": sample.value}, sample.timestamp
+
+
+def _text(said: Any) -> str:
+    """A label's, with a backslash before what ends a part of an address."""
+    if not isinstance(said, str):
+        raise MessageError("a label is not UTF-8", code="NOT_REMOTE_WRITE")
+    return said.replace("\\", r"\\").replace(",", r"\,").replace("=", r"\=")
 
 
 @cache

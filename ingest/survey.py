@@ -13,7 +13,7 @@ from typing import Any
 from asyncua import Client, Node, ua
 
 from app.errors import StackError
-from ingest.methods import arguments
+from ingest.methods import arguments, dtdl_name
 
 BUILT_IN = {
     "Boolean": "boolean",
@@ -26,7 +26,7 @@ BUILT_IN = {
 }
 UNTYPED = (ua.ObjectIds.BaseObjectType, ua.ObjectIds.FolderType)
 OWN = {ua.ObjectIds.Server, ua.ObjectIds.Aliases, ua.ObjectIds.Locations}  # of the server itself, not of the plant
-AT_ONCE, MOST_OBJECTS = 50, 100_000
+AT_ONCE, MOST_OBJECTS, DEEPEST = 50, 100_000, 100
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """`passed_over`: variables whose type DTDL has no word for, with the type."""
+    """`passed_over`: variables whose type DTDL has no word for, or whose name another one has."""
 
     models: list[dict[str, Any]]
     mapping: dict[str, Any]
@@ -77,7 +77,7 @@ class _Walk:
         children = await node.get_children_descriptions(nodeclassmask=ua.NodeClass.Object)
         for child in children:
             known = child.NodeId in self._seen or (child.NodeId.NamespaceIndex == 0 and child.NodeId.Identifier in OWN)
-            if known or len(self._seen) >= MOST_OBJECTS:
+            if known or len(self._seen) >= MOST_OBJECTS or len(path) >= DEEPEST:
                 continue
             self._seen.add(child.NodeId)
             here = (*path, child.BrowseName.Name)
@@ -110,16 +110,16 @@ class _Walk:
 
     def _is_ours(self, node_id: ua.NodeId) -> bool:
         index = node_id.NamespaceIndex
-        return index > 0 and (not self._namespace or self._uris[index] == self._namespace)
+        return 0 < index < len(self._uris) and (not self._namespace or self._uris[index] == self._namespace)
 
     async def _name(self, node_id: ua.NodeId) -> str:
         return dtdl_name((await self._client.get_node(node_id).read_browse_name()).Name).removesuffix("Type") or "Thing"
 
     async def _telemetry(self, thing: Thing, child: Any) -> None:
         schema, name = await self._schema(child), dtdl_name(child.BrowseName.Name)
-        if schema is None:
+        if schema is None or name in thing.contents:
             self.passed_over.append(self._text(child.NodeId))
-        elif name not in thing.contents:
+        else:
             thing.contents[name] = {"@type": "Telemetry", "name": name, "schema": schema}
             thing.nodes.append((name, self._text(child.NodeId)))
 
@@ -150,7 +150,8 @@ class _Walk:
             thing.contents[name] = command
 
     def _text(self, node_id: ua.NodeId) -> str:
-        return f"nsu={self._uris[node_id.NamespaceIndex]};{node_id.to_string().rpartition(';')[2]}"
+        text = node_id.to_string()
+        return f"nsu={self._uris[node_id.NamespaceIndex]};{text.partition(';')[2] if text.startswith('ns=') else text}"
 
     def _dt_id(self, path: Iterable[str]) -> str:
         name = re.sub(r"[^A-Za-z0-9_~-]+", "-", "-".join(path)).strip("-")[:110] or "twin"
@@ -180,12 +181,6 @@ def _of_argument(one: ua.Argument) -> Any:
         return None
 
 
-def dtdl_name(said: str) -> str:
-    """A name as DTDL has them: letters, digits and single underscores inside, a letter first."""
-    name = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9]+", "_", said)).strip("_")[:64].rstrip("_")
-    return name if name[:1].isalpha() else f"n{name}"
-
-
 def _kinds(things: Sequence[Thing]) -> dict[str, list[Thing]]:
     """Things by the name of their interface: that of the type, or of the first of those with the same variables."""
     names: dict[Any, str] = {}
@@ -194,7 +189,10 @@ def _kinds(things: Sequence[Thing]) -> dict[str, list[Thing]]:
         key = thing.type_name or tuple(sorted((name, repr(content)) for name, content in thing.contents.items()))
         if key not in names:
             wanted = thing.type_name or _spoken(thing.dt_id)
-            names[key] = wanted if wanted not in kinds else f"{wanted}{len(kinds)}"
+            number, name = 2, wanted
+            while name in kinds:
+                name, number = f"{wanted}{number}", number + 1
+            names[key] = name
         kinds.setdefault(names[key], []).append(thing)
     return kinds
 

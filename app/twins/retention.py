@@ -5,7 +5,7 @@
 - {model: Turbine, signal: vibration, keep: P30D, rollups: P5Y}
 
 A segment goes as a whole, once all of it is older. Beyond `keep` a signal answers in buckets as wide as its roll-ups or wider,
-and its points no more."""
+and its points no more; in a time zone only where there are roll-ups by the minute."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +61,9 @@ def read_retention(path: Path) -> list[Keep]:
 def _row(row: Any, where: str) -> Keep:
     if not isinstance(row, dict) or "keep" not in row or set(row) - KNOWN:
         raise SettingError("a row has keep, and may have model, signal, rollups", where=where)
-    texts = {name: str(value) for name, value in row.items()}
+    if not all(isinstance(value, str) for value in row.values()):
+        raise SettingError("all values of a row are texts", where=where, hint="keep: P90D")
+    texts = dict(row)
     made = Keep(**{"rollups": texts["keep"], **texts})
     now = round(time.time() * 1000)
     if _before(made.rollups, now, where) > _before(made.keep, now, where):
@@ -76,7 +78,10 @@ def _before(text: str, now: int, where: str = "") -> int:
         moment = datetime.fromtimestamp(now / 1000, UTC) - duration
     except (ValueError, OverflowError, isodate.ISO8601Error) as error:
         raise SettingError(f"{text!r:.40} is no duration", where=where, hint="P90D, P2Y, PT12H") from error
-    return int(moment.timestamp() * 1000)
+    at = int(moment.timestamp() * 1000)
+    if at >= now:
+        raise SettingError(f"{text!r:.40} is no time to keep something", where=where, hint="P90D, P2Y, PT12H")
+    return at
 
 
 def limits(rows: Sequence[Keep], catalog: Catalog, now: int) -> Iterator[Limit]:

@@ -55,15 +55,19 @@ def segment_properties(series: Series, first: int, last: int) -> dict[str, Any]:
     return properties
 
 
-def without(series: Series, stored: dict[str, set[int]]) -> tuple[Series | None, int]:
-    """The points of `series` whose instants are not `stored` yet, and how many were."""
+def without(
+    series: Series, stored: dict[str, set[int]], forgotten: dict[str, list[tuple[int, int]]]
+) -> tuple[Series | None, int]:
+    """The points of `series` whose instants are neither `stored` yet nor in a span that is `forgotten`, and how many were."""
     columns: dict[str, list[Any]] = {}
     own_times: dict[str, list[int]] = {}
     latest: dict[str, Any] = {}
     duplicates = 0
     for signal, values in series.columns.items():
         seen = stored.get(signal, set())
-        kept = [(t, v) for t, v in zip(series.signal_times(signal), values, strict=True) if t not in seen]
+        gone = forgotten.get(signal, ())
+        points = zip(series.signal_times(signal), values, strict=True)
+        kept = [(t, v) for t, v in points if t not in seen and not any(first <= t <= last for first, last in gone)]
         duplicates += len(values) - len(kept)
         if kept:
             own_times[signal] = [time for time, _ in kept]

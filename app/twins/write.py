@@ -9,6 +9,7 @@ from typing import Any
 from app.dtdl import Catalog
 from app.dtdl.values import flatten, stored_keys
 from app.errors import Conflict, NotFound, TwinError
+from app.graph.rollup import COARSEST
 from app.graph.statements import statement
 from app.graph.store import Store, Transaction
 from app.twins.series import Series, latest_properties, segment_properties, without
@@ -132,10 +133,11 @@ def _append_late(transaction: Transaction, series: Sequence[Series], outcome: Ou
     rows: list[dict[str, Any]] = []
     heard: list[dict[str, Any]] = []
     for index, newest, at, segments in found:
-        fresh, duplicates = without(series[index], _stored_times(segments))
+        fresh, duplicates = without(series[index], _stored_times(segments), _forgotten(segments))
         outcome.duplicates += duplicates
         if fresh is None:
-            heard.append({"id": series[index].dt_id, "received": series[index].received})
+            if series[index].received:
+                heard.append({"id": series[index].dt_id, "received": series[index].received})
             continue
         first, last = fresh.span()
         latest = _newer(fresh, dict(at), max(last, newest or last))
@@ -160,6 +162,16 @@ def _stored_times(segments: Iterable[Mapping[str, Any]]) -> dict[str, set[int]]:
     return stored
 
 
+def _forgotten(segments: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[int, int]]]:
+    """Where only roll-ups are left of a signal: its points there are counted in them."""
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for segment in segments:
+        for key in segment:
+            if key.startswith(COARSEST) and (signal := key.removeprefix(COARSEST)) not in segment:
+                spans.setdefault(signal, []).append((segment["_from"], segment["_to"]))
+    return spans
+
+
 def _newer(series: Series, at: Mapping[str, int], last: int) -> dict[str, Any]:
     properties = latest_properties(series, last)
     for signal in series.columns:
@@ -177,8 +189,10 @@ def _position_row(one: Position) -> dict[str, Any]:
 def _quality_row(one: Quality) -> dict[str, Any]:
     key, good = f"_quality_{one.signal}", one.said == "Good"
     event = {"code": one.signal, "quality": one.said, "at": datetime.fromtimestamp(one.at / 1000, UTC)}
-    row = {"dtId": one.dt_id, "key": key, "said": one.said, "set": {key: None if good else one.said}}
-    return row | {"event": event, "id": f"{one.dt_id}|quality|{one.signal}|{one.at}"}
+    at_key = f"_quality_at_{one.signal}"
+    row = {"dtId": one.dt_id, "key": key, "atKey": at_key, "at": one.at, "said": one.said}
+    row |= {"set": {key: None if good else one.said, at_key: one.at}}
+    return row | {"event": event, "id": f"{one.dt_id}|quality|{one.signal}|{one.at}|{one.said}"}
 
 
 def _event_row(event: Event) -> dict[str, Any]:

@@ -1,8 +1,11 @@
-// Keeps what is said of a signal's quality, and when that changed. $rows: [{dtId, id, key, said, set, event}]
+// Keeps what is said of a signal's quality, and when that changed; what is older than what is known changes nothing.
+// $rows, in order of time: [{dtId, id, key, atKey, at, said, set, event}]
 UNWIND $rows AS row
-MATCH (t:Twin {dtId: row.dtId})
-WHERE coalesce(t[row.key], 'Good') <> row.said
-SET t += row.set
-MERGE (e:_Event {id: row.id})
-ON CREATE SET e += row.event, e.kind = 'quality', e.dtId = row.dtId, e._recorded = datetime()
-MERGE (t)-[:_EVENT]->(e)
+CALL (row) {
+  MATCH (t:Twin {dtId: row.dtId})
+  WHERE coalesce(t[row.key], 'Good') <> row.said AND coalesce(t[row.atKey], row.at) <= row.at
+  SET t += row.set
+  MERGE (e:_Event {id: row.id})
+  ON CREATE SET e += row.event, e.kind = 'quality', e.dtId = row.dtId, e._recorded = datetime()
+  MERGE (t)-[:_EVENT]->(e)
+}

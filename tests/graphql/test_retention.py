@@ -87,6 +87,18 @@ async def test_points_go_and_rollups_stay(plant: Registry, aged: str, ask: Ask) 
     assert await hours(ask) == before[0]
 
 
+async def test_points_that_come_again_are_not_counted_twice(plant: Registry, aged: str, ask: Ask) -> None:
+    """As a file that is replayed, or an archive brought back: where only roll-ups are left, they have counted them."""
+    before = await hours(ask)
+    forget(plant.store, plant.catalog, [Keep("P30D", "P1Y", "Turbine", "power")])
+    again = list(range(START, START + DAY, 20_000))
+    columns = {"power": [1.0] * len(again), "rotorSpeed": [2.0] * len(again)}
+    outcome = append(plant.store, Batch([Series("aged", again, columns, {})]))
+    assert (outcome.points, outcome.duplicates) == (len(again), len(again))
+    assert await hours(ask) == before
+    assert sum(one["count"] for one in await hours(ask, signal="rotorSpeed")) == len(again)
+
+
 async def test_rollups_go_too_and_nothing_is_left(plant: Registry, aged: str, ask: Ask) -> None:
     forget(plant.store, plant.catalog, [Keep("P30D", "P35D", "Asset")])
     assert held(plant)[:4] == [1, 0, 0, 0]
@@ -122,6 +134,9 @@ def test_the_last_row_that_fits_counts(plant: Registry) -> None:
         ("- {keep: soon}", "'soon' is no duration"),
         ("- {keep: P9999999Y}", "is no duration"),
         ("- {keep: P1Y, rollups: P1D}", "at least as long"),
+        ("- {keep: -P1D}", "no time to keep"),
+        ("- {keep: P0D}", "no time to keep"),
+        ("- {keep: P1D, model: null}", "are texts"),
         ("- [", "cannot read"),
     ],
 )

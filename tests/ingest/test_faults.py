@@ -253,7 +253,7 @@ async def test_F3_kill_9_mid_batch(registry: Registry, twin: str, secured: Setti
                 if set(plant.acknowledged) <= {power for _, power in stored}:
                     break
                 await asyncio.sleep(0.2)
-    assert len(plant.acknowledged) > 500
+    assert len(plant.acknowledged) > 100
     assert len(stored) == len({at for at, _ in stored})
     assert all(at - start == power for at, power in stored)
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
+import cramjam
 import httpx
 import orjson
 import pytest
@@ -195,6 +196,13 @@ turbine,line=c,unit=02 power=2i {start + 1}000000
         assert (wrong.status_code, wrong.json()["code"]) == (400, "NOT_REMOTE_WRITE")
         second = kind | {"Content-Type": "application/x-protobuf;proto=io.prometheus.write.v2.Request"}
         assert (await self.http.post("/api/v1/write", content=b"", headers=second)).status_code == 415
+        label = b"\x0a\x0b\x0a\x09\x0a\x03a\xff\xfe\x12\x02hi"
+        unread = await self.http.post("/api/v1/write", content=bytes(cramjam.snappy.compress_raw(label)), headers=kind)
+        assert (unread.status_code, unread.json()["code"]) == (400, "NOT_REMOTE_WRITE")
+        many = b"\x12\x00" * 100_001
+        series = b"\x0a" + bytes([len(many) & 0x7F | 0x80, len(many) >> 7 & 0x7F | 0x80, len(many) >> 14]) + many
+        flood = await self.http.post("/api/v1/write", content=bytes(cramjam.snappy.compress_raw(series)), headers=kind)
+        assert (flood.status_code, flood.json()["code"]) == (413, "TOO_LARGE")
         bomb = await self.http.post("/api/v1/write", content=b"\xff\xff\xff\xff\x0f\x00", headers=kind)
         assert (bomb.status_code, bomb.json()["code"]) == (413, "TOO_LARGE")
         task.cancel()

@@ -37,11 +37,11 @@ class Known(dict[str, str]):
         return None
 
 
-def assembled(rule: str, body: Any) -> Assembled:
+def assembled(rule: str, body: Any, attributes: Any = None) -> Assembled:
     rules = [{"match": "a/{unit}", "twin": "{unit}"} | (yaml.safe_load(rule) or {})]
     mapping = Mapping.model_validate({"source": "s", "protocol": "mqtt", "rules": rules})
     matcher = Matcher(mapping, cast(Directory, Known(t1=CATALOG.interface("Turbine").dtmi)))
-    return Assembler("s", CATALOG, matcher, 600).assemble([Message("a/t1", body)])
+    return Assembler("s", CATALOG, matcher, 600).assemble([Message("a/t1", body, attributes=attributes)])
 
 
 def points(found: Assembled) -> dict[str, dict[int, Any]]:
@@ -50,6 +50,40 @@ def points(found: Assembled) -> dict[str, dict[int, Any]]:
         for series in found.batch.series
         for signal, values in series.columns.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("rule", "body"),
+    [
+        ("{quality: q, readings: {name: n, value: v}}", {"n": "power", "v": 1.5, "q": "Bad", "ts": AT}),
+        ("{quality: q, readings: {name: n, value: v}, fields: all}", {"all": [{"n": "power", "v": 1.5}], "q": "Bad", "ts": AT}),
+        ("{quality: q, fields: data}", {"data": {"power": 1.5}, "q": 0, "ts": AT}),
+        ("{quality: meta.q}", {"power": 1.5, "meta": {"q": "Bad"}, "ts": AT}),
+    ],
+)
+def test_the_quality_may_lie_anywhere(rule: str, body: Any) -> None:
+    found = assembled(rule, orjson.dumps(body))
+    assert points(found) == {}
+    assert [(one.signal, one.said, one.at) for one in found.batch.qualities] == [("power", "Bad", AT)]
+
+
+def test_qualities_are_told_in_order_of_time_each_change_once() -> None:
+    said = [("Good", 3), ("Bad", 1), ("Bad", 2), ("Good", 0)]
+    body = [{"ts": AT + second, "power": 1.0, "q": word} for word, second in said]
+    found = assembled("{quality: q}", orjson.dumps(body)).batch.qualities
+    assert [(one.said, one.at - AT) for one in found] == [("Good", 0), ("Bad", 1), ("Good", 3)]
+
+
+@pytest.mark.parametrize("body", [b'{"power": 1.5}', gzip.compress(b'{"power": 1.5}')])
+def test_a_cloudevents_attributes_may_come_beside_its_data(body: bytes) -> None:
+    attributes = {"specversion": "1.0", "time": TEXT}
+    assert points(assembled("{payload: cloudevents}", body, attributes)) == T1
+    assert points(assembled("{}", body + b"", attributes | {"time": "never"}))["power"].keys() != {AT}
+
+
+def test_data_cannot_change_the_attributes_beside_it() -> None:
+    found = assembled("{payload: cloudevents}", b'{"power": 1.5}, "time": "2020-01-01T00:00:00Z"', {"specversion": "1.0"})
+    assert (points(found), found.rejected) == ({}, {"NOT_JSON": 1})
 
 
 @pytest.mark.parametrize(
@@ -67,6 +101,12 @@ def points(found: Assembled) -> dict[str, dict[int, Any]]:
         (False, {}, "Bad"),
         ("", {}, "Bad"),
         ("questionable", T1, "questionable"),
+        (None, T1, "Good"),
+        ("0", {}, "Bad"),
+        ("192", T1, "Good"),
+        ("OK", T1, "Good"),
+        ("false", {}, "Bad"),
+        ([1], {}, "Bad"),
     ],
 )
 def test_a_field_may_say_the_quality(given: Any, stored: Any, said: str) -> None:
