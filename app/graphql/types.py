@@ -50,7 +50,7 @@ class TypeFactory:
     _made: dict[Any, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.taken = Taken((*STATIC_TYPES, *self.scalars, *self.catalog.by_label))
+        self.taken = Taken((*STATIC_TYPES, *self.scalars, *map(self.label, self.catalog.labels)))
         self.schemas = Schemas(self.scalars, self.taken)
         self.filters = Filters(self)
         self.direction = GraphQLEnumType("SortDirection", {"ASC": False, "DESC": True})
@@ -63,8 +63,8 @@ class TypeFactory:
         self.twin = GraphQLInterfaceType(
             "Twin", lambda: self.system, resolve_type=resolve_type, description="Any twin, whatever its model."
         )
-        for dtmi, label in sorted(self.catalog.labels.items(), key=lambda row: row[1]):
-            self._make(dtmi, label)
+        for dtmi, _ in sorted(self.catalog.labels.items(), key=lambda row: row[1]):
+            self._make(dtmi, self.label(dtmi))
         for dtmi, _ in sorted(self.catalog.labels.items(), key=lambda row: row[1]):
             for content in self.catalog.interfaces[dtmi].contents:
                 self._content(content)  # names are given in one order, whatever is asked for first
@@ -101,7 +101,9 @@ class TypeFactory:
         return self.outputs.get(dtmi, self.twin)
 
     def label(self, dtmi: str) -> str:
-        return self.catalog.labels.get(dtmi, "")
+        """What a model is called here: its label, unless GraphQL or this schema has a type of that name."""
+        label = self.catalog.labels.get(dtmi, "")
+        return f"{label}Twin" if label in STATIC_TYPES or label in self.scalars else label
 
     def claimed(self, dtmi: str, suffix: str) -> str:
         label = self.label(dtmi) or "Twin"
