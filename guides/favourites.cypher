@@ -71,7 +71,7 @@ RETURN toString(datetime({epochMillis: at})) AS time, power ORDER BY at;
 // A signal by the hour over the last month, from the roll-ups where a segment has them, else from its points.
 // A roll-up's row is [at, n, sum, min, max, first, last].
 MATCH (t:Twin {dtId: 'wf01-t01'})-[:_HISTORY]->(s:_Segment)
-WHERE s.power IS NOT NULL AND s._to >= datetime().epochMillis - 30 * 86400000
+WHERE (s.power IS NOT NULL OR s._1h_power IS NOT NULL) AND s._to >= datetime().epochMillis - 30 * 86400000
 CALL (s) {
   WITH s WHERE s._1h_power IS NOT NULL
   UNWIND range(0, size(s._1h_power) - 1, 7) AS i

@@ -8,7 +8,10 @@ const { OPCUAServer } = server_, { Variant, DataType } = variant_, { OPCUACertif
 
 const [port, certificates, units = "1", pause = "10"] = process.argv.slice(2);
 const serverCertificateManager = new OPCUACertificateManager({ rootFolder: certificates, automaticallyAcceptUnknownCertificate: true });
-const server = new OPCUAServer({ port: Number(port), hostname: "127.0.0.1", resourcePath: "/plant", serverCertificateManager });
+const server = new OPCUAServer({
+  port: Number(port), hostname: "127.0.0.1", resourcePath: "/plant", serverCertificateManager,
+  maxConnectionsPerEndpoint: 2000, serverInfo: {}, serverCapabilities: { maxSessions: 2000, maxSubscriptions: 5000, maxMonitoredItems: 100000 },
+});
 await server.initialize();
 const space = server.engine.addressSpace.registerNamespace("urn:test:node");
 let count = 0;
