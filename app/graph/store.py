@@ -16,6 +16,7 @@ from app.errors import IdentifierTaken, StoreError, StoreTimeout, StoreUnavailab
 T = TypeVar("T")
 Parameters = Mapping[str, Any]
 CHANGING = ("IndexNotApplicable", "IndexNotFound")
+TOO_LARGE = "TransactionOutOfMemoryError"  # transient to Neo4j; the same again would be as large
 RETRIES = (0.05, 0.2, 0.8)  # seconds
 
 
@@ -149,6 +150,9 @@ class Store:
             if (error.code or "").endswith(CHANGING):
                 return StoreUnavailable("Neo4j builds an index", where=self.uri, hint="it is tried again")
             return _refusal(error.code or "")
+        if (getattr(error, "code", None) or "").endswith(TOO_LARGE):
+            hint = "less at once, or db.memory.transaction.max"
+            return StoreError("the transaction needs more memory than Neo4j allows it", where=self.uri, hint=hint)
         if isinstance(error, TransientError | DriverError):
             hint = "it is tried again; see twingraph stack status"
             return StoreUnavailable("Neo4j is away or busy", where=self.uri, hint=hint)

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from neo4j.exceptions import Neo4jError
 
-from app.errors import Conflict, StoreError, TwingraphError
+from app.errors import Conflict, StoreError, StoreUnavailable, TwingraphError
 from app.graph.store import Store
 from app.twins import write
 from app.twins.history import Tier, compact
@@ -208,3 +209,17 @@ def test_a_loaded_model_cannot_change_under_its_twins(registry: Registry) -> Non
     assert isinstance(document, Document)
     with pytest.raises(ModelError, match="give it a higher version"):
         registry.load([document])
+
+
+@pytest.mark.parametrize(
+    ("code", "again"),
+    [
+        ("Neo.TransientError.General.TransactionOutOfMemoryError", False),
+        ("Neo.TransientError.General.MemoryPoolOutOfMemoryError", True),
+        ("Neo.TransientError.Transaction.DeadlockDetected", True),
+    ],
+)
+def test_a_transaction_too_large_is_not_tried_as_it_is_for_ever(code: str, again: bool, registry: Registry) -> None:
+    """A pipeline halves what is refused; what is away it waits for."""
+    error = registry.store._ours(Neo4jError._hydrate_neo4j(code=code, message="no"))
+    assert isinstance(error, StoreUnavailable) is again
