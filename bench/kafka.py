@@ -3,6 +3,8 @@
 Both read the same topic (four partitions, ten-signal JSON of 500 turbines) from its beginning, one after the other; broker and
 Neo4j run on the same cores. The plain consumer checks nothing, keeps no latest value and stores a rebalance's repeats."""
 
+import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -14,9 +16,11 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from app.graph.store import Store
+from app.settings import Settings
+from app.stack.secrets import secret
 from app.twins.write import NewTwin, ensure
 from bench.mqtt import SIGNALS
-from bench.stack import bench_stack, cpu, free_port, process, show
+from bench.stack import ROOT, bench_stack, cpu, free_port, process, show
 from tests.parts.kafka import start_kafka
 
 TWINS, TOPIC, POLL = 500, "bench", 1000
@@ -64,6 +68,17 @@ def plain(server: str, store: Store, messages: int) -> tuple[float, float]:
     return messages / seconds, used / messages * 1e6
 
 
+def faststream(server: str, settings: Settings, kind: str, messages: int) -> float:
+    """Messages/s; 0 where BENCH_FASTSTREAM names no interpreter that has it."""
+    interpreter = os.environ.get("BENCH_FASTSTREAM")
+    if not interpreter:
+        return 0.0
+    uri, password = f"bolt://{settings.host}:{settings.bolt_port}", secret(settings.home, "neo4j")
+    command = [interpreter, str(ROOT / "bench" / "faststream.py"), server, uri, password, str(messages), kind]
+    made = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    return messages / float(made.stdout.split()[-1])
+
+
 def main() -> None:
     messages = int(sys.argv[1]) if len(sys.argv) > 1 else 400_000
     with tempfile.TemporaryDirectory() as name, bench_stack() as (settings, store, registry):
@@ -88,6 +103,7 @@ def main() -> None:
             assert found == done == messages, (found, done)
             ours, each = (done - first) / seconds, used / (done - first) * 1e6
             theirs, own = plain(server, store, messages)
+            beside = [faststream(server, settings, kind, some) for kind, some in (("one", 10_000), ("batch", messages))]
         finally:
             broker.stop()
     rows = [
@@ -97,6 +113,11 @@ def main() -> None:
         ),
         ("plain consumer, UNWIND and CREATE a poll", f"{theirs:,.0f} messages/s, {own:.0f} µs CPU a message"),
         ("ratio", f"{ours / theirs:.1f}"),
+        *(
+            (f"FastStream, a handler a {kind}", f"{rate:,.0f} messages/s; ratio {ours / rate:.1f}")
+            for kind, rate in zip(("message", "batch of 1,000 at most"), beside, strict=True)
+            if rate
+        ),
     ]
     show("kafka", rows, {"ours": ours, "plain": theirs, "memory_mb": memory})
 
