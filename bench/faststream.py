@@ -1,7 +1,7 @@
-"""What a user of FastStream would write: a handler a message, or a batch of them, one UNWIND of CREATE each.
+"""What a user of FastStream would write: a handler a message, or a batch of them, one UNWIND each.
 
-`python bench/faststream.py SERVER NEO4J_URI PASSWORD MESSAGES one|batch` tells seconds. bench.kafka runs it with the interpreter that
-BENCH_FASTSTREAM names: FastStream is no dependency of ours."""
+`python bench/faststream.py SERVER NEO4J_URI PASSWORD MESSAGES one|batch` tells seconds. bench.kafka runs it, with the
+interpreter that BENCH_FASTSTREAM names: FastStream is no dependency of ours."""
 
 import asyncio
 import sys
