@@ -215,7 +215,7 @@ class _Printer:
             case History(signal, start, end, level):
                 first, last, key = self.param(start), self.param(end), f"s.{quote(signal)}"
                 rolled = f"s.{quote(COARSEST + signal)}"
-                held = f"{key} IS NOT NULL" if level is None else f"({key} IS NOT NULL OR {rolled} IS NOT NULL)"
+                held = f"{key} IS NOT NULL" if level is None else f"({rolled} IS NOT NULL OR {key} IS NOT NULL)"
                 segments = (
                     f"MATCH ({node})-[:_HISTORY]->(s:_Segment)"
                     f"\nWHERE s._to >= {first} AND s._from <= {last} AND {held}"
@@ -241,8 +241,9 @@ class _Printer:
         ]
         rolled = " ".join(cases)
         forgotten = " ".join(case.replace(" THEN [", " THEN [true, ") for case in cases)
-        return (
-            f"CASE WHEN s.{quote(signal)} IS NULL THEN CASE {forgotten} END"
+        name = self.param(param(signal))
+        return (  # `_only` names signals whose points are no longer kept: to look whether they are there would read them
+            f"CASE WHEN {name} IN s._only THEN CASE {forgotten} END"
             f" WHEN {widest} = 0 OR s._from < {first} OR s._to >= {last} THEN {points} {rolled} ELSE {points} END"
         )
 

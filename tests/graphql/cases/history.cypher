@@ -25,8 +25,8 @@ CALL () {
     WITH n._joined AS n_2j
     CALL (n) {
       MATCH (n)-[:_HISTORY]->(s:_Segment)
-      WHERE s._to >= $p1 AND s._from <= $p2 AND (s.`power` IS NOT NULL OR s.`_1d_power` IS NOT NULL)
-      RETURN collect(CASE WHEN s.`power` IS NULL THEN CASE WHEN $p4 >= 86400000 AND s.`_1d_power` IS NOT NULL THEN [true, s.`_1d_power`] WHEN $p4 >= 3600000 AND s.`_1h_power` IS NOT NULL THEN [true, s.`_1h_power`] WHEN $p4 >= 600000 AND s.`_10m_power` IS NOT NULL THEN [true, s.`_10m_power`] WHEN $p4 >= 60000 AND s.`_1m_power` IS NOT NULL THEN [true, s.`_1m_power`] END WHEN $p4 = 0 OR s._from < $p1 OR s._to >= $p2 THEN [s._from, coalesce(s.`_dt_power`, s._dt), s.`power`] WHEN $p4 >= 86400000 AND s.`_1d_power` IS NOT NULL THEN [s.`_1d_power`] WHEN $p4 >= 3600000 AND s.`_1h_power` IS NOT NULL THEN [s.`_1h_power`] WHEN $p4 >= 600000 AND s.`_10m_power` IS NOT NULL THEN [s.`_10m_power`] WHEN $p4 >= 60000 AND s.`_1m_power` IS NOT NULL THEN [s.`_1m_power`] ELSE [s._from, coalesce(s.`_dt_power`, s._dt), s.`power`] END) AS n_2s
+      WHERE s._to >= $p1 AND s._from <= $p2 AND (s.`_1d_power` IS NOT NULL OR s.`power` IS NOT NULL)
+      RETURN collect(CASE WHEN $p5 IN s._only THEN CASE WHEN $p4 >= 86400000 AND s.`_1d_power` IS NOT NULL THEN [true, s.`_1d_power`] WHEN $p4 >= 3600000 AND s.`_1h_power` IS NOT NULL THEN [true, s.`_1h_power`] WHEN $p4 >= 600000 AND s.`_10m_power` IS NOT NULL THEN [true, s.`_10m_power`] WHEN $p4 >= 60000 AND s.`_1m_power` IS NOT NULL THEN [true, s.`_1m_power`] END WHEN $p4 = 0 OR s._from < $p1 OR s._to >= $p2 THEN [s._from, coalesce(s.`_dt_power`, s._dt), s.`power`] WHEN $p4 >= 86400000 AND s.`_1d_power` IS NOT NULL THEN [s.`_1d_power`] WHEN $p4 >= 3600000 AND s.`_1h_power` IS NOT NULL THEN [s.`_1h_power`] WHEN $p4 >= 600000 AND s.`_10m_power` IS NOT NULL THEN [s.`_10m_power`] WHEN $p4 >= 60000 AND s.`_1m_power` IS NOT NULL THEN [s.`_1m_power`] ELSE [s._from, coalesce(s.`_dt_power`, s._dt), s.`power`] END) AS n_2s
     }
     MATCH (n_2t) WHERE elementId(n_2t) = elementId(n)
     RETURN [n_2j, n_2s, n_2t._joined] AS n_2_
@@ -35,7 +35,7 @@ CALL () {
     WITH n._joined AS n_3j
     CALL (n) {
       MATCH (n)-[:_HISTORY]->(s:_Segment)
-      WHERE s._to >= $p1 AND s._from <= $p5 AND s.`power` IS NOT NULL
+      WHERE s._to >= $p1 AND s._from <= $p6 AND s.`power` IS NOT NULL
       RETURN collect([s._from, coalesce(s.`_dt_power`, s._dt), s.`power`]) AS n_3s
     }
     MATCH (n_3t) WHERE elementId(n_3t) = elementId(n)
