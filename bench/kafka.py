@@ -74,7 +74,7 @@ def faststream(server: str, settings: Settings, kind: str, messages: int) -> flo
     if not interpreter:
         return 0.0
     uri, password = f"bolt://{settings.host}:{settings.bolt_port}", secret(settings.home, "neo4j")
-    command = [interpreter, str(ROOT / "bench" / "faststream.py"), server, uri, password, str(messages), kind]
+    command = [interpreter, str(ROOT / "bench" / "handlers.py"), server, uri, password, str(messages), kind]
     made = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     return messages / float(made.stdout.split()[-1])
 

@@ -1,6 +1,6 @@
 """What a user of FastStream would write: a handler a message, or a batch of them, one UNWIND each.
 
-`python bench/faststream.py SERVER NEO4J_URI PASSWORD MESSAGES one|batch` tells seconds. bench.kafka runs it, with the
+`python bench/handlers.py SERVER NEO4J_URI PASSWORD MESSAGES one|batch` tells seconds. bench.kafka runs it, with the
 interpreter that BENCH_FASTSTREAM names: FastStream is no dependency of ours."""
 
 import asyncio
