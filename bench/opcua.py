@@ -2,9 +2,10 @@
 the same cores.
 
 rate: 800 variables at 10 Hz over one connection: changes stored a second, CPU a change
-many: 500 sources of 20 variables at 1 Hz, each with its own connection and session, in one ingest process
+many: 500 servers of 20 variables at 1 Hz, each with its own connection and session, in one source (the server is one)
 wide: 1,000 variables at 1 Hz over one connection: memory of the ingest process"""
 
+import json
 import sys
 import tempfile
 import time
@@ -35,11 +36,13 @@ def run(title: str, sources: int, units: int, period: float, seconds: float) -> 
             sys.exit(reason)
         ensure(store, registry.catalog, [NewTwin(f"c-{unit:02}", "Turbine") for unit in range(1, every + 1)], [])
         plant = start_plant(folder, port, str(every), str(round(period * 1000)))
-        mappings = Path(name) / "mappings"
-        mappings.mkdir()
-        for number in range(sources):
-            mapping = _mapping(f"plant-{number}", port, range(number * units + 1, (number + 1) * units + 1), period)
-            (mappings / f"{number}.yaml").write_text(yaml.safe_dump(mapping))
+        mappings = Path(name) / "plant.yaml"
+        published = Path(name) / "publishednodes.json"
+        urls = [f"opc.tcp://127.0.{number // 250}.{number % 250 + 1}:{port}/plant" for number in range(sources)]
+        parts = [_nodes(range(number * units + 1, (number + 1) * units + 1), period) for number in range(sources)]
+        entries = [{"EndpointUrl": url, "OpcNodes": nodes} for url, nodes in zip(urls, parts, strict=True)]
+        published.write_text(json.dumps(entries))
+        mappings.write_text(yaml.safe_dump(_mapping(urls, published, period)))
         try:
             with process(settings, "ingest", str(mappings)) as ingest:
                 rows = _measured(settings, store, ingest, [plant], every * 10, period, seconds)
@@ -48,12 +51,16 @@ def run(title: str, sources: int, units: int, period: float, seconds: float) -> 
     show(title, rows, {})
 
 
-def _mapping(source: str, port: int, units: range, period: float) -> dict[str, Any]:
-    nodes = [{"id": f"nsu=urn:test:node;s=c.{unit:02}.s{i}", "sampling": period * 500} for unit in units for i in range(10)]
-    options = {"url": f"opc.tcp://127.0.0.1:{port}/plant", "nodes": nodes, "publishing_ms": min(500, period * 1000)}
+def _nodes(units: range, period: float) -> list[dict[str, Any]]:
+    head = "nsu=urn:test:node;s="
+    return [{"Id": f"{head}c.{unit:02}.s{i}", "OpcSamplingInterval": period * 500} for unit in units for i in range(10)]
+
+
+def _mapping(urls: list[str], published: Path, period: float) -> dict[str, Any]:
+    options = {"url": urls, "publishednodes": str(published), "publishing_ms": min(500, period * 1000)}
     signals = {f"s{i}": signal for i, signal in enumerate(SIGNALS)}
     rules = [{"match": "{line}.{unit}.{signal}", "twin": "{line}-{unit}", "signals": signals}]
-    return {"source": source, "protocol": "opcua", "options": options, "rules": rules}
+    return {"source": "plant", "protocol": "opcua", "options": options, "rules": rules}
 
 
 def _measured(

@@ -15,7 +15,7 @@ from typing import Any
 from asyncua import Client, Node, ua
 
 from app.commands.outlet import Answer, Delivery
-from app.errors import CommandError, TwinError
+from app.errors import CommandError, MappingError, TwinError
 from app.settings import Settings
 from ingest.mapping import Mapping, fill
 from ingest.match import Commanded
@@ -38,6 +38,8 @@ UNFIT = (AttributeError, TypeError, ValueError, OverflowError, struct.error)
 class OpcUaOutlet(Commanded):
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         super().__init__(mapping)
+        if isinstance(mapping.options.get("url"), list):
+            raise MappingError("commands need one url", where=mapping.source, hint="a mapping of its own for each server")
         self._url = url_of(mapping, settings)
         self._namespace = str(mapping.options.get("namespace", ""))
 

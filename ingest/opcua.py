@@ -5,6 +5,7 @@ options: {url: opc.tcp://…, namespace: urn:plant, publishing_ms: 500, sampling
   security: Basic256Sha256, mode: SignAndEncrypt, certificate: ours.pem, key: ours.key,
   trust: [folders of servers' certificates, or of who signed them], deprecated: true,
   events: true, or identifiers of the nodes that tell them}
+`url` may be a list: many servers, whose readings share batches (five hundred sources of their own would commit apart);
 and, instead of `namespace`, nodes or publishednodes (ingest.nodes). `twingraph opcua browse` proposes all of it.
 
 Node identifiers are kept with their namespace's URI, never its index: indexes change when a server is configured anew. An
@@ -300,6 +301,50 @@ class OpcUaSource(Source):
         return Message(
             address, {field: None if bad else plain(value.Value.Value)}, at, quality={field: said} if changed else None
         )
+
+
+class OpcUaServers(Source):
+    """Several servers of one mapping; one that refuses is tried again, later and later, without the others."""
+
+    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+        self.name = mapping.source
+        urls = [str(url) for url in mapping.options["url"]]
+        options = [{**mapping.options, "url": url} for url in urls]
+        self._each = [OpcUaSource(mapping.model_copy(update={"options": one}), settings) for one in options]
+
+    @property
+    def stopping(self) -> bool:  # type: ignore[override]
+        return any(one.stopping for one in self._each)
+
+    @stopping.setter
+    def stopping(self, value: bool) -> None:
+        for one in self._each:
+            one.stopping = value
+
+    async def run(self, take: Take) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for one in self._each:
+                    tasks.create_task(self._kept(one, take))
+        finally:
+            self.reconnects = sum(one.reconnects for one in self._each)
+
+    async def _kept(self, one: OpcUaSource, take: Take) -> None:
+        for pause in pauses(1.0, 60.0):
+            try:
+                await one.run(take)
+            except StackError as error:
+                log.error("server refuses", source=self.name, error=str(error), pause=pause)
+            await asyncio.sleep(pause)
+
+    async def acknowledge(self, receipts: Sequence[Any]) -> None:
+        """The protocol has acknowledged them already."""
+
+
+def opcua_source(mapping: Mapping, settings: Settings) -> Source:
+    """Raises: MappingError."""
+    many = isinstance(mapping.options.get("url"), list)
+    return OpcUaServers(mapping, settings) if many else OpcUaSource(mapping, settings)
 
 
 def plain(value: Any) -> Any:

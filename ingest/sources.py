@@ -26,7 +26,7 @@ class Kind:
 
 SOURCES: Map[str, Kind] = {
     "mqtt": Kind("mqtt.MqttSource", "mqtt.MqttOutlet", "mqtt"),
-    "opcua": Kind("opcua.OpcUaSource", "methods.OpcUaOutlet", "opcua"),
+    "opcua": Kind("opcua.opcua_source", "methods.OpcUaOutlet", "opcua"),
     "sparkplug": Kind("sparkplug.SparkplugSource", "sparkplug.SparkplugOutlet", "sparkplug"),
     "modbus": Kind("modbus.ModbusSource", "modbus.ModbusOutlet", "modbus"),
     "kafka": Kind("kafka.KafkaSource", extra="kafka"),

@@ -25,6 +25,7 @@ from app.settings import Settings
 from ingest.mapping import Mapping, Rule
 from ingest.message import Gone, Message
 from ingest.opcua import OpcUaSource
+from ingest.sources import make_source
 from tests.conftest import free_port
 from tests.ingest.base import recent
 from tests.ingest.test_opcua import NAMESPACE, Plant
@@ -216,6 +217,24 @@ async def test_F17_the_subscription_is_gone_while_the_connection_stands() -> Non
         assert reader.source.reconnects == 1
         gone = [one.payload.at > 0 for one in reader.taken if isinstance(one.payload, Gone)]
         assert gone == [False] * plant.variables + [True] * plant.variables + [False] * plant.variables
+
+
+async def test_many_servers_share_a_source() -> None:
+    """One that is not there does not hold up the others."""
+    plants = [Plant(), Plant()]
+    urls = [*(plant.url for plant in plants), f"opc.tcp://127.0.0.1:{free_port()}/nobody"]
+    async with serving(plants[0]), serving(plants[1]):
+        reader = Reader(mapped(plants[0], namespace=NAMESPACE))
+        source = make_source(mapped(plants[0], namespace=NAMESPACE, url=urls), Settings())
+        task = asyncio.create_task(source.run(reader.take))
+        await reader.until(lambda: len(reader.taken) >= 2 * plants[0].variables)
+        for value, plant in enumerate(plants):
+            await plant.write(f"c.0{value + 1}.power", float(value), recent())
+        await reader.until(lambda: reader.values("c.01.power") == [0.0] and reader.values("c.02.power") == [1.0])
+        source.stopping = True
+        task.cancel()
+        async with asyncio.timeout(10):
+            await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_gap_is_filled_from_the_servers_history() -> None:
