@@ -4,6 +4,7 @@ Both read the same topic (four partitions, ten-signal JSON of 500 turbines) from
 Neo4j run on the same cores. The plain consumer checks nothing, keeps no latest value and stores a rebalance's repeats."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -76,7 +77,8 @@ def faststream(server: str, settings: Settings, kind: str, messages: int) -> flo
     uri, password = f"bolt://{settings.host}:{settings.bolt_port}", secret(settings.home, "neo4j")
     command = [interpreter, str(ROOT / "bench" / "handlers.py"), server, uri, password, str(messages), kind]
     made = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
-    return messages / float(made.stdout.split()[-1])
+    (seconds,) = re.findall(r"^seconds (\S+)$", made.stdout, re.M)
+    return messages / float(seconds)
 
 
 def main() -> None:
