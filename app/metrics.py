@@ -34,6 +34,7 @@ REFUSED = Counter("twingraph_graphql_refused", "Requests of clients that ask too
 SUBSCRIBERS = Gauge("twingraph_graphql_subscribers", "Open subscriptions", multiprocess_mode="livesum")
 COMMANDS = Counter("twingraph_commands", "Commands by outcome", ["status"])
 COMPACTED = Counter("twingraph_history_compacted_segments", "Segments joined into longer ones")
+COMPACTION = Counter("twingraph_history_compaction_seconds", "Time spent looking for and joining segments")
 SCORED = Counter("twingraph_predict_scored", "Components scored")
 SCORE_SECONDS = Histogram("twingraph_predict_seconds", "Scoring the whole fleet", buckets=SECONDS)
 

@@ -6,6 +6,7 @@ there is enough for a long one. So a point is written about three times, and a y
 Crash-safe and idempotent: either the long segment is there and the small ones are not, or the other way round; doubled
 points are dropped on the way, the first stored stays."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +39,11 @@ TIERS = (Tier(False, 30, 600), Tier(True, 20, 200))
 
 def compact(store: Store, tiers: Sequence[Tier] = TIERS, twins: int = TWINS) -> int:
     """One round over the twins with the most small segments; how many segments it has joined. Raises: StoreError."""
-    return sum(_compact_tier(store, tier, twins) for tier in tiers)
+    started = time.perf_counter()
+    try:
+        return sum(_compact_tier(store, tier, twins) for tier in tiers)
+    finally:
+        metrics.COMPACTION.inc(time.perf_counter() - started)
 
 
 def _compact_tier(store: Store, tier: Tier, twins: int) -> int:
