@@ -203,10 +203,10 @@ async def _kept(road: Road) -> None:
         try:
             await road.run()
             return
-        except TwingraphError as error:
-            log.error("source failed", source=road.source.name, error=str(error), pause=pause)
-        except Exception as error:
-            log.error("source failed", source=road.source.name, error=repr(error), pause=pause, exc_info=error)
+        except Exception as error:  # whatever it is: logged, and tried again
+            known = isinstance(error, TwingraphError)
+            said = str(error) if known else repr(error)
+            log.error("source failed", source=road.source.name, error=said, pause=pause, exc_info=None if known else error)
         await asyncio.sleep(pause)
 
 

@@ -321,13 +321,14 @@ class OpcUaServers(Source):
         for one in self._each:
             one.stopping = value
 
+    @property
+    def reconnects(self) -> int:  # type: ignore[override]
+        return sum(one.reconnects for one in self._each)
+
     async def run(self, take: Take) -> None:
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for one in self._each:
-                    tasks.create_task(self._kept(one, take))
-        finally:
-            self.reconnects = sum(one.reconnects for one in self._each)
+        async with asyncio.TaskGroup() as tasks:
+            for one in self._each:
+                tasks.create_task(self._kept(one, take))
 
     async def _kept(self, one: OpcUaSource, take: Take) -> None:
         for pause in pauses(1.0, 60.0):

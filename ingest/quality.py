@@ -16,7 +16,7 @@ def quality(said: Any) -> str:
     if isinstance(said, int | float):
         return GOOD if said >= 192 else UNCERTAIN if said >= 64 else BAD
     word = str(said)[:LONGEST].strip() if isinstance(said, str) else BAD
-    if word.isdigit():
+    if word.isdecimal():
         return quality(int(word))
     if word.lower() in ALIKE:
         return ALIKE[word.lower()]

@@ -231,6 +231,7 @@ async def test_many_servers_share_a_source() -> None:
         for value, plant in enumerate(plants):
             await plant.write(f"c.0{value + 1}.power", float(value), recent())
         await reader.until(lambda: reader.values("c.01.power") == [0.0] and reader.values("c.02.power") == [1.0])
+        assert source.reconnects >= 1  # while it runs: of the one that is not there
         source.stopping = True
         task.cancel()
         async with asyncio.timeout(10):

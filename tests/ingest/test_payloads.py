@@ -104,6 +104,7 @@ def test_data_cannot_change_the_attributes_beside_it() -> None:
         (None, T1, "Good"),
         ("0", {}, "Bad"),
         ("192", T1, "Good"),
+        ("²", T1, "²"),
         ("OK", T1, "Good"),
         ("false", {}, "Bad"),
         ([1], {}, "Bad"),
