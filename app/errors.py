@@ -6,7 +6,9 @@ TwingraphError
 ├── ModelError           DTDL does not compile (carries its problems)
 ├── StoreError           the database refuses or is away
 │   ├── StoreUnavailable     worth another try
-│   └── StoreTimeout         the read took longer than allowed
+│   ├── StoreTimeout         the read took longer than allowed
+│   ├── StoreRefused         the database serves others, but ends the connection over this
+│   └── ValueRefused         a value that the database cannot take
 ├── TwinError            a twin, property or relationship is not as the model says
 │   ├── NotFound
 │   └── Conflict             an etag or an identifier is taken
@@ -82,6 +84,14 @@ class StoreUnavailable(StoreError, Unavailable):
 
 class StoreTimeout(StoreError):
     code = "STORE_TIMEOUT"
+
+
+class StoreRefused(StoreError):
+    code = "STORE_REFUSED"
+
+
+class ValueRefused(StoreError):
+    code = "BAD_USER_INPUT"
 
 
 class TwinError(TwingraphError):

@@ -17,10 +17,13 @@ from app.errors import (
     Forbidden,
     ModelError,
     NotFound,
+    StoreRefused,
+    StoreTimeout,
     StoreUnavailable,
     TwinError,
     TwingraphError,
     Unauthenticated,
+    ValueRefused,
 )
 from app.graph.store import Store
 from app.graphql.router import Router, origins
@@ -51,6 +54,9 @@ STATUS = {
     NotFound: 404,
     Conflict: 409,
     StoreUnavailable: 503,
+    StoreTimeout: 504,
+    StoreRefused: 422,
+    ValueRefused: 422,
     TwinError: 422,
     ModelError: 422,
     CommandError: 422,

@@ -254,7 +254,7 @@ def new(
     from app.dtdl.metamodel import IDENTIFIER
     from app.errors import ModelError
 
-    if not IDENTIFIER[3].match(dtmi) or ";" not in dtmi:
+    if not IDENTIFIER[3].fullmatch(dtmi) or ";" not in dtmi:
         raise ModelError(f"{dtmi!r} is not a DTMI with a version", hint="such as dtmi:com:example:Pump;1")
     name = dtmi.partition(";")[0].rpartition(":")[2]
     path = file or Path(f"{name}.json")

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 
 from app.dtdl import Catalog, Enum, Primitive, Schema, Telemetry
-from app.dtdl.values import checker, column_kind, flatten
+from app.dtdl.values import column_kind, flatten, storable
 from app.errors import MessageError, NotFound, TwinError
 from app.twins.series import Series
 from app.twins.write import Batch, Event, NewRelationship, NewTwin, Position, Quality, twin_row
@@ -24,6 +24,7 @@ from ingest.message import Gone, Message
 from ingest.quality import is_bad, quality
 
 LONGEST_PAYLOAD = 64_000
+LONGEST_CODE = 500  # of an event: part of its identifier, which an index holds
 REMEMBERED_SHAPES, WIDEST_SHAPE = 10_000, 200
 MOST_FAULTS = 100
 PLAIN = Target(to="-")
@@ -237,6 +238,8 @@ class _Work:
         kind, code = data.get("kind"), str(data.get("code", ""))
         if kind not in KINDS:
             raise MessageError(f"event kind {kind!r:.40} is not known", code="SCHEMA_VIOLATION")
+        if len(code) > LONGEST_CODE:
+            raise MessageError(f"code has {len(code)} characters, at most {LONGEST_CODE} are allowed", code="VALUE_REFUSED")
         moment = datetime.fromtimestamp(at / 1000, UTC)
         if kind == "alarm" and data.get("active") is False:
             self.closed.append({"dtId": route.dt_id, "code": code, "at": moment})
@@ -389,7 +392,7 @@ def _can_be(catalog: Catalog, twin: NewTwin) -> bool:
 def letter(source: str, message: Message, code: str, reason: str, received: int) -> dict[str, Any]:
     """A row of telemetry/deadletters; a payload that came as fields is kept as JSON."""
     payload = message.payload if isinstance(message.payload, bytes) else _json(message.payload)
-    row = {"source": source, "topic": _sound(message.address), "code": code, "reason": _sound(reason)}
+    row = {"source": source, "topic": writable(message.address), "code": code, "reason": writable(reason)}
     at = message.time if message.time is None or abs(message.time) < 2**63 else None
     return row | {"payload": payload[:LONGEST_PAYLOAD], "size": len(payload), "received": received, "time": at}
 
@@ -401,16 +404,17 @@ def _json(payload: Any) -> bytes:
         return repr(payload)[:LONGEST_PAYLOAD].encode(errors="replace")
 
 
-def _sound(text: str) -> str:
+def writable(text: str) -> str:
+    """The beginning of a text, without what UTF-8 cannot hold."""
     return text[:1000].encode(errors="replace").decode()
 
 
 def _signal(signal: Telemetry, target: Target) -> Signal:
     name, schema = signal.name, signal.schema
     column = column_kind(schema)
-    check = None if column in ("float", "bool") and isinstance(schema, Primitive) else checker(name, schema)
+    check = None if column in ("float", "bool") and isinstance(schema, Primitive) else storable(name, schema)
     if target.values:
-        return Signal(name, schema, column, checker(name, schema), convert=_looked_up(target.values))
+        return Signal(name, schema, column, storable(name, schema), convert=_looked_up(target.values))
     if target.plain:
         return Signal(name, schema, column, check)
     scale = target.scaled(signal.unit)

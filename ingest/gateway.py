@@ -31,6 +31,7 @@ from app.errors import MappingError, MessageError, TwinError, TwingraphError, Un
 from app.settings import Settings
 from app.twins.write import check_dt_id
 from ingest import decode
+from ingest.assemble import LONGEST_PAYLOAD, writable
 from ingest.backoff import pauses
 from ingest.mapping import Mapping, Rule, Strict, fill, pattern
 from ingest.message import Gone, Message, Source
@@ -134,13 +135,21 @@ class Spooling(Road):
             try:
                 readings += self._readings(message, now)
             except (MessageError, ArithmeticError, RecursionError) as error:  # numbers and depths without end, too
-                payload = message.payload if isinstance(message.payload, bytes) else repr(message.payload).encode()
-                refused.append((self.source.name, message.address, str(error), payload[:64_000]))
+                refused.append(self._refused(message, error))
         positions = self.source.positions([message.receipt for message in messages])
         doubled = self._spool.put(readings, refused, positions, self._windowed)
         self.tally.values += len(readings) - doubled
         self.tally.duplicates += doubled
         self.tally.rejected += len(refused)
+
+    def _reject(self, message: Message, error: Exception) -> None:
+        positions = self.source.positions([message.receipt])
+        self._spool.put([], [self._refused(message, error)], positions, self._windowed)
+        self.tally.rejected += 1
+
+    def _refused(self, message: Message, error: Exception) -> tuple[str, str, str, bytes]:
+        payload = message.payload if isinstance(message.payload, bytes) else repr(message.payload).encode(errors="replace")
+        return self.source.name, writable(message.address), writable(str(error)), payload[:LONGEST_PAYLOAD]
 
     def _readings(self, message: Message, now: int) -> list[Reading]:
         """Raises: MessageError when it, or a part of it, cannot be understood; nothing of it is kept then."""

@@ -12,7 +12,7 @@ is no JSON is refused at once, and kept by who sent it."""
 import asyncio
 import hmac
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Mapping as Map
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -72,8 +72,7 @@ class HttpSource(Source):
         config = uvicorn.Config(
             app, self._host, self._port, log_level="error", access_log=False, limit_concurrency=CONCURRENT, lifespan="off"
         )
-        log.info("listening", source=self.name, where=f"http://{self._host}:{self._port}")
-        server = _Server(config)
+        server = _Server(config, self._listening)
         try:
             await server.serve()
         except SystemExit as error:  # what uvicorn does when it cannot listen
@@ -83,6 +82,10 @@ class HttpSource(Source):
                 listening.close()
             for connection in list(server.server_state.connections):
                 connection.shutdown()
+
+    def _listening(self) -> None:
+        self.connected()
+        log.info("listening", source=self.name, where=f"http://{self._host}:{self._port}")
 
     async def acknowledge(self, receipts: Sequence[Receipt]) -> None:
         for receipt in receipts:
@@ -120,6 +123,14 @@ class HttpSource(Source):
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        self._listening()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Signals are the program's, not one source's."""

@@ -16,7 +16,6 @@ import structlog
 from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
 
-from app import metrics
 from app.errors import MappingError, StackError, Unavailable
 from app.settings import Settings
 from app.twins.write import Position
@@ -25,7 +24,7 @@ from ingest.mapping import PART, Mapping
 from ingest.message import Message, Source, Take
 
 log = structlog.get_logger()
-AT_ONCE, POLL_SECONDS, PATIENCE_SECONDS = 1000, 0.1, 1.0
+AT_ONCE, POLL_SECONDS, PATIENCE_SECONDS, LOOK_SECONDS = 1000, 0.1, 1.0, 5.0
 LOGIN = (KafkaError._AUTHENTICATION, KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED)
 Receipt = tuple[str, int, int]  # topic, partition, offset
 
@@ -56,6 +55,7 @@ class KafkaSource(Source):
         self._polling: Any = None
         self._refused: str | None = None
         self._closing = False
+        self._look_at = 0.0
 
     def _matched(self, mapping: Mapping) -> list[str]:
         templates = [rule.match.rpartition("/")[0] if self._keyed else rule.match for rule in mapping.rules]
@@ -69,6 +69,8 @@ class KafkaSource(Source):
         log.info("consuming", source=self.name, servers=self._config["bootstrap.servers"], topics=self._topics)
         try:
             while self._refused is None:
+                if not self.online:
+                    await self._look_for_brokers(consumer)
                 self._polling = asyncio.ensure_future(asyncio.to_thread(consumer.consume, AT_ONCE, POLL_SECONDS))
                 await self._hand_over(consumer, await asyncio.shield(self._polling), take)
             raise StackError(f"Kafka refuses: {self._refused}", where=self._config["bootstrap.servers"], hint="options.config")
@@ -77,6 +79,23 @@ class KafkaSource(Source):
             if self._polling is not None:
                 await asyncio.gather(self._polling, return_exceptions=True)
             await asyncio.to_thread(consumer.close)
+
+    async def _look_for_brokers(self, consumer: Consumer) -> None:
+        """Nothing else tells of a connection on which nothing comes. A topic that is not there yet is told until it is."""
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + LOOK_SECONDS
+        try:
+            known = await asyncio.to_thread(consumer.list_topics, timeout=1.0)
+        except KafkaException as error:
+            if self.problem is None:
+                self.lost(error.args[0].str() if error.args else error)
+            return
+        missing = [one for one in self._topics if not any(_names(one, topic) for topic in known.topics)]
+        if missing:
+            self.problem = f"no topic {missing[0].strip('^$')}"
+        else:
+            self.connected()
 
     async def _hand_over(self, consumer: Consumer, records: Sequence[Record], take: Take) -> None:
         handing = asyncio.create_task(self._take_all(records, take))
@@ -102,13 +121,21 @@ class KafkaSource(Source):
 
     async def _take_all(self, records: Sequence[Record], take: Take) -> None:
         for record in records:
-            if record.error() is None:
+            failure = record.error()
+            if failure is not None:
+                self._partition_failed(failure)
+            else:
                 topic, key = record.topic() or "", record.key()
                 address = f"{topic}/{_text(key)}" if self._keyed else topic
                 receipt = (topic, record.partition(), record.offset())
                 attributes = _attributes(record) if self._takes_events else None
                 message = Message(address, record.value() or b"", None, receipt, _received(record), attributes=attributes)
                 await take(message)
+
+    def _partition_failed(self, failure: KafkaError) -> None:
+        if failure.code() != KafkaError._PARTITION_EOF and self.problem != failure.str():
+            log.warning("partition cannot be read", source=self.name, error=failure.str())
+            self.online, self.problem = False, failure.str()
 
     async def acknowledge(self, receipts: Sequence[Receipt]) -> None:
         offsets = [TopicPartition(topic, partition, after) for (topic, partition), after in _ends(receipts).items()]
@@ -145,9 +172,13 @@ class KafkaSource(Source):
         if error.code() in LOGIN:
             self._refused = error.str()
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:
-            metrics.RECONNECTS.labels(self.name).inc()
-            self.reconnects += 1
+            self.lost(error.str())
             log.warning("brokers lost", source=self.name, error=error.str())
+
+
+def _names(wanted: str, topic: str) -> bool:
+    """Whether a topic is the one that is wanted, or fits its pattern, which begins with `^`."""
+    return bool(re.fullmatch(wanted, topic)) if wanted.startswith("^") else wanted == topic
 
 
 def _ends(receipts: Sequence[Receipt]) -> dict[tuple[str, int], int]:

@@ -15,7 +15,6 @@ import structlog
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from app import metrics
 from app.errors import MappingError, StackError, Unavailable
 from app.settings import Settings
 from app.twins.write import Position
@@ -59,8 +58,7 @@ class KinesisSource(Source):
                             f"Kinesis refuses: {error}", where=self._stream, hint="the AWS SDK's credentials"
                         ) from error
                     log.warning("stream lost", source=self.name, error=str(error))
-                metrics.RECONNECTS.labels(self.name).inc()
-                self.reconnects += 1
+                    self.lost(error)
                 await asyncio.sleep(pause)
 
     async def _consume(self, client: Any, take: Take) -> None:
@@ -86,6 +84,7 @@ class KinesisSource(Source):
         found: list[Any] = []
         for page in client.get_paginator("list_shards").paginate(StreamName=self._stream):
             found += page["Shards"]
+        self.connected()
         self._closed = {one["ShardId"] for one in found if "EndingSequenceNumber" in one["SequenceNumberRange"]}
         keys = ("ParentShardId", "AdjacentParentShardId")
         return {one["ShardId"]: tuple(one[key] for key in keys if key in one) for one in found}

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app import metrics
 from app.twins.write import Position
 
 
@@ -42,6 +43,8 @@ class Source:
 
     name: str
     reconnects = 0
+    online = False  # connected to its server, or listening
+    problem: str | None = None  # why it is not
     stored: Callable[[], Mapping[str, int | str]] = dict  # positions committed so far, by part; the pipeline binds it
 
     stopping = False
@@ -50,6 +53,15 @@ class Source:
         """Where what fails while a connection is closed has put its own failure in the place of a cancellation."""
         if self.stopping:
             raise asyncio.CancelledError
+
+    def lost(self, error: object) -> None:
+        """The connection is gone, or could not be made: shown with the source until `connected`."""
+        self.online, self.problem = False, str(error) or repr(error)
+        self.reconnects += 1
+        metrics.RECONNECTS.labels(self.name).inc()
+
+    def connected(self) -> None:
+        self.online, self.problem = True, None
 
     async def run(self, take: Take) -> None:
         """Hands messages to `take`, which waits while there is no room; returns when the source has ended."""

@@ -116,6 +116,7 @@ class ModbusSource(Source):
                 client = _client(self._options, self.name)
                 try:
                     if await client.connect():
+                        self.connected()
                         log.info("PLC connected", source=self.name, where=_where(self._options))
                         await self._poll(client, take)
                     error: Any = "no connection"
@@ -125,8 +126,7 @@ class ModbusSource(Source):
                 finally:
                     client.close()
                 log.warning("PLC lost", source=self.name, where=_where(self._options), error=str(error))
-                metrics.RECONNECTS.labels(self.name).inc()
-                self.reconnects += 1
+                self.lost(f"{_where(self._options)}: {error}")
                 await asyncio.sleep(pause)
 
     async def _poll(self, client: Any, take: Take) -> None:

@@ -121,10 +121,11 @@ class MqttSource(Source):
                     if isinstance(error, ExceptionGroup) and error.split(LOST)[1] is not None:
                         raise
                     log.warning("broker lost", source=self.name, where=self._where(), error=str(error))
+                    self.lost(error)
                 self.leave_if_stopping()
+                if self.online:
+                    self.lost("the broker has ended the connection")
                 self._client = None
-                metrics.RECONNECTS.labels(self.name).inc()
-                self.reconnects += 1
                 await asyncio.sleep(pause)
 
     async def _connected(self, take: Take) -> None:
@@ -143,6 +144,7 @@ class MqttSource(Source):
             log.info("broker connected", source=self.name, where=self._where(), topics=self._topics)
             for topic in self._topics:
                 await client.subscribe(topic, max_qos=QoS.AT_LEAST_ONCE)
+            self.connected()
             await self._ask_for_drops(client)
             async for packet in client.messages():
                 if isinstance(packet, aiomqtt.PublishPacket):

@@ -109,6 +109,7 @@ class OpcUaSource(Source):
                     if refused:
                         raise StackError(f"the server refuses: {refused}", where=self._url, hint=ACCESS) from lost
                     log.warning("OPC UA server lost", source=self.name, url=self._url, error=repr(lost.exceptions[0]))
+                    self.lost(f"{self._url}: {lost.exceptions[0]!r}")
                 self.leave_if_stopping()
                 await self._gone(take)
                 await asyncio.sleep(pause)
@@ -117,8 +118,6 @@ class OpcUaSource(Source):
         now = round(time.time() * 1000)
         for address in self._addresses.values():
             await take(Message(address, Gone(now)))
-        metrics.RECONNECTS.labels(self.name).inc()
-        self.reconnects += 1
 
     async def _connected(self, take: Take) -> None:
         self._lost.clear()
@@ -139,6 +138,7 @@ class OpcUaSource(Source):
                 missing += await self._monitor(subscription, found)
                 if self._notifiers:
                     await alarms.subscribe(client, subscription, [await node(client, one) for one in self._notifiers])
+                self.connected()
                 log.info("OPC UA connected", source=self.name, url=self._url, nodes=len(self._addresses), bad=len(missing))
                 self._heard = time.monotonic()
                 tasks.create_task(self._watch())
@@ -204,6 +204,7 @@ class OpcUaSource(Source):
 
     async def _on_lost(self, error: Exception) -> None:
         log.warning("OPC UA connection lost", source=self.name, url=self._url, error=repr(error))
+        self.lost(f"{self._url}: {error!r}")
         self._lost.set()
 
     async def _interrupted(self, take: Take) -> None:
@@ -214,6 +215,8 @@ class OpcUaSource(Source):
             self._spoke.clear()
             await self._spoke.wait()
             self._lost.clear()
+            self.connected()
+            log.info("OPC UA connection restored", source=self.name, url=self._url)
             await self._back(take)
 
     async def _back(self, take: Take) -> None:
@@ -325,6 +328,16 @@ class OpcUaServers(Source):
     def reconnects(self) -> int:  # type: ignore[override]
         return sum(one.reconnects for one in self._each)
 
+    @property
+    def online(self) -> bool:  # type: ignore[override]
+        return all(one.online for one in self._each)
+
+    @property
+    def problem(self) -> str | None:  # type: ignore[override]
+        problems = [one.problem for one in self._each if one.problem]
+        more = f" (and {len(problems) - 1} more of {len(self._each)} servers)" if len(problems) > 1 else ""
+        return problems[0] + more if problems else None
+
     async def run(self, take: Take) -> None:
         async with asyncio.TaskGroup() as tasks:
             for one in self._each:
@@ -336,6 +349,7 @@ class OpcUaServers(Source):
                 await one.run(take)
             except StackError as error:
                 log.error("server refuses", source=self.name, error=str(error), pause=pause)
+                one.lost(error)
             await asyncio.sleep(pause)
 
     async def acknowledge(self, receipts: Sequence[Any]) -> None:

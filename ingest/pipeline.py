@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 
 from app import metrics
-from app.errors import MessageError, StoreError, TwingraphError, Unavailable
+from app.errors import MessageError, StoreError, StoreUnavailable, TwingraphError, Unavailable
 from app.graph.store import Store
 from app.twins.write import Batch, Outcome, append, ensure, positions_of
 from ingest.assemble import Assembled, Assembler, letter
@@ -22,6 +22,7 @@ MOST_MESSAGES = 20_000
 MOST_BYTES = 64 * 1024**2
 GRACE_SECONDS = 5.0
 PACE, LONGEST_PACE = 3.0, 0.5
+FAILURES = 5  # of a part, one after another, while others are taken, until it is halved or set aside
 
 
 @dataclass(slots=True)
@@ -55,10 +56,19 @@ class Road:
         self._full = asyncio.Event()
         self._committing: asyncio.Task[None] | None = None
         self._next = 0.0
+        self.problem: str | None = None  # what it waits for
 
     def _write(self, messages: list[Message]) -> None:
-        """In a thread: makes them durable. Raises: Unavailable, and they are tried again."""
+        """In a thread: makes them durable. Raises: Unavailable, to be tried again; anything else, to be halved."""
         raise NotImplementedError
+
+    def _reject(self, message: Message, error: Exception) -> None:
+        """In a thread: puts aside the one message that cannot be written. Raises: Unavailable."""
+        raise NotImplementedError
+
+    def _serves(self, error: Unavailable) -> bool:
+        """In a thread: whether what has failed so takes other messages now."""
+        return False
 
     async def run(self) -> None:
         """Until the source ends or the task is cancelled; a batch under way then has five seconds to be committed."""
@@ -140,20 +150,64 @@ class Road:
         self.tally.seconds += committed - started
 
     async def _persist(self, messages: list[Message]) -> None:
-        told = False
+        """Part by part: one that is refused for good, or again and again while others are taken, is halved down to the message
+        that is to blame."""
+        parts = [messages]
+        failures, least = 0, FAILURES
         for pause in pauses():
             try:
-                await asyncio.to_thread(self._write, messages)
-                if told:
-                    log.info("it is back", source=self.source.name)
+                while parts:
+                    await asyncio.to_thread(self._advance, parts)
+                    failures = 0
+                self._resume()
                 return
             except Unavailable as error:
-                if not told:
-                    log.warning("something needed is away; the source waits unacknowledged", error=str(error))
-                told = True
-                metrics.RETRIES.labels(self.source.name).inc()
-                self.tally.retries += 1
-            await asyncio.sleep(pause)
+                self._pause(error)
+                failures = failures + 1 if await asyncio.to_thread(self._serves, error) else 0
+                if failures >= (least if len(parts[0]) > 1 else FAILURES):
+                    failures, least = 0, 1
+                    with suppress(Unavailable):
+                        await asyncio.to_thread(self._split, parts, error)
+            await asyncio.sleep(pause if least == FAILURES else min(pause, 1.0))
+
+    def _advance(self, parts: list[list[Message]]) -> None:
+        """Writes the first part, or halves it. Raises: Unavailable."""
+        try:
+            self._write(parts[0])
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever one message does, the others go on
+            self._split(parts, error)
+        else:
+            del parts[0]
+
+    def _split(self, parts: list[list[Message]], error: Exception) -> None:
+        """Raises: Unavailable."""
+        part = parts[0]
+        if len(part) > 1:
+            middle = len(part) // 2
+            parts[0:1] = [part[:middle], part[middle:]]
+            return
+        if not isinstance(error, TwingraphError):
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{at.filename}:{at.lineno}"
+            log.error("message cannot be written", source=self.source.name, error=repr(error)[:300], place=place)
+        self._reject(part[0], error)
+        del parts[0]
+
+    def _pause(self, error: Unavailable) -> None:
+        if self.problem is None:
+            log.warning(
+                "dependency unavailable; source paused, messages unacknowledged", source=self.source.name, dependency=str(error)
+            )
+        self.problem = str(error)
+        metrics.RETRIES.labels(self.source.name).inc()
+        self.tally.retries += 1
+
+    def _resume(self) -> None:
+        if self.problem is not None:
+            log.info("dependency recovered", source=self.source.name, dependency=self.problem)
+        self.problem = None
 
     @property
     def waiting(self) -> int:
@@ -170,16 +224,6 @@ class Pipeline(Road):
         source.stored = partial(positions_of, store, source.name)
 
     def _write(self, messages: list[Message]) -> None:
-        try:
-            assembled, outcome = self._committed(messages)
-        except Unavailable:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever one message does, the others go on
-            self._divide(messages, error)
-            return
-        self._count(assembled, outcome)
-
-    def _committed(self, messages: list[Message]) -> tuple[Assembled, Outcome]:
         started = time.perf_counter()
         twins, links = self.assembler.missing(messages)
         if twins:
@@ -191,27 +235,17 @@ class Pipeline(Road):
         metrics.STAGE.labels(self.source.name, "assemble").inc(assembled_at - started)
         outcome = append(self.store, assembled.batch)
         metrics.STAGE.labels(self.source.name, "commit").inc(time.perf_counter() - assembled_at)
-        return assembled, outcome
+        self._count(assembled, outcome)
 
-    def _divide(self, messages: list[Message], error: Exception) -> None:
-        """The batch is refused for good: halve it until the one message that is to blame is set aside."""
-        if len(messages) > 1:
-            middle = len(messages) // 2
-            self._write(messages[:middle])
-            self._write(messages[middle:])
-            return
-        if not isinstance(error, TwingraphError):
-            at = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{at.filename}:{at.lineno}"
-            log.error("message cannot be taken", source=self.source.name, error=repr(error)[:300], place=place)
+    def _serves(self, error: Unavailable) -> bool:
+        return isinstance(error, StoreUnavailable) and self.store.writes()
+
+    def _reject(self, message: Message, error: Exception) -> None:
         code = "STORE_REFUSED" if isinstance(error, StoreError) else "NOT_TAKEN"
         reason = MessageError(str(error) or repr(error), code=code)
-        self._count(self._set_aside(messages[0], reason), Outcome())
-
-    def _set_aside(self, message: Message, reason: MessageError) -> Assembled:
         row = letter(self.source.name, message, reason.code, str(reason), round(time.time() * 1000))
         append(self.store, Batch(deadletters=[row], positions=self.source.positions([message.receipt])))
-        return Assembled(Batch(), {reason.code: 1})
+        self._count(Assembled(Batch(), {reason.code: 1}), Outcome())
 
     def _count(self, assembled: Assembled, outcome: Outcome) -> None:
         name = self.source.name

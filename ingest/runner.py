@@ -40,6 +40,13 @@ class Road:
     again_at: float = 0.0
     before: Tally = field(default_factory=Tally)
     before_at: float = field(default_factory=time.monotonic)
+    shown: str = ""
+
+    def shown_since(self, state: str) -> datetime:
+        """Since when that is what is shown."""
+        if state != self.shown:
+            self.shown, self.since = state, datetime.now(UTC)
+        return self.since
 
     def turn(self, state: str, error: str | None = None) -> None:
         self.state, self.error, self.since = state, error, datetime.now(UTC)
@@ -191,15 +198,27 @@ class Runner:
             return False
 
 
+def _condition(road: Road) -> tuple[str, str | None]:
+    """State and error as they are shown: what runs may be unconnected, or wait for the database."""
+    source = road.pipeline.source
+    if road.state != "RUNNING":
+        return road.state, road.error
+    if road.pipeline.problem:
+        return "PAUSED", road.pipeline.problem
+    if not source.online:
+        return ("DISCONNECTED" if source.problem else "CONNECTING"), source.problem or road.error
+    return "RUNNING", road.error
+
+
 def _properties(road: Road) -> dict[str, Any]:
     tally, before = road.pipeline.tally, road.before
-    now = time.monotonic()
+    now, (state, error) = time.monotonic(), _condition(road)
     seconds, batches = max(now - road.before_at, 0.001), tally.batches - before.batches
     made = {
         "protocol": road.mapping.protocol,
-        "state": road.state,
-        "since": road.since,
-        "error": road.error,
+        "state": state,
+        "since": road.shown_since(state),
+        "error": error,
         "waiting": road.pipeline.waiting,
         "reconnects": road.pipeline.source.reconnects,
         **{name: getattr(tally, name) for name in ("messages", "values", "duplicates", "rejected", "retries")},

@@ -245,12 +245,13 @@ class SparkplugSource(Source):
                     if isinstance(error, ExceptionGroup) and error.split(LOST)[1] is not None:
                         raise
                     log.warning("broker lost", source=self.name, error=str(error))
+                    self.lost(error)
                 self.leave_if_stopping()
+                if self.online:
+                    self.lost("the broker has ended the connection")
                 self._client = None
                 for message in self._host.lost():
                     await take(message)
-                metrics.RECONNECTS.labels(self.name).inc()
-                self.reconnects += 1
                 await asyncio.sleep(pause)
 
     async def _connected(self, take: Take) -> None:
@@ -263,6 +264,7 @@ class SparkplugSource(Source):
             for topic in (*self._topics, self._state):
                 await client.subscribe(topic, max_qos=QoS.AT_LEAST_ONCE)
             await self._tell(client, True, since)
+            self.connected()
             log.info("Sparkplug host online", source=self.name, host_id=self._host_id)
             try:
                 async with asyncio.TaskGroup() as tasks:

@@ -200,7 +200,7 @@ def _affiliate(
     if not item.startswith("dtmi:"):
         report("nonDtmiContextSpecifier", f"context {item!r} is not a DTMI", "extensions are named by their DTMI")
         return None
-    if not DTMI.match(item) or (hash_ and name in LIMIT_CONTEXTS):
+    if not DTMI.fullmatch(item) or (hash_ and name in LIMIT_CONTEXTS):
         report("invalidContextSpecifier", f"context {item!r} is not a valid DTMI", "")
         return None
     if name in LIMIT_CONTEXTS:
@@ -208,7 +208,7 @@ def _affiliate(
     if ";" not in name:
         report("missingContextVersion", f"context {item!r} has no version", "such as ;1")
         return None
-    if not IDENTIFIER[context.version].match(name) or hash_:
+    if not IDENTIFIER[context.version].fullmatch(name) or hash_:
         report("invalidContextSpecifierForVersion", f"context {item!r} is no DTMI of DTDL v{context.version}", "")
         return None
     if name not in KNOWN:

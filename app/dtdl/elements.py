@@ -290,7 +290,7 @@ class Reader:
             return _generated(given, parent, by)
         if self.reserved_allowed:
             return identifier
-        if not IDENTIFIER[context.version].match(identifier):
+        if not IDENTIFIER[context.version].fullmatch(identifier):
             self.problem("invalidId", f"{identifier!r} is not a DTMI of DTDL v{context.version}", place)
         else:
             self._length(identifier, context, kind, place)
@@ -451,7 +451,7 @@ class Reader:
 
     def _reference(self, element: Element, by: Property | Extra, item: str, path: JsonPath) -> Reference | None:
         identifier = element.context.terms.get(item, item)
-        if identifier == item and not IDENTIFIER[element.version].match(item):
+        if identifier == item and not IDENTIFIER[element.version].fullmatch(item):
             units = units_of(by) if isinstance(by, Extra) else ()
             otherwise = f"one of {', '.join(units)}" if units else "a DTMI, or a term of an active context"
             hint = self._near(item, units or element.context.terms, otherwise)
@@ -521,7 +521,7 @@ class Reader:
 
 def _way(name: str, context: Context) -> str:
     if name.startswith("dtmi:"):
-        return "IrrelevantDtmiOrTerm" if DTMI.match(name) else "InvalidDtmi"
+        return "IrrelevantDtmiOrTerm" if DTMI.fullmatch(name) else "InvalidDtmi"
     if name in context.terms:
         return "IrrelevantDtmiOrTerm"
     return "NotDtmiNorTerm" if ":" in name else "UndefinedTerm"

@@ -51,7 +51,7 @@ def read(
         if longest is not None and len(found) > longest:
             report("stringTooLong", f"{len(found)} characters, {longest} are allowed")
             return []
-        if pattern and not re.search(pattern, found):
+        if pattern and not re.fullmatch(pattern, found):
             report("stringInvalid", f"{found!r} is not valid here", f"it must match {pattern}")
             return []
     elif kind == "integer":
@@ -192,7 +192,7 @@ def _tagged(item: dict[str, Any], version: int, report: Report, more: tuple[int,
     if not isinstance(tag, str):
         report("langStringElementCodeNotString", "'@language' must be a string", "", *more)
         right = False
-    elif not LANGUAGE.match(tag):
+    elif not LANGUAGE.fullmatch(tag):
         report("langStringElementInvalidCode", f"{tag!r} is not a language", "such as en or de-AT", *more)
         right = False
     if "@value" not in item:
@@ -217,7 +217,7 @@ def _language_map(value: dict[str, Any], version: int, longest: int | None, repo
     for tag, text in value.items():
         if tag.startswith("@"):
             report("langMapObjKeyword", f"{tag!r} has no place in a language map", "", tag)
-        elif not LANGUAGE.match(tag):
+        elif not LANGUAGE.fullmatch(tag):
             report("langStringInvalidCode", f"{tag!r} is not a language", "such as en or de-AT", tag)
         elif not isinstance(text, str):
             report("langStringValueNotString", f"the text for {tag!r} must be a string", "", tag)
@@ -239,7 +239,7 @@ def _identifiers(value: Any, version: int, longest: int | None, terms: Mapping[s
             report("identifierNotString", f"{item!r} must be an identifier")
             continue
         identifier = terms.get(item, item)
-        if not IDENTIFIER[version].match(identifier):
+        if not IDENTIFIER[version].fullmatch(identifier):
             report("identifierNotDtmi", f"{item!r} is not a DTMI of DTDL v{version}")
         elif longest is not None and len(identifier) > longest:
             report("identifierTooLong", f"{len(identifier)} characters, {longest} are allowed")

@@ -13,7 +13,7 @@ def path_of(dtmi: str) -> Path:
     """`dtmi:com:example:Thermostat;1` → `dtmi/com/example/thermostat-1.json`, as device model repositories lay it out.
 
     Raises: ValueError for what is not a DTMI."""
-    if not IDENTIFIER[4].match(dtmi):
+    if not IDENTIFIER[4].fullmatch(dtmi):
         raise ValueError(f"{dtmi!r} is not a DTMI")
     return Path(dtmi.lower().replace(":", "/").replace(";", "-") + ".json")
 

@@ -8,7 +8,7 @@ import math
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -46,16 +46,34 @@ def _whole(low: int, high: int) -> Callable[[Json], int]:
     return check
 
 
-def _number(value: Json) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value):
-        raise ValueError("must be a finite number")
-    return float(value)
+def _of_kind(kind: str) -> Callable[[Json], None]:
+    """Raises ValueError where the payload check of a primitive kind refuses."""
+    check = PRIMITIVES[kind]
+
+    def require(value: Json) -> None:
+        if wrong := check(value):
+            raise ValueError(wrong)
+
+    return require
+
+
+def _number(kind: str) -> Callable[[Json], float]:
+    require = _of_kind(kind)
+
+    def check(value: Json) -> float:
+        if type(value) not in (int, float):
+            raise ValueError("must be a finite number")
+        require(value)
+        return float(value)
+
+    return check
+
+
+_require_text = _of_kind("string")
 
 
 def _text(value: Json) -> str:
-    wrong = PRIMITIVES["string"](value)
-    if wrong:
-        raise ValueError(wrong)
+    _require_text(value)
     return str(value)
 
 
@@ -82,49 +100,95 @@ def parse_time(text: str) -> Any:
 
     parsed = time.fromisoformat(text)
     made, offset = Time.from_native(parsed.replace(tzinfo=None)), parsed.utcoffset()
-    return made if offset is None else made.replace(tzinfo=pytz.FixedOffset(round(offset.total_seconds() / 60)))
+    if offset is None:
+        return made
+    if abs(offset) > LARGEST_OFFSET or offset.total_seconds() % 60:
+        raise ValueError("an offset that Neo4j does not hold")  # it closes the connection over one beyond 18 hours
+    return made.replace(tzinfo=pytz.FixedOffset(round(offset.total_seconds() / 60)))
 
 
-def _geojson(value: Json) -> str:
-    if not isinstance(value, dict) or "type" not in value or "coordinates" not in value:
-        raise ValueError("must be a GeoJSON geometry with type and coordinates")
-    if not _is_finite(value["coordinates"]):
-        raise ValueError("must have finite numbers as coordinates")
-    return orjson.dumps(value).decode()
+def _json(value: Json) -> str:
+    """The value as JSON text. Raises: ValueError for what JSON, or a reader of it with numbers of 64 bits, cannot hold."""
+    try:
+        text = orjson.dumps(value).decode()
+    except TypeError as error:
+        reason = "must nest at most 254 levels deep" if "Recursion" in str(error) else f"cannot be kept as JSON: {error}"
+        raise ValueError(reason) from error
+    if not _is_finite(value):  # orjson writes null for infinity
+        raise ValueError("must have finite numbers")
+    return text
 
 
 def _is_finite(value: Json) -> bool:
     if isinstance(value, list):
         return all(map(_is_finite, value))
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
     return not isinstance(value, float) or math.isfinite(value)
+
+
+def _geojson(kind: str) -> Callable[[Json], str]:
+    name = kind[0].upper() + kind[1:]
+
+    def check(value: Json) -> str:
+        if not isinstance(value, dict) or value.get("type") != name or not isinstance(value.get("coordinates"), list):
+            raise ValueError(f"must be a GeoJSON {name} with coordinates")
+        return _json(value)
+
+    return check
+
+
+_point_text = _geojson("point")
 
 
 def _point(value: Json) -> Any:
     """A Neo4j point, which Cypher measures distances with; what lies nowhere on Earth stays GeoJSON text."""
     from neo4j.spatial import WGS84Point
 
-    text = _geojson(value)
+    text = _point_text(value)
     place = value["coordinates"]
-    if not isinstance(place, list) or not all(type(part) in (int, float) for part in place):
+    if not all(type(part) in (int, float) for part in place):
         raise ValueError("must have numbers as coordinates")
     on_earth = len(place) in (2, 3) and abs(place[0]) <= 180 and abs(place[1]) <= 90
     return WGS84Point(tuple(map(float, place))) if on_earth else text
 
 
-def _json(value: Json) -> str:
-    return orjson.dumps(value).decode()
+def _json_of(kind: str) -> Callable[[Json], str]:
+    require = _of_kind(kind)
+
+    def check(value: Json) -> str:
+        require(value)
+        return _json(value)
+
+    return check
+
+
+def _base64(text: str) -> str:
+    base64.b64decode(text, validate=True)
+    return text
+
+
+def _decimal(text: str) -> str:
+    number = Decimal(text)
+    if not number.is_finite():
+        raise ValueError("not finite")
+    return str(number)
 
 
 def _duration(text: str) -> Any:
     from neo4j.time import Duration
 
     parsed = isodate.parse_duration(text)
-    years, months = (int(getattr(parsed, part, 0)) for part in ("years", "months"))
+    years, months = (getattr(parsed, part, 0) for part in ("years", "months"))
+    if years != int(years) or months != int(months):
+        raise ValueError("a part of a month has no length")
     delta = getattr(parsed, "tdelta", parsed)
-    return Duration(years=years, months=months, days=delta.days, seconds=delta.seconds, microseconds=delta.microseconds)
+    made = {"days": delta.days, "seconds": delta.seconds, "microseconds": delta.microseconds}
+    return Duration(years=int(years), months=int(months), **made)
 
 
 LONG = 2**63 - 1
+LARGEST_OFFSET = timedelta(hours=18)
 ROWS: dict[str, Row] = {
     "boolean": Row("Boolean", "bool", _boolean),
     "byte": Row("Int", "int", _whole(-128, 127)),
@@ -135,23 +199,23 @@ ROWS: dict[str, Row] = {
     "unsignedShort": Row("Int", "int", _whole(0, 65535)),
     "unsignedInteger": Row("Long", "int", _whole(0, 2**32 - 1)),
     "unsignedLong": Row("Long", "int", _whole(0, LONG)),
-    "float": Row("Float", "float", _number),
-    "double": Row("Float", "float", _number),
-    "decimal": Row("String", "str", _parsed(lambda text: str(Decimal(text)), "a decimal number in a string")),
-    "scaledDecimal": Row("JSON", "str", _json),
+    "float": Row("Float", "float", _number("float")),
+    "double": Row("Float", "float", _number("double")),
+    "decimal": Row("String", "str", _parsed(_decimal, "a decimal number in a string")),
+    "scaledDecimal": Row("JSON", "str", _json_of("scaledDecimal")),
     "string": Row("String", "str", _text),
     "uuid": Row("String", "str", _parsed(lambda text: str(uuid.UUID(text)), "a UUID")),
-    "bytes": Row("String", "str", _parsed(lambda text: base64.b64decode(text, validate=True) and text, "Base64")),
+    "bytes": Row("String", "str", _parsed(_base64, "Base64")),
     "date": Row("Date", "str", _parsed(date.fromisoformat, "an ISO 8601 date")),
     "dateTime": Row("DateTime", "str", _parsed(parse_instant, "an RFC 3339 date-time")),
-    "time": Row("Time", "str", _parsed(parse_time, "an ISO 8601 time")),
-    "duration": Row("Duration", "str", _parsed(_duration, "an ISO 8601 duration")),
+    "time": Row("Time", "str", _parsed(parse_time, "an ISO 8601 time with an offset of whole minutes up to 18:00")),
+    "duration": Row("Duration", "str", _parsed(_duration, "an ISO 8601 duration of whole years and months")),
     "json": Row("JSON", "str", _json),
-    "vector": Row("JSON", "str", _json),
-    "geopoint": Row("JSON", "str", _json),
+    "vector": Row("JSON", "str", _json_of("vector")),
+    "geopoint": Row("JSON", "str", _json_of("geopoint")),
     "point": Row("JSON", "str", _point),
-    **{name: Row("JSON", "str", _geojson) for name in ("lineString", "polygon")},
-    **{name: Row("JSON", "str", _geojson) for name in ("multiPoint", "multiLineString", "multiPolygon")},
+    **{name: Row("JSON", "str", _geojson(name)) for name in ("lineString", "polygon")},
+    **{name: Row("JSON", "str", _geojson(name)) for name in ("multiPoint", "multiLineString", "multiPolygon")},
 }
 
 
@@ -164,12 +228,24 @@ def flatten(name: str, schema: Schema, value: Json) -> dict[str, Any]:
         case Array(element=Primitive() | Enum() as element):
             if not isinstance(value, list):
                 raise TwinError("must be a list", where=name)
-            return {name: [_checked(f"{name}[{i}]", element, item) for i, item in enumerate(value)]}
+            stored = [_checked(f"{name}[{i}]", element, item) for i, item in enumerate(value)]
+            if len({_kind(item) for item in stored}) > 1:
+                hint = "all on Earth and of as many coordinates; all times with an offset, or none"
+                raise TwinError("holds values that Neo4j cannot keep in one list", where=name, hint=hint)
+            return {name: stored}
         case Array() | Map():
             checker(name, schema)(value)
-            return {name: orjson.dumps(value).decode()}
+            try:
+                return {name: _json(value)}
+            except ValueError as error:
+                raise TwinError(str(error), where=name) from error
         case _:
             return {name: _checked(name, schema, value)}
+
+
+def _kind(stored: Any) -> Any:
+    """What must be alike in a list of Neo4j: points have two or three coordinates, times an offset or none."""
+    return type(stored), getattr(stored, "srid", None), getattr(stored, "tzinfo", None) is None
 
 
 def _flatten_object(name: str, schema: Object, value: Json) -> dict[str, Any]:
@@ -201,6 +277,23 @@ def checker(name: str, schema: Schema) -> Callable[[Json], None]:
         if wrong:
             path, _, what = wrong.partition(" ") if wrong[0] in ".[" else ("", "", wrong)
             raise TwinError(what if path else f"{value!r:.80} {what}", where=f"{name}{path}")
+
+    return refuse
+
+
+HELD_WHOLE = {"boolean", "string", "float", "double", "byte", "short", "integer", "long"}  # all that the check lets through
+HELD_WHOLE |= {"unsignedByte", "unsignedShort", "unsignedInteger"}
+
+
+def storable(name: str, schema: Schema) -> Callable[[Json], None]:
+    """As `checker`, and raises TwinError too where the value is of `schema` but the graph cannot hold it."""
+    check = checker(name, schema)
+    if isinstance(schema, Enum) or (isinstance(schema, Primitive) and schema.name in HELD_WHOLE):
+        return check
+
+    def refuse(value: Json) -> None:
+        check(value)
+        flatten(name, schema, value)
 
     return refuse
 

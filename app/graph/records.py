@@ -1,5 +1,6 @@
 """Cypher → the one record, and the values Neo4j has of its own → what JSON has."""
 
+import base64
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,20 +15,34 @@ def one_record(store: Store, cypher: str, parameters: dict[str, Any], timeout: f
 
 
 def plain(value: Any) -> Any:
-    """A temporal value as ISO 8601 text, a point as GeoJSON; lists and maps of them too; everything else as it is."""
-    if isinstance(value, DateTime):
-        return value.to_native().isoformat(timespec="milliseconds")
-    if isinstance(value, Date | Time):
-        return value.to_native().isoformat()
+    """A temporal value as ISO 8601 text, a point as GeoJSON, bytes as Base64; lists and maps of them too; the rest as it is."""
+    if isinstance(value, DateTime | Date | Time):
+        return _iso(value)
     if isinstance(value, Duration):
         return value.iso_format()
     if isinstance(value, Point):
         return {"type": "Point", "coordinates": list(value)}
+    if isinstance(value, bytes | bytearray):
+        return base64.b64encode(value).decode()
     if isinstance(value, list):
         return [plain(item) for item in value]
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return value
+
+
+def _iso(value: DateTime | Date | Time) -> str:
+    try:
+        native = value.to_native()
+    except (ValueError, OverflowError):  # the year 10000, or an offset of seconds, that somebody has written by hand
+        return value.iso_format()
+    return native.isoformat(timespec="milliseconds") if isinstance(value, DateTime) else native.isoformat()  # type: ignore[call-arg]
+
+
+def in_json(value: Any) -> Any:
+    """For orjson: what somebody has written into the graph by hand, in the place of a number or a text."""
+    made = plain(value)
+    return str(value) if made is value else made
 
 
 TEMPORAL = {kind.__name__: kind for kind in (Date, Time, Duration)}

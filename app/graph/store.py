@@ -9,25 +9,41 @@ from typing import Any, Self, TypeVar
 
 import neo4j
 from neo4j import GraphDatabase
-from neo4j.exceptions import AuthError, ClientError, DriverError, Neo4jError, ResultFailedError, TransientError
+from neo4j.exceptions import (
+    AuthError,
+    ClientError,
+    DatabaseError,
+    DriverError,
+    IncompleteCommit,
+    Neo4jError,
+    ResultFailedError,
+    TransientError,
+)
 
-from app.errors import IdentifierTaken, StoreError, StoreTimeout, StoreUnavailable
+from app.errors import IdentifierTaken, StoreError, StoreRefused, StoreTimeout, StoreUnavailable, ValueRefused
+from app.graph.statements import statement
 
 T = TypeVar("T")
 Parameters = Mapping[str, Any]
 CHANGING = ("IndexNotApplicable", "IndexNotFound")
 TOO_LARGE = "TransactionOutOfMemoryError"  # transient to Neo4j; the same again would be as large
 RETRIES = (0.05, 0.2, 0.8)  # seconds
+WRITE_RETRIES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+ENDED = 2  # times that the database ends the connection over a statement and answers others, until that counts as refused
+PROBE_SECONDS = 2.0
+UNSENDABLE = (OverflowError, TypeError, ValueError, RecursionError)  # of the driver, for what Bolt cannot carry
 
 
 class Transaction:
     """One open write transaction; `run` answers all records as lists of values."""
 
-    def __init__(self, inner: neo4j.ManagedTransaction) -> None:
+    def __init__(self, inner: neo4j.Transaction) -> None:
         self._inner = inner
 
     def run(self, cypher: str, **parameters: Any) -> list[list[Any]]:
-        return [record.values() for record in self._inner.run(cypher, parameters)]
+        with _sendable():
+            result = self._inner.run(cypher, parameters)
+        return [record.values() for record in result]
 
 
 class Store:
@@ -41,8 +57,7 @@ class Store:
             auth=(user, password),
             max_connection_pool_size=pool,
             connection_timeout=5,
-            max_transaction_retry_time=3,
-            initial_retry_delay=0.05,
+            liveness_check_timeout=30,
             notifications_min_severity="OFF",
             user_agent="twingraph",
         )
@@ -64,12 +79,19 @@ class Store:
     def read(self, cypher: str, parameters: Parameters | None = None, timeout: float | None = None) -> list[list[Any]]:
         """All records as lists of values; an auto-commit read, refused when the statement writes."""
         query = neo4j.Query(cypher, timeout=timeout)
+        lost = 0
         for pause in (*RETRIES, None):
             try:
                 with self._border(), self._held(neo4j.READ_ACCESS) as session:
-                    return [record.values() for record in session.run(query, dict(parameters or {}))]
+                    with _sendable():
+                        result = session.run(query, dict(parameters or {}))
+                    return [record.values() for record in result]
             except StoreUnavailable as error:
-                if pause is None or not isinstance(error.__cause__, ClientError):  # a plan of before an index was made
+                lost += isinstance(error.__cause__, DriverError)  # a pooled connection may have been closed meanwhile
+                replanned = isinstance(error.__cause__, ClientError)  # a plan of before an index was made
+                if lost >= ENDED and self._answers():
+                    raise self._refused() from error
+                if pause is None or not (replanned or lost == 1):
                     raise
                 time.sleep(pause)
         raise AssertionError
@@ -86,16 +108,57 @@ class Store:
             return list(result.keys()), [record.values() for record in result]
 
     def write(self, work: Callable[[Transaction], T]) -> T:
-        """`work` in one transaction, tried again while the failure is transient."""
-        with self._border(), self._session(neo4j.WRITE_ACCESS) as session:
-            return session.execute_write(lambda inner: work(Transaction(inner)))
+        """`work` in one transaction, tried again while the failure is transient.
+
+        Raises: StoreRefused when the database ends the connection over it, again and again, while it serves others;
+        StoreUnavailable when it serves nobody, or stays busy."""
+        ended = 0
+        for pause in (*WRITE_RETRIES, None):
+            try:
+                with self._border(), self._session(neo4j.WRITE_ACCESS) as session, session.begin_transaction() as inner:
+                    done = work(Transaction(inner))
+                    inner.commit()
+                    return done
+            except StoreUnavailable as error:
+                ended += isinstance(error.__cause__, DriverError)
+                if ended >= ENDED and self.writes():
+                    raise self._refused() from error
+                if pause is None or isinstance(error.__cause__, IncompleteCommit):
+                    raise
+                time.sleep(pause * random.uniform(0.5, 1.5))
+            except StoreError as error:
+                if isinstance(error.__cause__, DatabaseError) and not self.writes():
+                    raise StoreUnavailable("Neo4j answers but cannot write", where=self.uri, hint=error.what) from error
+                raise
+        raise AssertionError
+
+    def writes(self) -> bool:
+        """Whether a small transaction can be committed now."""
+        return self._takes(neo4j.WRITE_ACCESS, statement("store/probe"))
+
+    def _answers(self) -> bool:
+        return self._takes(neo4j.READ_ACCESS, "RETURN 1")
+
+    def _takes(self, access: str, cypher: str) -> bool:
+        try:
+            with self._border(), self._session(access) as session:
+                session.run(neo4j.Query(cypher, timeout=PROBE_SECONDS)).consume()  # type: ignore[arg-type]
+        except StoreError:
+            return False
+        return True
+
+    def _refused(self) -> StoreRefused:
+        hint = "it holds a value that Neo4j does not take, or is too large for it"
+        return StoreRefused("Neo4j ends the connection over this statement", where=self.uri, hint=hint)
 
     def once(self, cypher: str, **parameters: Any) -> list[list[Any]]:
         """One writing statement that commits by itself, for half of what `run` costs; tried again when Neo4j says it may be."""
         for pause in (*RETRIES, None):
             try:
                 with self._border(), self._held(neo4j.WRITE_ACCESS) as session:
-                    return [record.values() for record in session.run(cypher, parameters)]
+                    with _sendable():
+                        result = session.run(cypher, parameters)
+                    return [record.values() for record in result]
             except StoreUnavailable as error:
                 if pause is None or not isinstance(error.__cause__, TransientError):
                     raise
@@ -134,8 +197,6 @@ class Store:
             yield
         except (Neo4jError, DriverError) as error:
             raise self._ours(error) from error
-        except OverflowError as error:
-            raise StoreError("a whole number is too large for the graph", hint="64 bits", code="BAD_USER_INPUT") from error
 
     def _ours(self, error: Exception) -> StoreError:
         """The server's messages may quote Cypher or data, so their codes alone are shown."""
@@ -159,6 +220,15 @@ class Store:
         return StoreError(f"Neo4j failed: {getattr(error, 'code', error)}", where=self.uri)
 
 
+@contextmanager
+def _sendable() -> Iterator[None]:
+    """Around the sending of parameters alone. Raises: ValueRefused."""
+    try:
+        yield
+    except UNSENDABLE as error:
+        raise ValueRefused(f"a value cannot be sent to the graph: {error}"[:300], hint="whole numbers have 64 bits") from error
+
+
 def _refusal(code: str) -> StoreError:
     if code.endswith("ConstraintValidationFailed"):
         return IdentifierTaken("the identifier is taken", hint="choose another dtId or change the twin that has it")
@@ -166,5 +236,5 @@ def _refusal(code: str) -> StoreError:
         return StoreTimeout("the read took longer than allowed", hint="ask for less: a narrower filter or `first`")
     if code.endswith(("ArgumentError", "InvalidArguments", "TypeError", "ParameterMissing", "SemanticError")):
         hint = "patterns are those of Java; latitudes lie between -90 and 90"
-        return StoreError("a value of the request does not fit", hint=hint, code="BAD_USER_INPUT")
+        return ValueRefused("a value of the request does not fit", hint=hint)
     return StoreError(f"Neo4j refuses the statement: {code}")

@@ -17,6 +17,7 @@ from strawberry.types import ExecutionResult
 
 from app import metrics
 from app.errors import TwingraphError
+from app.graph.records import in_json
 from app.graph.store import Store
 from app.graphql.failures import as_graphql
 from app.graphql.plan import Entry, Plan, bound, run_step
@@ -103,7 +104,7 @@ def answer(schema: Any, entry: Entry, values: VariableValues, store: Store, iden
                 break
         assert data is not None
         data[step.key] = value
-    written: Any = None if data is None else orjson.Fragment(orjson.dumps(data))
+    written: Any = None if data is None else orjson.Fragment(orjson.dumps(data, default=in_json))
     return ExecutionResult(data=written, errors=errors or None)
 
 

@@ -20,6 +20,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 from app.dtdl import Catalog
 from app.errors import TwingraphError, Unauthenticated
 from app.graph.cost import count_sizes
+from app.graph.records import in_json
 from app.graphql import direct
 from app.graphql.persisted import Persisted
 from app.graphql.schema import TwinSchema
@@ -35,7 +36,7 @@ class TextSocket(ASGIWebSocketAdapter):
 
     async def send_json(self, message: Mapping[str, object]) -> None:
         try:
-            await self.ws.send_text(orjson.dumps(message).decode())
+            await self.ws.send_text(orjson.dumps(message, default=in_json).decode())
         except WebSocketDisconnect as error:
             raise WebSocketDisconnected from error
 
@@ -175,7 +176,7 @@ class Router(GraphQL[Any, Any]):
         return await super().on_ws_connect(context)
 
     def encode_json(self, data: object) -> bytes:
-        return orjson.dumps(data)
+        return orjson.dumps(data, default=in_json)
 
     def decode_json(self, data: str | bytes) -> Any:
         decoded = orjson.loads(data)

@@ -116,7 +116,8 @@ class SourceInfo:
     protocol: str
     worker: str = strawberry.field(description="host and process")
     state: str = strawberry.field(
-        description="STARTING, RUNNING, STOPPED, ENDED, FAILED, or GONE when its process no longer reports"
+        description="STARTING, CONNECTING, RUNNING, DISCONNECTED from its server, PAUSED while the database is unavailable, "
+        "STOPPED, ENDED, FAILED, or GONE when its process no longer reports"
     )
     since: str
     at: str = strawberry.field(description="when it reported")

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.dtdl import Catalog
+from app.dtdl import Catalog, is_indexed
 from app.dtdl.diff import Change, diff
 from app.dtdl.model import Object, Property, Schema, Telemetry
 from app.dtdl.values import fits
 from app.errors import Conflict
 from app.graph.statements import statement
 from app.graph.store import Store
+from app.twins.write import LONGEST_INDEXED
 
 BATCH = 500
 
@@ -91,6 +92,9 @@ def _unfit(catalog: Catalog, new: str, properties: Mapping[str, Any]) -> Iterato
         schema = _schema(catalog, new, key)
         if schema is not None and not fits(schema, value):
             yield f"{key} = {value!r:.60} does not fit the new schema"
+        content = catalog.contents[new].get(key)
+        if content is not None and is_indexed(content) and isinstance(value, str) and len(value.encode()) > LONGEST_INDEXED:
+            yield f"{key} has more than the {LONGEST_INDEXED} bytes that an index holds"
 
 
 def _unrelatable(catalog: Catalog, new: str, links: Sequence[tuple[str, str]]) -> Iterator[str]:

@@ -14,8 +14,9 @@ STALE_SECONDS = 15
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """`state`: STARTING, RUNNING, STOPPED, ENDED, FAILED, or GONE when its process no longer reports; rates are those of the
-    last seconds; `delay` [s]: from the newest time of measure to its commit; `at`, `since`: RFC 3339."""
+    """`state`: STARTING, CONNECTING, RUNNING, DISCONNECTED from its server, PAUSED while the database is unavailable, STOPPED,
+    ENDED, FAILED, or GONE when its process no longer reports; rates are those of the last seconds; `delay` [s]: from the newest
+    time of measure to its commit; `at`, `since`: RFC 3339."""
 
     source: str
     protocol: str

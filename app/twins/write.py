@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from app.dtdl import Catalog
+from app.dtdl import Catalog, Property, is_indexed
 from app.dtdl.values import flatten, stored_keys
 from app.errors import Conflict, NotFound, TwinError
 from app.graph.rollup import COARSEST
 from app.graph.statements import statement
 from app.graph.store import Store, Transaction
 from app.twins.series import Series, latest_properties, segment_properties, without
+
+LONGEST_INDEXED = 8000  # bytes of a text in a range index of Neo4j
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +324,7 @@ def patch(
             writable = ", ".join(n for n, p in known.items() if p.writable) or "none"
             raise TwinError(f"{name!r} is read-only", where=dt_id, hint=f"writable properties: {writable}")
         cleared = dict.fromkeys(stored_keys(name, known[name].schema))
-        properties |= cleared if value is None else _located(dt_id, name, known[name].schema, value)
+        properties |= cleared if value is None else _property(dt_id, known[name], value)
     following = new_etag()
     parameters = {"dtId": dt_id, "etag": etag, "label": catalog.labels.get(model), "next": following, "properties": properties}
     rows = store.once(statement("twin/patch"), **parameters)
@@ -382,8 +384,16 @@ def _fitting(catalog: Catalog, model: str, where: str, given: Mapping[str, Any])
     for name, value in given.items():
         if name not in known:
             raise TwinError(f"no property {name!r}", where=where, hint=f"properties are {', '.join(known)}")
-        properties |= _located(where, name, known[name].schema, value)
+        properties |= _property(where, known[name], value)
     return properties
+
+
+def _property(where: str, content: Property, value: Any) -> dict[str, Any]:
+    stored = _located(where, content.name, content.schema, value)
+    if is_indexed(content) and (size := len(value.encode())) > LONGEST_INDEXED:
+        what = f"{size} bytes are more than the {LONGEST_INDEXED} that an index holds"
+        raise TwinError(what, where=f"{where}.{content.name}", hint="properties named …name, …number, …code, …tag are indexed")
+    return stored
 
 
 def _require_object(given: object, where: str) -> None:
