@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from app.cli import print_doors
 from app.dtdl import Catalog
 from app.graph.store import Store
-from app.main import open_store
+from app.main import open_registry, open_store
 from app.predict.train import train
 from app.settings import Settings
 from app.simulate.fleet import Fleet, Observation
@@ -21,7 +21,7 @@ from app.stack import jars
 from app.stack.doors import running
 from app.stack.supervise import BROKER, NEO4J, Supervisor, python_part
 from app.twins.directory import Directory
-from app.twins.registry import Registry, read_models
+from app.twins.registry import read_models
 from app.twins.write import Batch, append, ensure
 from ingest.assemble import Assembler
 from ingest.mapping import read_mapping
@@ -67,7 +67,7 @@ def run_demo(settings: Settings, speed: float, farms: int, turbines: int, seed: 
 def prepare(settings: Settings, layout: Layout, seed: int, speed: float, console: Console) -> None:
     """Models, twins and, at the first start, one day of history."""
     with open_store(settings) as store:
-        registry = Registry(store)
+        registry = open_registry(store, settings)
         registry.load(read_models([settings.models]))
         with console.status("twins and relationships …"):
             ensure(store, registry.catalog, list(layout.twins()), list(layout.relationships()))

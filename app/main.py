@@ -27,6 +27,7 @@ from app.errors import (
 )
 from app.graph.store import Store
 from app.graphql.router import Router, origins
+from app.graphql.schema import SchemaCache
 from app.identity import Busy, Clients, Gate
 from app.rest import api, docs, health
 from app.server import Server
@@ -86,12 +87,12 @@ def make_app(settings: Settings) -> FastAPI:
     """The server: GraphQL, REST, explorer, health, metrics. Raises: StoreError, ModelError, MappingError."""
     settings = with_secrets(settings)
     store = open_store(settings)
-    changes = Changes()
-    registry = Registry(store, changes)
-    registry.load(read_models([settings.models]))
+    changes, schemas = Changes(), SchemaCache(settings)
+    registry = Registry(store, changes, schemas.require)
+    _load_folder(registry, settings)
     held = outlets(read_mappings([MAPPINGS]), settings)
     server = Server(settings, store, registry, Watcher(store), Gate(store, settings), Clients(settings), held)
-    graphql = Router(server)
+    graphql = Router(server, schemas)
     changes.on_catalog(graphql.take)
 
     @asynccontextmanager
@@ -120,13 +121,30 @@ def make_app(settings: Settings) -> FastAPI:
     return app
 
 
+def open_registry(store: Store, settings: Settings) -> Registry:
+    """For who loads models: they must be such that a server can serve them. Raises: StoreError."""
+    return Registry(store, servable=SchemaCache(settings).require)
+
+
+def _load_folder(registry: Registry, settings: Settings) -> None:
+    """Raises: ModelError where the graph has no models to go on with."""
+    try:
+        registry.load(read_models([settings.models]))
+    except ModelError as error:
+        if not registry.catalog.interfaces:
+            raise
+        log.error("models of the folder not loaded; serving those of the graph", folder=str(settings.models), error=str(error))
+
+
 async def _again(seconds: float, work: Callable[[], object], what: str) -> None:
-    """Takes over models that another process has loaded, and the like."""
+    """Takes over models that another process has loaded, and the like; whatever fails once is tried again."""
     while True:
         try:
             await asyncio.to_thread(work)
         except TwingraphError as error:
             log.warning(f"cannot {what}", error=str(error))
+        except Exception:
+            log.exception(f"cannot {what}")
         await asyncio.sleep(seconds)
 
 

@@ -104,8 +104,8 @@ def load(
     from app.dtdl import compile_models, lower
     from app.dtdl.context import Options
     from app.dtdl.repository import in_folders
-    from app.main import open_store
-    from app.twins.registry import Registry, read_models
+    from app.main import open_registry, open_store
+    from app.twins.registry import read_models
 
     documents = read_models(paths)
     options, resolver = Options(undefined=allow_undefined), in_folders(repository) if repository else None
@@ -113,8 +113,9 @@ def load(
         catalog = compile_models(documents, _loaded(), options, resolver)
         out.print(str(lower(catalog, enterprise)), markup=False, highlight=False)
         return
-    with open_store(Settings.read()) as store:
-        registry = Registry(store)
+    settings = Settings.read()
+    with open_store(settings) as store:
+        registry = open_registry(store, settings)
         before = set(registry.catalog.interfaces)
         with err.status("applying …"):
             registry.load(documents, options, resolver)
@@ -138,11 +139,14 @@ def _loaded() -> "Catalog | None":
 @models_app.command("list")
 def list_models() -> None:
     """The models in the graph."""
-    from app.main import open_store
-    from app.twins.registry import Registry
+    from app.main import open_registry, open_store
 
-    with open_store(Settings.read()) as store:
-        catalog = Registry(store).catalog
+    settings = Settings.read()
+    with open_store(settings) as store:
+        registry = open_registry(store, settings)
+        catalog = registry.catalog
+        for dtmi, reason in sorted(registry.left_out.items()):
+            err.print(f"{dtmi} cannot be served: {reason}", markup=False, highlight=False, soft_wrap=True)
         if not out.is_terminal:
             for dtmi, label in sorted(catalog.labels.items(), key=lambda row: row[1]):
                 print(label, dtmi, "decommissioned" if dtmi in catalog.decommissioned else "", sep="\t")  # noqa: T201

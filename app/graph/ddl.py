@@ -1,6 +1,7 @@
 """A GraphPlan applied to Neo4j: what the ledger already holds is left alone, nothing is ever dropped."""
 
 from app.dtdl.lower import Definition, GraphPlan
+from app.errors import StoreError, StoreUnavailable
 from app.graph.names import quote
 from app.graph.statements import statement
 from app.graph.store import Store, Transaction
@@ -26,17 +27,33 @@ def is_enterprise(store: Store) -> bool:
     return bool(edition == "enterprise")
 
 
-def apply(store: Store, plan: GraphPlan) -> int:
-    """Makes what is missing and draws the ontology; returns how many definitions were new."""
+def apply(store: Store, plan: GraphPlan, layout: int) -> int:
+    """Makes what is missing; then, in one transaction, draws the ontology and tells every process. The new generation.
+
+    Raises: StoreError naming the constraint or index that the graph does not let be made."""
     known = {name for (name,) in store.read(statement("model/ledger"))}
     missing = [definition for definition in plan.definitions if definition.name not in known]
     for start in range(0, len(missing), TOGETHER):
-        store.write(lambda transaction, part=missing[start : start + TOGETHER]: _define(transaction, part))  # type: ignore[misc]
+        _make(store, missing[start : start + TOGETHER])
     store.command("CALL db.awaitIndexes(300)")
     rows = [{"name": definition.name, "cypher": render(definition)} for definition in missing]
     store.run(statement("model/record"), rows=rows)
-    store.write(lambda transaction: [transaction.run(text, rows=list(plan.interfaces)) for text in _drawing()])
-    return len(missing)
+    return store.write(lambda transaction: _draw(transaction, plan, layout))
+
+
+def _make(store: Store, definitions: list[Definition]) -> None:
+    try:
+        store.write(lambda transaction: _define(transaction, definitions))
+    except StoreUnavailable:
+        raise
+    except StoreError as error:
+        if len(definitions) > 1:
+            for definition in definitions:
+                _make(store, [definition])
+            return
+        one = definitions[0]
+        hint = f"nodes (:{one.label}) lack {one.key}, share one, or hold one that cannot be indexed; change them first"
+        raise StoreError(f"cannot make {one.kind} {one.name}: {error.what}", where=store.uri, hint=hint) from error
 
 
 def _define(transaction: Transaction, definitions: list[Definition]) -> None:
@@ -44,5 +61,8 @@ def _define(transaction: Transaction, definitions: list[Definition]) -> None:
         transaction.run(render(definition))
 
 
-def _drawing() -> list[str]:
-    return [statement(f"model/{name}") for name in ("interfaces", "extends", "contents", "targets")]
+def _draw(transaction: Transaction, plan: GraphPlan, layout: int) -> int:
+    for name in ("interfaces", "extends", "contents", "targets"):
+        transaction.run(statement(f"model/{name}"), rows=list(plan.interfaces))
+    ((generation,),) = transaction.run(statement("model/publish"), layout=layout)
+    return int(generation)

@@ -44,6 +44,16 @@ class Filters:
         self._made: dict[tuple[str, str], GraphQLInputObjectType] = {}
         self._inputs: dict[tuple[str, int], GraphQLInputField | None] = {}
 
+    def claim_static(self) -> None:
+        """Makes what does not grow from models."""
+        self._related("").fields  # noqa: B018 - the fields make the types below
+        self.order("")
+        _ = self._reading, self._near, self._within
+        for name, operators in OPERATORS.items():
+            self.compare(name, operators)
+            of = BUILT_IN.get(name) or self.factory.scalars[name]
+            self.compare(f"{name}List", LISTED, of)
+
     def list_arguments(self, dtmi: str) -> dict[str, GraphQLArgument]:
         return {
             "first": GraphQLArgument(GraphQLInt),

@@ -35,7 +35,10 @@ DT_ID = GraphQLArgument(IDENTIFIER)
 
 def mutation_fields(factory: TypeFactory, result: GraphQLObjectType, read: ReadTwin, taken: Taken) -> dict[str, GraphQLField]:
     """`read(info, dtId)` answers the twin as the mutation's selection asks."""
-    return {**_any_twin(factory, read), **_typed_twins(factory, read, taken), **_commands(factory, result, taken)}
+    static = _any_twin(factory, read)
+    for name in static:
+        taken.claim(name)
+    return {**static, **_typed_twins(factory, read, taken), **_commands(factory, result, taken)}
 
 
 def _any_twin(factory: TypeFactory, read: ReadTwin) -> dict[str, GraphQLField]:

@@ -8,18 +8,6 @@ SYSTEM_FIELDS = (
     "dtId", "model", "etag", "lastMeasured", "lastReceived", "properties", "signals", "history", "series", "descendants",
     "ancestors"
 )  # fmt: skip
-STATIC_ROOTS = (
-    "twin",
-    "twins",
-    "twinsConnection",
-    "twinsAggregate",
-    "shortestPath",
-    "command",
-    "models",
-    "me",
-    "job",
-    "alarms",
-)
 LITERALS = ("true", "false", "null")
 
 
@@ -54,6 +42,9 @@ class Taken:
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._names = set(names)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
     def claim(self, *wanted: str) -> str:
         """The first of `wanted` that is free, else the last one with `_` at its end."""
         name = next((one for one in wanted if one not in self._names), wanted[-1])
@@ -63,9 +54,9 @@ class Taken:
         return name
 
 
-def root_names(catalog: Catalog) -> dict[str, tuple[str, str]]:
-    """DTMI → (name for one, name for many); where these clash, many is `<one>List`."""
-    taken = Taken(STATIC_ROOTS)
+def root_names(catalog: Catalog, reserved: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """DTMI → (name for one, name for many); where these clash, many is `<one>List`. `reserved`: names that do not grow."""
+    taken = Taken(reserved)
     labelled = sorted(catalog.labels.items(), key=lambda row: row[1])
-    ones = {dtmi: taken.claim(lower_first(label)) for dtmi, label in labelled}
-    return {dtmi: (one, taken.claim(plural(one), f"{one}List")) for dtmi, one in ones.items()}
+    ones = {dtmi: (lower_first(label), taken.claim(lower_first(label))) for dtmi, label in labelled}
+    return {dtmi: (one, taken.claim(plural(name), f"{name}List")) for dtmi, (name, one) in ones.items()}

@@ -13,7 +13,8 @@ class Origin:
     json, object, objects; reading, signals, properties, history, series; related, links, totals, reach.
     Of a root field: one, list, connection, aggregate, groups, path.
 
-    `key` is the property, relationship or label; `target` the DTMI of the twins beyond."""
+    `key` is the property, relationship or label in the graph; `target` the DTMI of the twins beyond; `type_name` what the type
+    of the grouped twins is called in this schema."""
 
     kind: str
     key: str = ""
@@ -25,6 +26,7 @@ class Origin:
     part: bool = False
     unit: str = ""
     of: "Origin | None" = None
+    type_name: str = ""
 
 
 def by_key(source: Any, info: Any, **arguments: Any) -> Any:

@@ -1,6 +1,6 @@
 """The fields of Query that grow from the models."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from graphql import (
@@ -16,20 +16,24 @@ from graphql import (
     GraphQLString,
 )
 
-from app.graphql.names import STATIC_ROOTS, Taken, root_names
+from app.graphql.names import Taken
 from app.graphql.origin import ORIGIN, Origin
 from app.graphql.types import TypeFactory, made_field
 from app.graphql.values import listed
 
+Names = tuple[str, str]
 GROUPED = ("value", "plain", "enum")
 
 
-def query_fields(factory: TypeFactory, resolve: Callable[..., Any]) -> dict[str, GraphQLField]:
+ANY_TWIN = ("twin", "twins", "twinsConnection", "twinsAggregate", "shortestPath")
+
+
+def query_fields(factory: TypeFactory, resolve: Callable[..., Any], names: Mapping[str, Names]) -> dict[str, GraphQLField]:
+    """`names` are those of `root_names`; none of them is one of ANY_TWIN."""
     fields = _any_twin(factory)
     if factory.relationships:
         fields["shortestPath"] = _shortest_path(factory)
-    names = root_names(factory.catalog)
-    taken = Taken([*STATIC_ROOTS, *(name for pair in names.values() for name in pair)])
+    taken = Taken([*ANY_TWIN, *factory.roots, *(name for pair in names.values() for name in pair)])
     for dtmi, (one, many) in names.items():
         fields |= _of_model(factory, dtmi, one, many, taken)
     for made in fields.values():
@@ -47,7 +51,7 @@ def _any_twin(factory: TypeFactory) -> dict[str, GraphQLField]:
             listed(factory.twin), Origin("list", "Twin"), "Twins", factory.filters.list_arguments("") | model | _as_of(factory)
         ),
         "twinsConnection": made_field(
-            GraphQLNonNull(factory.page_types("", "Twin", {})), Origin("connection", "Twin"), "By pages", page
+            GraphQLNonNull(factory.root_page("", "Twin")), Origin("connection", "Twin"), "By pages", page
         ),
         "twinsAggregate": made_field(
             GraphQLNonNull(factory.aggregate("")), Origin("aggregate", "Twin"), "Over all that fit", where | model
@@ -56,11 +60,11 @@ def _any_twin(factory: TypeFactory) -> dict[str, GraphQLField]:
 
 
 def _of_model(factory: TypeFactory, dtmi: str, one: str, many: str, taken: Taken) -> dict[str, GraphQLField]:
-    label, type_ = factory.label(dtmi), factory.output(dtmi)
+    label, type_ = factory.catalog.labels[dtmi], factory.output(dtmi)
     where = {"where": GraphQLArgument(factory.filters.where(dtmi))}
 
     def origin(kind: str) -> Origin:
-        return Origin(kind, label, target=dtmi)
+        return Origin(kind, label, target=dtmi, type_name=type_.name)
 
     return {
         one: made_field(type_, origin("one"), f"The {label} with this identifier", _one(factory)),
@@ -68,7 +72,7 @@ def _of_model(factory: TypeFactory, dtmi: str, one: str, many: str, taken: Taken
             listed(type_), origin("list"), f"Every {label}", factory.filters.list_arguments(dtmi) | _as_of(factory)
         ),
         taken.claim(f"{many}Connection"): made_field(
-            GraphQLNonNull(factory.page_types(dtmi, label, {})),
+            GraphQLNonNull(factory.root_page(dtmi, factory.label(dtmi))),
             origin("connection"),
             "By pages",
             factory.filters.page_arguments(dtmi) | _as_of(factory),

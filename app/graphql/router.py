@@ -22,8 +22,7 @@ from app.errors import TwingraphError, Unauthenticated
 from app.graph.cost import count_sizes
 from app.graph.records import in_json
 from app.graphql import direct
-from app.graphql.persisted import Persisted
-from app.graphql.schema import TwinSchema
+from app.graphql.schema import SchemaCache, TwinSchema
 from app.identity import Busy, Gate, Identity
 from app.server import Server
 
@@ -74,16 +73,15 @@ class Router(GraphQL[Any, Any]):
     graphql_transport_ws_handler_class = Socket
     stream_transport_classes_by_protocol = {"graphql-sse": EventStream}
 
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.persisted = Persisted(server.settings.operations, server.settings.operations_only)
-        schema = TwinSchema(server.registry.catalog, server.settings, self.persisted)
+    def __init__(self, server: Server, schemas: SchemaCache) -> None:
+        self.server, self._schemas = server, schemas
+        schema = schemas.of(server.registry.catalog)
         super().__init__(schema, graphql_ide=None, subscription_protocols=PROTOCOLS)
         self.schema: TwinSchema
         self.allowed_origins = origins(server.settings.cors_origins)
 
     def take(self, catalog: Catalog) -> None:
-        made = TwinSchema(catalog, self.server.settings, self.persisted)
+        made = self._schemas.of(catalog)
         made.plans.sizes = self.schema.plans.sizes
         self.schema = made
 

@@ -1,8 +1,8 @@
 """The one adapter between Strawberry and the grown types. It sets Strawberry's private `_schema`, so the version is
-pinned and `tests/graphql/test_schema.py` holds the contract."""
+pinned and `tests/graphql/test_names.py` holds the contract."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from threading import Lock
 from typing import Any
 
 import strawberry
@@ -25,6 +25,7 @@ from graphql import (
 from strawberry.schema.config import StrawberryConfig
 
 from app.dtdl import Catalog
+from app.errors import ModelError
 from app.graph.cypher import print_root
 from app.graph.records import one_record
 from app.graph.select import Root, Scope, Value, param
@@ -38,20 +39,12 @@ from app.graphql.names import Taken, root_names
 from app.graphql.origin import ORIGIN, Origin
 from app.graphql.persisted import Persisted
 from app.graphql.plan import CHANGED, Plans, bound, run_step
-from app.graphql.roots import query_fields
+from app.graphql.roots import ANY_TWIN, Names, query_fields
 from app.graphql.scalars import make_scalars
 from app.graphql.static import SCALARS, Mutation, Query, identity_of, server_of
 from app.graphql.subscription import MOST_TWINS, Change, Memory, Pace, Seen, Subscription, changes, counted, visible
 from app.graphql.types import TypeFactory
 from app.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """Everything that one catalog decides; swapped in one assignment, and requests under way keep the old one."""
-
-    catalog: Catalog
-    schema: "TwinSchema"
 
 
 class TwinSchema(strawberry.Schema):
@@ -76,7 +69,8 @@ class TwinSchema(strawberry.Schema):
         self.memory = Memory()
         base = self._schema
         shared: Any = {name: base.type_map[name] for name in ("JSON", "Long")}
-        factory = TypeFactory(catalog, make_scalars() | shared)
+        roots = base.query_type.fields if base.query_type else ()
+        factory = TypeFactory(catalog, make_scalars() | shared, frozenset(base.type_map), frozenset(roots))
         self._schema = self._grown(base, factory)
         self._schema._strawberry_schema = self  # type: ignore[attr-defined]
         errors = validate_schema(self._schema)
@@ -99,9 +93,10 @@ class TwinSchema(strawberry.Schema):
         assert base.subscription_type is not None
         result = base.type_map["CommandResult"]
         assert isinstance(result, GraphQLObjectType)
-        query = query_fields(factory, self._resolve)
+        names = root_names(factory.catalog, (*ANY_TWIN, *factory.roots))
+        query = query_fields(factory, self._resolve, names)
         mutation = mutation_fields(factory, result, self._read_twin, Taken(base.mutation_type.fields))
-        subscription = self._subscriptions(factory)
+        subscription = self._subscriptions(factory, names, base.subscription_type.fields)
         kept: dict[str, Any] = {**base.to_kwargs()}
         kept |= {
             "query": GraphQLObjectType("Query", {**base.query_type.fields, **query}),
@@ -138,7 +133,9 @@ class TwinSchema(strawberry.Schema):
 
     # Subscriptions ---------------------------------------------------------------------------------------------------
 
-    def _subscriptions(self, factory: TypeFactory) -> dict[str, GraphQLField]:
+    def _subscriptions(
+        self, factory: TypeFactory, names: Mapping[str, Names], static: Iterable[str]
+    ) -> dict[str, GraphQLField]:
         changed = GraphQLField(
             factory.twin,
             {"dtId": GraphQLArgument(IDENTIFIER)},
@@ -148,9 +145,9 @@ class TwinSchema(strawberry.Schema):
             extensions={ORIGIN: Origin("one", "Twin")},
         )
         fields = {"twinChanged": changed, "twinsChanged": self._changes_field(factory, "", "Twin")}
-        taken = Taken(fields)
-        for dtmi, (_, many) in root_names(factory.catalog).items():
-            fields[taken.claim(f"{many}Changed")] = self._changes_field(factory, dtmi, factory.label(dtmi))
+        taken = Taken([*fields, *static])
+        for dtmi, (_, many) in names.items():
+            fields[taken.claim(f"{many}Changed")] = self._changes_field(factory, dtmi, factory.catalog.labels[dtmi])
         return fields
 
     def _changes_field(self, factory: TypeFactory, dtmi: str, label: str) -> GraphQLField:
@@ -207,6 +204,33 @@ class TwinSchema(strawberry.Schema):
         async for changed in counted(server_of(info).watcher.watch(dtId)):
             await pace.wait()
             yield changed
+
+
+class SchemaCache:
+    """The schema of the models that were asked for last: what is checked before a load is what is served after it."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises: SettingError for operations that cannot be read."""
+        self._settings, self._persisted = settings, Persisted(settings.operations, settings.operations_only)
+        self._last: tuple[Catalog, TwinSchema] | None = None
+        self._lock = Lock()
+
+    def require(self, catalog: Catalog) -> None:
+        """Raises: ModelError."""
+        self.of(catalog)
+
+    def of(self, catalog: Catalog) -> TwinSchema:
+        """Raises: ModelError for models that cannot be served."""
+        with self._lock:
+            known = self._last
+            if known is not None and known[0].interfaces is catalog.interfaces and known[0].labels is catalog.labels:
+                return known[1]
+            try:
+                made = TwinSchema(catalog, self._settings, self._persisted)
+            except Exception as error:  # whatever graphql-core says of a name or a type
+                raise ModelError(f"the models cannot be served as GraphQL: {error}"[:500], code="MODEL_UNSERVABLE") from error
+            self._last = catalog, made
+            return made
 
 
 def _with_id(node: Any) -> Any:

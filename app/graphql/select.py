@@ -67,6 +67,7 @@ class Form:
     variants: list[tuple[str, frozenset[str], list[Emit]]] = field(default_factory=list)
     columns: tuple[Column, ...] = ()
     types: dict[str, str] = field(default_factory=dict)  # model → type's name, where the form is of an abstract type
+    default: str = ""  # the model as which a twin is shown whose own is not served
 
 
 @dataclass(slots=True)
@@ -169,7 +170,7 @@ class Selector:
 
     def _groups(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
         aggregate, emits = self._measures(field_def, arguments, sets)
-        twin_type: Any = self.collector.schema.type_map[origin.key]
+        twin_type: Any = self.collector.schema.type_map[origin.type_name]
         fields: dict[str, Origin] = {name: made.extensions[ORIGIN] for name, made in twin_type.fields.items()}
         names = [str(name) for name in arguments.get("by") or ()]
         hop, via = None, arguments.get("via")
@@ -298,7 +299,7 @@ class Selector:
     # One twin's object -----------------------------------------------------------------------------------------------
 
     def _form(self, type_: Any, sets: Sets) -> Form:
-        form = Form()
+        form = Form(default=(type_.extensions or {}).get(ORIGIN, ""))
         groups: dict[Any, tuple[str, set[str], list[tuple[str, list[FieldNode]]], Any]] = {}
         for possible in self.collector.possible(type_):
             collected = list(self.collector.fields(possible, sets))
@@ -433,7 +434,8 @@ class Selector:
     ) -> Emit:
         given = self.settle(arguments["signal"] if origin.kind == "history" else arguments["signals"])
         signals = [self.settle(one) for one in given] if isinstance(given, list) else [given]
-        known = self.catalog.telemetry(type_.extensions[ORIGIN])
+        model = type_.extensions[ORIGIN]
+        known = self.catalog.telemetry(model) if model in self.catalog.interfaces else {}
         for signal in signals:
             if signal not in known:
                 self._unknown_signal(signal, type_.name, known)

@@ -128,13 +128,13 @@ class Shaper:
         chooser = ", ".join(f"{model!r}: {function}" for model, function in table.items())
         place = form.columns.index(Value("_model"))
         self._lines.append(f"{made}_t = {{{chooser}}}")
-        self._lines.append(f"{made} = lambda r, v: {made}_t[r[{place}]](r, v)")
+        self._lines.append(f"{made} = lambda r, v: {made}_t.get(r[{place}], {table[form.default]})(r, v)")
         return made
 
     def _variant(self, form: Form, type_name: str, emits: list[Emit]) -> str:
         own = repr(type_name)
         if form.types:
-            own = f"{self._bound(form.types)}.get(r[{form.columns.index(Value('_model'))}])"
+            own = f"{self._bound(form.types)}.get(r[{form.columns.index(Value('_model'))}], {form.types[form.default]!r})"
         parts = [f"{emit.key!r}: {own if emit.kind == 'typename' else self._expression(form.columns, emit)}" for emit in emits]
         if self.typed:
             parts.append(f"{TYPE_KEY!r}: {own}")
@@ -211,6 +211,8 @@ class Shaper:
     def _properties(self, node: Any) -> dict[str, Any]:
         if isinstance(node, list):
             node = _then(*node)
+        if node.get("_model") not in self.catalog.interfaces:
+            return _nested({key: value for key, value in node.items() if key[0] != "_" and key != "dtId"}) or {}
         known = self.catalog.properties(node["_model"])
         flat = {key: value for key, value in node.items() if key.partition(".")[0] in known}
         said = _nested(flat) or {}
@@ -218,7 +220,8 @@ class Shaper:
 
     def _signals(self, keys: list[tuple[str, str]], node: Mapping[str, Any], dtmi: str) -> list[dict[str, Any]]:
         said = []
-        for name, signal in self.catalog.telemetry(dtmi).items():
+        known = self.catalog.telemetry(dtmi) if dtmi in self.catalog.interfaces else {}
+        for name, signal in known.items():
             at = node.get(f"_at_{name}")
             if at is None:
                 continue

@@ -77,6 +77,12 @@ class Model:
     description: JSON
 
 
+@strawberry.type(description="A model of the graph that is not served, and why; its twins are of type UnservedTwin.")
+class UnservedModel:
+    dtmi: str
+    reason: str
+
+
 @strawberry.type(name="Alarm")
 class AlarmEvent:
     id: strawberry.ID
@@ -175,6 +181,11 @@ class Query:
     def models(self, info: Info) -> list[Model]:
         catalog = server_of(info).registry.catalog
         return [_model(catalog, dtmi) for dtmi in sorted(catalog.interfaces)]
+
+    @strawberry.field(description="Models of the graph that cannot be served: load them again, or delete them.")
+    def models_left_out(self, info: Info) -> list[UnservedModel]:
+        left_out = server_of(info).registry.left_out
+        return [UnservedModel(dtmi=dtmi, reason=reason) for dtmi, reason in sorted(left_out.items())]
 
     @strawberry.field(description="Who asks.")
     def me(self, info: Info) -> Caller:

@@ -26,13 +26,12 @@ from app.graphql.filters import Filters
 from app.graphql.names import Taken, field_name, upper_first
 from app.graphql.origin import ORIGIN, Origin, by_key, resolve_type
 from app.graphql.scalars import make_scalars
+from app.graphql.values import BUILT_IN as BUILT_IN_TYPES
 from app.graphql.values import Schemas, leaf_paths, listed, type_name, value_kind
 
-STATIC_TYPES = (
-    "String", "Int", "Float", "Boolean", "ID", "Query", "Mutation", "Subscription", "Twin", "Signal", "HistoryPoint",
-    "Series", "PageInfo", "Aggregate", "SortDirection", "Fill", "Relationship", "RelationshipField", "Path", "PathStep",
-    "CommandResult", "Model", "Job", "Identity", "Alarm", "FreshPoints", "TelemetryEvent", "TwinChange", "ChangeKind",
-    "NewTwin", "NewRelationship",
+GROWN_TYPES = (  # of every schema, whatever its models; tests/graphql/test_names.py looks that none is missing
+    "Query", "Mutation", "Subscription", "Twin", "UnservedTwin", "Signal", "HistoryPoint", "Series", "PageInfo", "Aggregate",
+    "SortDirection", "Fill", "Relationship", "RelationshipField", "Path", "PathStep", "TwinChange", "ChangeKind",
 )  # fmt: skip
 AGGREGATES = ("AVG", "MIN", "MAX", "SUM", "COUNT", "FIRST", "LAST", "STDDEV")
 FILLS = {"NONE": "none", "NULL": "null", "PREVIOUS": "previous", "LINEAR": "linear"}
@@ -45,12 +44,15 @@ class TypeFactory:
 
     catalog: Catalog
     scalars: dict[str, GraphQLScalarType] = field(default_factory=make_scalars)
+    reserved: frozenset[str] = frozenset()  # names of types that do not grow from models
+    roots: frozenset[str] = frozenset()  # names of their fields of Query
     outputs: dict[str, Any] = field(default_factory=dict)
     objects: dict[str, GraphQLObjectType] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)  # DTMI → what the model is called in this schema
     _made: dict[Any, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.taken = Taken((*STATIC_TYPES, *self.scalars, *map(self.label, self.catalog.labels)))
+        self.taken = Taken((*GROWN_TYPES, *BUILT_IN_TYPES, *self.reserved, *self.scalars))
         self.schemas = Schemas(self.scalars, self.taken)
         self.filters = Filters(self)
         self.direction = GraphQLEnumType("SortDirection", {"ASC": False, "DESC": True})
@@ -61,8 +63,21 @@ class TypeFactory:
         self.relationship = _names("Relationship", forward)
         self.relationship_field = _names("RelationshipField", [*forward, *(f"{name}Of" for name in forward)])
         self.twin = GraphQLInterfaceType(
-            "Twin", lambda: self.system, resolve_type=resolve_type, description="Any twin, whatever its model."
+            "Twin",
+            lambda: self.system,
+            resolve_type=resolve_type,
+            description="Any twin, whatever its model.",
+            extensions={ORIGIN: ""},
         )
+        self.objects[""] = GraphQLObjectType(
+            "UnservedTwin",
+            lambda: self.system,
+            interfaces=[self.twin],
+            description="A twin whose model is not loaded, or cannot be served: see modelsLeftOut.",
+            extensions={ORIGIN: ""},
+        )
+        self._claim_static()
+        self._name_models()
         for dtmi, _ in sorted(self.catalog.labels.items(), key=lambda row: row[1]):
             self._make(dtmi, self.label(dtmi))
         for dtmi, _ in sorted(self.catalog.labels.items(), key=lambda row: row[1]):
@@ -80,6 +95,7 @@ class TypeFactory:
                 interfaces=lambda: self._interfaces(dtmi, itself=False),
                 resolve_type=resolve_type,
                 description=description,
+                extensions={ORIGIN: dtmi},
             )
         made = GraphQLObjectType(
             name,
@@ -100,10 +116,26 @@ class TypeFactory:
         """The type of twins of this model; any twin where the model is not known."""
         return self.outputs.get(dtmi, self.twin)
 
+    def _claim_static(self) -> None:
+        """The types of any twin and of the scalars, made before any of a model: so no model takes their names."""
+        self.root_page("", "Twin")
+        self.aggregate("")
+        self._connection("")
+        self.filters.claim_static()
+        for scalar in (*BUILT_IN_TYPES.values(), *self.scalars.values()):
+            for type_ in (scalar, GraphQLList(scalar)):
+                self._reading(type_)
+        _ = self._measures
+
+    def _name_models(self) -> None:
+        labels = sorted((label, dtmi) for dtmi, label in self.catalog.labels.items())
+        clashing = [(label, dtmi) for label, dtmi in labels if label in self.taken]
+        self.names = {dtmi: self.taken.claim(label) for label, dtmi in labels if (label, dtmi) not in clashing}
+        self.names |= {dtmi: self.taken.claim(f"{label}Twin") for label, dtmi in clashing}
+
     def label(self, dtmi: str) -> str:
         """What a model is called here: its label, unless GraphQL or this schema has a type of that name."""
-        label = self.catalog.labels.get(dtmi, "")
-        return f"{label}Twin" if label in STATIC_TYPES or label in self.scalars else label
+        return self.names.get(dtmi, "")
 
     def claimed(self, dtmi: str, suffix: str) -> str:
         label = self.label(dtmi) or "Twin"
@@ -283,6 +315,13 @@ class TypeFactory:
             "id": made_field(GraphQLString, Origin("value", "_id"), "Identifier of the relationship"),
             "since": made_field(self.scalars["DateTime"], Origin("plain", "_since"), "When they were related"),
         }
+
+    def root_page(self, dtmi: str, stem: str) -> GraphQLObjectType:
+        """The pages of all twins of a model; of any twin for the empty one."""
+        key = ("page", dtmi)
+        if key not in self._made:
+            self._made[key] = self.page_types(dtmi, stem, {})
+        return self._made[key]  # type: ignore[no-any-return]
 
     def page_types(self, target: str, stem: str, edge: Mapping[str, GraphQLField]) -> GraphQLObjectType:
         node = self.output(target)

@@ -1,6 +1,7 @@
 """Liveness, readiness, metrics."""
 
 import asyncio
+from typing import Any
 
 from fastapi import APIRouter, Response
 
@@ -18,14 +19,15 @@ async def live() -> dict[str, str]:
 
 
 @router.get("/health/ready", summary="The database answers")
-async def ready(server: Held, response: Response) -> dict[str, str]:
+async def ready(server: Held, response: Response) -> dict[str, Any]:
     try:
         await asyncio.to_thread(server.store.read, "RETURN 1", {}, 2.0)
     except StoreError as error:
         response.status_code = 503
         response.headers["Retry-After"] = "5"
         return {"status": "not ready", "reason": str(error)}
-    return {"status": "ready"}
+    left_out = len(server.registry.left_out)
+    return {"status": "ready"} | ({"modelsLeftOut": left_out} if left_out else {})
 
 
 @router.get("/metrics", summary="Prometheus metrics of all processes of the stack")

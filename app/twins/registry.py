@@ -1,26 +1,43 @@
 """The models of the graph: compiled, applied, published; every process follows the generation kept in Neo4j."""
 
-import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from threading import RLock
+
+import structlog
 
 from app.dtdl import Catalog, Document, GraphPlan, Interface, Problem, compile_models, lower, read_documents
 from app.dtdl.analysis import Resolver
 from app.dtdl.context import Options
-from app.errors import Conflict, ModelError
+from app.dtdl.syntax import parse
+from app.errors import Conflict, ModelError, StoreError
 from app.graph import ddl
 from app.graph.statements import statement
 from app.graph.store import Store
 from app.twins.changes import Changes
+from app.twins.sound import sound
+
+log = structlog.get_logger()
+LAYOUT = 1  # how twins, history and models lie in the graph: the README's page "The graph"
+Servable = Callable[[Catalog], None]
 
 
 class Registry:
-    def __init__(self, store: Store, changes: Changes | None = None) -> None:
+    """`catalog` holds what can be served; `left_out` the other models of the graph, by DTMI, with the reason."""
+
+    def __init__(self, store: Store, changes: Changes | None = None, servable: Servable = lambda catalog: None) -> None:
+        """`servable` raises ModelError for a catalog that some part of this process cannot serve.
+
+        Raises: StoreError, also for a graph of a newer layout."""
         self.store, self.changes = store, changes or Changes()
+        self._servable, self._lock = servable, RLock()
         self.catalog = Catalog()
-        self.refresh()
+        self.left_out: Mapping[str, str] = {}
+        self._read()
 
     def load(
         self, documents: Iterable[Document], options: Options | None = None, resolver: Resolver | None = None
@@ -28,6 +45,10 @@ class Registry:
         """Adds models to those of the graph; what is not new changes nothing.
 
         Raises: ModelError with every problem; the graph is as before then."""
+        with self._lock:
+            return self._load(documents, options, resolver)
+
+    def _load(self, documents: Iterable[Document], options: Options | None, resolver: Resolver | None) -> GraphPlan:
         self.refresh()
         catalog = compile_models(documents, self.catalog, options, resolver)
         before = self.catalog.interfaces
@@ -35,28 +56,58 @@ class Registry:
         changed = [dtmi for dtmi in catalog.interfaces if dtmi not in before]
         plan = lower(catalog, ddl.is_enterprise(self.store))
         if changed:
-            ddl.apply(self.store, GraphPlan(plan.definitions, tuple(r for r in plan.interfaces if r["dtmi"] in changed)))
-            ((generation,),) = self.store.run(statement("model/publish"))
-            self._take(replace(catalog, generation=generation))
+            self._servable(catalog)
+            drawn = GraphPlan(plan.definitions, tuple(row for row in plan.interfaces if row["dtmi"] in changed))
+            generation = ddl.apply(self.store, drawn, LAYOUT)
+            if generation == self.catalog.generation + 1:
+                self._take(replace(catalog, generation=generation))
+            else:  # another process has loaded, too
+                self._read()
         return plan
 
     def refresh(self) -> bool:
         """Takes over what another process has loaded; True when there was something new."""
-        ((generation,),) = self.store.read(statement("model/generation"))
-        if generation == self.catalog.generation:
-            return False
+        with self._lock:
+            if self._generation() == self.catalog.generation:
+                return False
+            self._read()
+            return True
+
+    def _generation(self) -> int:
+        ((generation, layout),) = self.store.read(statement("model/generation"))
+        if (layout or 0) > LAYOUT:
+            what = f"the graph has layout {layout}, this version knows up to {LAYOUT}"
+            raise StoreError(what, where=self.store.uri, hint="use the version of Twingraph that has written it", code="LAYOUT")
+        return int(generation or 0)
+
+    def _read(self) -> None:
+        self._generation()
         ((generation, models),) = self.store.read(statement("model/sources"))
-        documents = [Document(place.rsplit(":", 2)[0] or dtmi, text, json.loads(text)) for dtmi, _, text, place, _ in models]
-        labelled = Catalog(labels={dtmi: label for dtmi, label, *_ in models})
-        catalog = compile_models(documents, labelled, Options(undefined=True, tolerant=True))
+        documents, unread = {}, {}
+        for dtmi, _, source, place, _ in models:
+            parsed = parse(str(place or "").rsplit(":", 2)[0] or dtmi, source) if isinstance(source, str) else None
+            if isinstance(parsed, Document) and _defines(parsed, dtmi):
+                documents[dtmi] = parsed
+            else:
+                unread[dtmi] = "its source is missing or is not its own JSON"
+        labels = {dtmi: label for dtmi, label, *_ in models if isinstance(label, str) and LABEL.fullmatch(label)}
+        catalog, unsound = sound(documents, partial(self._compiled, labels))
         gone = frozenset(dtmi for dtmi, *_, away in models if away)
+        self.left_out = unread | unsound
+        for dtmi, reason in self.left_out.items():
+            log.error("model left out", model=dtmi, reason=reason, hint="load it again, or twingraph models delete")
         self._take(Catalog(catalog.interfaces, catalog.labels, generation, gone))
-        return True
+
+    def _compiled(self, labels: Mapping[str, str], documents: Mapping[str, Document]) -> Catalog:
+        known = Catalog(labels={dtmi: label for dtmi, label in labels.items() if dtmi in documents})
+        catalog = compile_models(documents.values(), known, Options(undefined=True, tolerant=True))
+        self._servable(catalog)
+        return catalog
 
     def delete(self, model: str) -> None:
         """Raises: NotFound; Conflict while twins are of the model or other models need it."""
         self.refresh()
-        dtmi = self.catalog.interface(model).dtmi
+        dtmi = model if model in self.left_out else self.catalog.interface(model).dtmi
         ((twins, models),) = self.store.read(statement("model/dependents"), {"dtmi": dtmi})
         if twins or models:
             held = [f"{twins} twins"] * bool(twins) + [f"the models {', '.join(sorted(models))}"] * bool(models)
@@ -74,12 +125,19 @@ class Registry:
 
     def changed(self) -> None:
         """Tells every process that models, or the models of twins, are not what they were."""
-        self.store.run(statement("model/publish"))
+        self.store.run(statement("model/publish"), layout=LAYOUT)
         self.refresh()
 
     def _take(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self.changes.catalog(catalog)
+
+
+LABEL = re.compile("[A-Za-z][A-Za-z0-9_]*")
+
+
+def _defines(document: Document, dtmi: str) -> bool:
+    return isinstance(document.json, dict) and document.json.get("@id") == dtmi
 
 
 def _refuse_other_contents(before: Mapping[str, Interface], catalog: Catalog) -> None:

@@ -1,4 +1,11 @@
-// Every stored interface with its label and text, and the generation of the whole.
-OPTIONAL MATCH (g:_Catalog)
-CALL () { MATCH (i:_Interface) WHERE i.source IS NOT NULL RETURN collect([i.dtmi, i.label, i.source, i.place, i.decommissioned IS NOT NULL]) AS models }
-RETURN coalesce(g.generation, 0) AS generation, models
+// Every stored interface with its label, text, place and whether it is decommissioned, and the generation of the whole.
+CALL () {
+  OPTIONAL MATCH (g:_Catalog)
+  RETURN max(toIntegerOrNull(g.generation)) AS generation
+}
+CALL () {
+  MATCH (i:_Interface)
+  WHERE i.dtmi IS NOT NULL
+  RETURN collect([i.dtmi, i.label, i.source, i.place, i.decommissioned IS NOT NULL]) AS models
+}
+RETURN coalesce(generation, 0) AS generation, models
