@@ -7,6 +7,7 @@ TwingraphError
 ├── StoreError           the database refuses or is away
 │   ├── StoreUnavailable     worth another try
 │   ├── StoreTimeout         the read took longer than allowed
+│   ├── Malformed            a node of the graph is not as this server writes it
 │   ├── StoreRefused         the database serves others, but ends the connection over this
 │   └── ValueRefused         a value that the database cannot take
 ├── TwinError            a twin, property or relationship is not as the model says
@@ -84,6 +85,10 @@ class StoreUnavailable(StoreError, Unavailable):
 
 class StoreTimeout(StoreError):
     code = "STORE_TIMEOUT"
+
+
+class Malformed(StoreError):
+    code = "GRAPH_MALFORMED"
 
 
 class StoreRefused(StoreError):

@@ -35,6 +35,7 @@ SUBSCRIBERS = Gauge("twingraph_graphql_subscribers", "Open subscriptions", multi
 COMMANDS = Counter("twingraph_commands", "Commands by outcome", ["status"])
 COMPACTED = Counter("twingraph_history_compacted_segments", "Segments joined into longer ones")
 COMPACTION = Counter("twingraph_history_compaction_seconds", "Time spent looking for and joining segments")
+MALFORMED = Counter("twingraph_graph_malformed", "Nodes of the graph that a reader has passed over, by kind", ["kind"])
 SCORED = Counter("twingraph_predict_scored", "Components scored")
 SCORE_SECONDS = Histogram("twingraph_predict_seconds", "Scoring the whole fleet", buckets=SECONDS)
 

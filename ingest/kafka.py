@@ -161,8 +161,8 @@ class KafkaSource(Source):
                 time.sleep(pause)
         for one in told:
             held = stored.get(f"{one.topic}/{one.partition}")
-            if held is not None:
-                one.offset = int(held) if one.offset < 0 else min(int(held), one.offset)
+            if isinstance(held, int):
+                one.offset = held if one.offset < 0 else min(held, one.offset)
             elif one.offset < 0:
                 one.offset = OFFSET_STORED
         consumer.incremental_assign(told)

@@ -42,7 +42,9 @@ EXTREMES: dict[str, list[Any]] = {
     "float": FLOATS,
     "double": FLOATS,
     "decimal": ["0", "-0", "1e999999999", "NaN", "sNaN", "Infinity", "1" * 5000, "", "x", "٣", 1, None],
-    "scaledDecimal": [{"value": "1.5", "scale": 2}, {"value": "1", "scale": 2**40}, {"value": "NaN", "scale": 1}, {}, "x", LARGE],
+    "scaledDecimal": [
+        {"value": "1.5", "scale": 2}, {"value": "1", "scale": 2**40}, {"value": "NaN", "scale": 1}, {}, "x", LARGE
+    ],
     "string": ["", "a", LONG_TEXT, "a" * 1_000_001, "\0", "\ud800", "\uffff", "😀", "\n", 1, None],
     "uuid": ["12345678-1234-5678-1234-567812345678", "{12345678-1234-5678-1234-567812345678}", "", "x" * 36, 1],
     "bytes": ["", "AAAA", "AAA", "A===", "\ud800", LONG_TEXT, 1],
@@ -52,9 +54,12 @@ EXTREMES: dict[str, list[Any]] = {
           for offset in OFFSETS),
         "2016-12-31T23:59:60Z", "2024-01-01T24:00:00Z", "2024-01-01T00:00:00." + "9" * 5000 + "Z", "9" * 5000, 1,
     ],
-    "time": [*(f"{clock}{offset}" for clock in ("00:00:00", "23:59:59", "23:59:59.999999999") for offset in OFFSETS), "24:00", 1],
+    "time": [
+        *(f"{clock}{offset}" for clock in ("00:00:00", "23:59:59", "23:59:59.999999999") for offset in OFFSETS), "24:00", 1
+    ],
     "duration": [
-        "PT0S", "P9999Y", "P9999999999Y", "P9223372036854775807M", "P9223372036854775808M", "P106751991167300D", "P1Y-1D", "-P1D",
+        "PT0S", "P9999Y", "P9999999999Y", "P9223372036854775807M", "P9223372036854775808M", "P106751991167300D", "P1Y-1D",
+        "-P1D",
         "PT9223372036854775807S", "PT1e400S", "P0.5Y", "P1.5M", "P1W", "PT0.0000000001S", "P" + "9" * 5000 + "D", "P", "", 1,
     ],
     "point": geometry("Point", [0, 0], [180, 90], [-180, -90], [180.1, 0], [0, 90.1], [0, 0, 1e308], [0, 0, LARGE],
@@ -90,7 +95,8 @@ def signals() -> Iterator[tuple[str, Any, list[Any]]]:
     yield "o_nested", {"@type": "Object", "fields": fields}, [
         {"at": "12:00:00Z", "n": 1}, {"at": "12:00:00+23:59"}, {"n": LARGE}, {"m": 1}, {}, [], 1, {"n": 2**63}
     ]  # fmt: skip
-    yield "m_times", {"@type": "Map", "mapKey": {"name": "k", "schema": "string"}, "mapValue": {"name": "v", "schema": "time"}}, [
+    key, value = {"name": "k", "schema": "string"}, {"name": "v", "schema": "time"}
+    yield "m_times", {"@type": "Map", "mapKey": key, "mapValue": value}, [
         {"a": "12:00:00Z"}, {"a": "12:00:00+23:59"}, {"a" * 5000: "12:00:00Z"}, {"\ud800": "12:00:00Z"}, {}, []
     ]  # fmt: skip
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import orjson
@@ -13,10 +13,11 @@ from app import metrics
 from app.commands.outlet import Answer, Delivery, Outlet
 from app.dtdl import Catalog
 from app.dtdl.values import checker
-from app.errors import CommandError, NotFound, TwinError
+from app.errors import CommandError, Malformed, NotFound, TwinError
 from app.graph.records import plain
 from app.graph.statements import statement
 from app.graph.store import Store
+from app.graph.typed import typed
 from app.twins.write import model_of
 
 POLL_SECONDS = 0.05
@@ -77,13 +78,20 @@ async def _see_through(store: Store, outlet: Outlet, delivery: Delivery) -> Comm
 
 
 def look(store: Store, identifier: str) -> CommandRecord:
-    """Raises: NotFound."""
+    """Raises: NotFound; Malformed."""
     rows = store.read(statement("command/look"), {"id": identifier})
     if not rows:
         raise NotFound(f"no command {identifier!r}")
-    id_, dt_id, command, status, request, response, reason, at, answered = rows[0]
-    request, response = (None if text is None else orjson.loads(text) for text in (request, response))
-    return CommandRecord(id_, dt_id, command, status, request, response, reason, plain(at), plain(answered))
+    names = [one.name for one in fields(CommandRecord)]
+    row = dict(zip(names, (plain(value) for value in rows[0]), strict=True))
+    return typed(CommandRecord, row | {name: _json(row[name]) for name in ("request", "response")})
+
+
+def _json(text: Any) -> Any:
+    try:
+        return None if text is None else orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise Malformed("request or response is not JSON", where="CommandRecord") from error
 
 
 def _check(store: Store, catalog: Catalog, dt_id: str, command: str, request: Any) -> None:

@@ -331,9 +331,7 @@ def gather(name: str, schema: Schema, stored: Mapping[str, Any]) -> Json:
 def _plain(schema: Schema, value: Any) -> Json:
     if isinstance(schema, Map | Array | Object) or (isinstance(schema, Primitive) and ROWS[schema.name].graphql == "JSON"):
         return orjson.loads(value) if isinstance(value, str) else {"type": "Point", "coordinates": list(value)}
-    if isinstance(value, str | int | float | bool):
-        return value
-    return value.iso_format()
+    return value.iso_format() if hasattr(value, "iso_format") else value
 
 
 TEMPORAL = ("date", "dateTime", "time", "duration")

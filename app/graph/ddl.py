@@ -31,14 +31,19 @@ def apply(store: Store, plan: GraphPlan, layout: int) -> int:
     """Makes what is missing; then, in one transaction, draws the ontology and tells every process. The new generation.
 
     Raises: StoreError naming the constraint or index that the graph does not let be made."""
-    known = {name for (name,) in store.read(statement("model/ledger"))}
-    missing = [definition for definition in plan.definitions if definition.name not in known]
-    for start in range(0, len(missing), TOGETHER):
-        _make(store, missing[start : start + TOGETHER])
+    absent = missing(store, plan)
+    for start in range(0, len(absent), TOGETHER):
+        _make(store, absent[start : start + TOGETHER])
     store.command("CALL db.awaitIndexes(300)")
-    rows = [{"name": definition.name, "cypher": render(definition)} for definition in missing]
+    rows = [{"name": definition.name, "cypher": render(definition)} for definition in absent]
     store.run(statement("model/record"), rows=rows)
     return store.write(lambda transaction: _draw(transaction, plan, layout))
+
+
+def missing(store: Store, plan: GraphPlan) -> list[Definition]:
+    """What the graph lacks of the plan: never made, or dropped by somebody since."""
+    held = {name for text in ("SHOW CONSTRAINTS YIELD name", "SHOW INDEXES YIELD name") for (name,) in store.read(text)}
+    return [definition for definition in plan.definitions if definition.name not in held]
 
 
 def _make(store: Store, definitions: list[Definition]) -> None:

@@ -31,6 +31,14 @@ def plain(value: Any) -> Any:
     return value
 
 
+def native(value: Any) -> Any:
+    """A moment as Python has it, in UTC; everything else, and what lies beyond the year 9999, as it is."""
+    try:
+        return value.to_native().astimezone(UTC) if isinstance(value, DateTime) else value
+    except (ValueError, OverflowError):
+        return value
+
+
 def _iso(value: DateTime | Date | Time) -> str:
     try:
         native = value.to_native()

@@ -10,6 +10,8 @@ import numpy as np
 
 from app.errors import TwingraphError
 from app.graph.rollup import SEVEN
+from app.graph.segment import are_offsets
+from app.graph.typed import passed_over
 from app.graphql.cursor import QueryError
 from app.graphql.select import HistoryForm
 
@@ -86,9 +88,9 @@ def _columns(form: HistoryForm, segments: Segments, variables: Mapping[str, Any]
     start, end, every = (given.value(variables) for given in (form.start, form.end, form.every))
     if start >= end:
         raise QueryError("from must lie before to", where="history")
-    rows = [segment[0] for segment in segments if len(segment) == 1]
-    rows += [_inside(segment[1], start, end) for segment in segments if len(segment) == 2]
-    times, values = _points([segment for segment in segments if len(segment) == 3], start, end)
+    rows = [segment[0] for segment in segments if len(segment) == 1 and _are_rows(segment[0])]
+    rows += [_inside(segment[1], start, end) for segment in segments if len(segment) == 2 and _are_rows(segment[1])]
+    times, values = _points([segment for segment in segments if len(segment) == 3 and _is_whole(*segment)], start, end)
     if every is None:
         if len(times) > MOST_POINTS:
             hint = "give every, or a shorter span"
@@ -101,6 +103,17 @@ def _columns(form: HistoryForm, segments: Segments, variables: Mapping[str, Any]
     columns = _rolled(rows, times, values, every, form.zone) if any(rows) else _buckets(times, values, every, form.zone)
     columns["value"] = columns[form.shown if form.shown in columns else "last"]
     return columns if form.fill == "none" else _filled(columns, form, start, end, every)
+
+
+def _are_rows(given: Any) -> bool:
+    return isinstance(given, list) and len(given) % SEVEN == 0 and (not given or isinstance(given[0], float | int))
+
+
+def _is_whole(first: Any, offsets: Any, values: Any) -> bool:
+    whole = type(first) is int and are_offsets(offsets) and isinstance(values, list) and len(values) == len(offsets)
+    if not whole:
+        passed_over("segment", str(first), "its column is not as long as its times")
+    return whole
 
 
 def _inside(rows: list[float], start: int, end: int) -> list[float]:

@@ -33,7 +33,7 @@ class Shaper:
         self._names = count()
         self._lines: list[str] = []
         self._written: dict[int, tuple[Form, str]] = {}  # holds the forms, so that no id is given twice
-        self._globals: dict[str, Any] = {"plain": plain, "parsed": _parsed, "nested": _nested, "instant": _instant}
+        self._globals: dict[str, Any] = dict(GLOBALS)
 
     def build(self, selected: Selected) -> Build:
         """record values → what stands under the field's response key."""
@@ -128,13 +128,14 @@ class Shaper:
         chooser = ", ".join(f"{model!r}: {function}" for model, function in table.items())
         place = form.columns.index(Value("_model"))
         self._lines.append(f"{made}_t = {{{chooser}}}")
-        self._lines.append(f"{made} = lambda r, v: {made}_t.get(r[{place}], {table[form.default]})(r, v)")
+        self._lines.append(f"{made} = lambda r, v: {made}_t.get(text(r[{place}]), {table[form.default]})(r, v)")
         return made
 
     def _variant(self, form: Form, type_name: str, emits: list[Emit]) -> str:
         own = repr(type_name)
         if form.types:
-            own = f"{self._bound(form.types)}.get(r[{form.columns.index(Value('_model'))}], {form.types[form.default]!r})"
+            model = f"text(r[{form.columns.index(Value('_model'))}])"
+            own = f"{self._bound(form.types)}.get({model}, {form.types[form.default]!r})"
         parts = [f"{emit.key!r}: {own if emit.kind == 'typename' else self._expression(form.columns, emit)}" for emit in emits]
         if self.typed:
             parts.append(f"{TYPE_KEY!r}: {own}")
@@ -153,7 +154,7 @@ class Shaper:
             case "json":
                 return f"parsed({at})"
             case "enum":
-                return f"{self._bound(emit.form)}.get({at})"
+                return f"{self._bound(_decoder('enum', emit.form))}({at})"
             case "enums" | "object" | "objects":
                 return f"{self._bound(_decoder(emit.kind, emit.form))}({at})"
             case "instant":
@@ -201,17 +202,16 @@ class Shaper:
                 case "stale":
                     after = self.stale_seconds
                     limit = self._bound(form.value if form is not None else lambda variables, after=after: after)
-                    gone = f"r[{columns.index(Value('_stale'))}]"
-                    shown = f"{self._bound(_age)}({at}) > {limit}(v) or ({gone} or 0) >= {at}"
+                    shown = f"{self._bound(_is_stale)}({at}, r[{columns.index(Value('_stale'))}], {limit}(v))"
                 case _:
                     shown = repr(form)
             parts.append(f"{key!r}: {shown}")
-        return f"({{{', '.join(parts)}}} if {at} is not None else None)"
+        return f"({{{', '.join(parts)}}} if {self._bound(_is_moment)}({at}) else None)"
 
     def _properties(self, node: Any) -> dict[str, Any]:
         if isinstance(node, list):
             node = _then(*node)
-        if node.get("_model") not in self.catalog.interfaces:
+        if _text(node.get("_model")) not in self.catalog.interfaces:
             return _nested({key: value for key, value in node.items() if key[0] != "_" and key != "dtId"}) or {}
         known = self.catalog.properties(node["_model"])
         flat = {key: value for key, value in node.items() if key.partition(".")[0] in known}
@@ -220,10 +220,10 @@ class Shaper:
 
     def _signals(self, keys: list[tuple[str, str]], node: Mapping[str, Any], dtmi: str) -> list[dict[str, Any]]:
         said = []
-        known = self.catalog.telemetry(dtmi) if dtmi in self.catalog.interfaces else {}
+        known = self.catalog.telemetry(dtmi) if _text(dtmi) in self.catalog.interfaces else {}
         for name, signal in known.items():
             at = node.get(f"_at_{name}")
-            if at is None:
+            if not _is_moment(at):
                 continue
             flat = {key: value for key, value in node.items() if key.partition(".")[0] == name}
             value = plain(flat[name]) if name in flat else (_nested(flat) or {}).get(name)
@@ -302,6 +302,7 @@ class Shaper:
         return made
 
 
+FARTHEST_MS = 60_000_000_000_000  # the years 68 to 3871
 STEP = ("relationship", "source", "target", "id")
 
 
@@ -319,9 +320,9 @@ def _decoder(kind: str, form: Any) -> Callable[[Any], Any]:
     """How a value that lies in the graph, or in JSON text, becomes what is answered."""
     match kind:
         case "enum":
-            return form.get  # type: ignore[no-any-return]
+            return lambda value: None if isinstance(value, list) else form.get(value)
         case "enums":
-            return lambda values: None if values is None else [form.get(value) for value in values]
+            return lambda values: [form.get(value) for value in values] if isinstance(values, list) else None
         case "object":
             picked = _picker(form)
             return lambda flat: picked(_nested(flat))
@@ -368,7 +369,10 @@ def _then(node: dict[str, Any], versions: list[dict[str, Any]]) -> dict[str, Any
 
 
 def _parsed(text: Any) -> Any:
-    return orjson.loads(text) if isinstance(text, str) else plain(text)
+    try:
+        return orjson.loads(text) if isinstance(text, str) else plain(text)
+    except orjson.JSONDecodeError:  # changed by hand: as it stands
+        return text
 
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -384,11 +388,28 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any] | None:
     return said or None
 
 
-def _instant(milliseconds: int | None) -> str | None:
-    if milliseconds is None:
+def _text(value: Any) -> str:
+    """A key to look up; empty for what is none."""
+    return value if isinstance(value, str) else ""
+
+
+def _is_moment(milliseconds: Any) -> bool:
+    """A time that can be told as text; nothing else is written by this server."""
+    return type(milliseconds) is int and abs(milliseconds) <= FARTHEST_MS
+
+
+def _is_stale(at: int, gone: Any, after: float) -> bool:
+    return _age(at) > after or (isinstance(gone, int) and gone >= at)
+
+
+def _instant(milliseconds: Any) -> str | None:
+    if not _is_moment(milliseconds):
         return None
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
 
 
-def _age(milliseconds: int) -> float:
-    return round(time.time() - milliseconds / 1000, 3)
+GLOBALS: Mapping[str, Any] = {"plain": plain, "parsed": _parsed, "nested": _nested, "instant": _instant, "text": _text}
+
+
+def _age(milliseconds: Any) -> float:
+    return float(round(time.time() - milliseconds / 1000, 3))

@@ -12,6 +12,7 @@ from app.errors import NotFound, SettingError
 from app.graph.records import plain
 from app.graph.statements import statement
 from app.graph.store import Store
+from app.graph.typed import all_typed
 from app.identity.policy import ROLES, Identity
 
 PREFIX = "tg_"
@@ -57,7 +58,8 @@ def create(
 
 
 def listed(store: Store) -> list[KeyRecord]:
-    return [_record(node) for (node,) in store.read(statement("identity/list"))]
+    rows = store.read(statement("identity/list"))
+    return [_record(key) for key in all_typed(Key, (node | _moments(node) for (node,) in rows))]
 
 
 def revoke(store: Store, identifier: str) -> None:
@@ -70,18 +72,35 @@ def find(store: Store, text: str) -> Identity | None:
     """The identity of a key that is valid now."""
     identifier, _, secret = text.removeprefix(PREFIX).partition("_")
     rows = store.read(statement("identity/find"), {"id": identifier})
-    if not rows or not secrets.compare_digest(rows[0][0]["hash"], _hash(secret)):
+    key = next(all_typed(Key, (node | _moments(node) for (node,) in rows)), None)
+    if key is None or key.role not in ROLES or not secrets.compare_digest(key.hash.encode(), _hash(secret).encode()):
         return None
-    node = rows[0][0]
-    roots = tuple(node["roots"]) if node.get("roots") is not None else None
-    expires = node["expiresAt"].to_native() if node.get("expiresAt") is not None else None
-    return Identity(node["name"], node["role"], roots, tuple(sorted(node["via"])), expires, node["id"])
+    expires = datetime.fromisoformat(key.expiresAt) if key.expiresAt is not None else None
+    return Identity(key.name, key.role, key.roots, tuple(sorted(key.via)), expires, key.id)
 
 
-def _record(node: dict[str, Any]) -> KeyRecord:
-    roots = tuple(node["roots"]) if node.get("roots") is not None else None
-    moments = (plain(node.get(key)) for key in ("createdAt", "expiresAt", "revokedAt"))
-    return KeyRecord(node["id"], node["name"], node["role"], roots, tuple(node["via"]), *moments)
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key as the graph has it."""
+
+    id: str
+    name: str
+    role: str
+    hash: str
+    via: tuple[str, ...]
+    roots: tuple[str, ...] | None = None
+    createdAt: str | None = None
+    expiresAt: str | None = None
+    revokedAt: str | None = None
+
+
+def _moments(node: dict[str, Any]) -> dict[str, Any]:
+    return {name: plain(node.get(name)) for name in ("createdAt", "expiresAt", "revokedAt")}
+
+
+def _record(key: Key) -> KeyRecord:
+    moments = (key.createdAt or "", key.expiresAt, key.revokedAt)
+    return KeyRecord(key.id, key.name, key.role, key.roots, key.via, *moments)
 
 
 def _hash(secret: str) -> str:

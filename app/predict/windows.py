@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from app.graph.segment import sound
 from app.graph.statements import statement
 from app.graph.store import Store
 from app.predict.features import BIN_SECONDS, BINS, SIGNALS, Array
@@ -68,13 +69,13 @@ class Windows:
             parameters = {"dtIds": names[first : first + COMPONENTS_AT_ONCE], "from": oldest * BIN_MS}
             ((rows,),) = store.read(statement("predict/window"), parameters)
             for dt_id, segments in rows:
-                for segment in sorted(segments, key=lambda found: found["_from"]):
+                for segment in sorted(sound(map(_present, segments)), key=lambda found: found["_from"]):
                     self._place(index[dt_id], segment, oldest, start)
 
     def _place(self, number: int, segment: Mapping[str, Any], oldest: int, start: int) -> None:
         for signal, column in COLUMN.items():
             values = segment.get(signal)
-            if values is None:
+            if not values or isinstance(values[0], str | bool):
                 continue
             offsets = segment.get(f"_dt_{signal}") or segment["_dt"]
             where = (segment["_from"] + np.asarray(offsets)) // BIN_MS
@@ -87,3 +88,7 @@ class Windows:
                 self.bins[touched, number, column] = np.nan_to_num(self.bins[touched, number, column]) + sums[touched]
             else:
                 self.bins[bins, number, column] = numbers
+
+
+def _present(segment: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in segment.items() if value is not None}

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.graph.cypher import seen
-from app.graph.records import plain
+from app.graph.records import native, plain
 from app.graph.store import Store
+from app.graph.typed import all_typed
 
 OVERLAP = timedelta(seconds=5)  # a transaction that took its time may commit behind a later one
 MOST = 1000
@@ -49,10 +50,15 @@ def alarms(
         " RETURN e.id, t.dtId, e.code, e.severity, e.text, e.at, e.endedAt, e._recorded"
     )
     given = {"roots": list(roots), "dtId": dt_id, "since": since, "first": min(first, MOST)}
-    return [_alarm(row) for row in store.read(text, given, 10.0)]
+    return list(all_typed(Alarm, (_row(*row) for row in store.read(text, given, 10.0))))
 
 
-def _alarm(row: list[Any]) -> Alarm:
-    identifier, dt_id, code, severity, text, at, ended, recorded = row
-    moment = recorded.to_native() if recorded is not None else datetime.now(UTC)
-    return Alarm(identifier, dt_id, code, severity, text, plain(at), plain(ended), moment)
+NAMES = ("id", "dt_id", "code", "severity", "text", "at", "ended_at", "recorded")
+
+
+def _row(*values: Any) -> dict[str, Any]:
+    row = dict(zip(NAMES, values, strict=True))
+    severity, recorded = row["severity"], row["recorded"]
+    row["severity"] = str(severity) if isinstance(severity, int | float) else severity
+    row["recorded"] = datetime.now(UTC) if recorded is None else native(recorded)
+    return row | {"at": plain(row["at"]), "ended_at": plain(row["ended_at"])}

@@ -13,6 +13,7 @@ import orjson
 from app.dtdl import Catalog, Enum, Primitive, Telemetry
 from app.dtdl.values import column_kind, flatten
 from app.errors import MessageError, NotFound
+from app.graph.segment import sound
 from app.graph.statements import statement
 from app.graph.store import Store
 from app.twins.history import merge
@@ -93,7 +94,7 @@ def _table(signals: Mapping[str, Telemetry], dt_id: str, segments: Any, window: 
     import pyarrow as pa
 
     parts: dict[str, list[tuple[Any, list[Any]]]] = {}
-    for segment in (one.properties for one in merge(segments)):
+    for segment in (one.properties for one in merge(sound(segments))):
         for signal in signals.keys() & segment.keys():
             times = np.asarray(segment.get(f"_dt_{signal}", segment["_dt"]), np.int64) + segment["_from"]
             inside = slice(*np.searchsorted(times, window))

@@ -1,11 +1,12 @@
 """Messages that no twin took: listed, mended, taken out again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from app.errors import NotFound
 from app.graph.statements import statement
 from app.graph.store import Store
+from app.graph.typed import all_typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ def listed(
     """The newest first. Raises: StoreError."""
     parameters = {"ids": None if ids is None else list(ids), "source": source, "code": code, "most": most}
     rows = store.read(statement("deadletter/list"), parameters)
-    return [DeadLetter(a, b, c, d, e, f, bytes(payload), size, time) for a, b, c, d, e, f, payload, size, time in rows]
+    names = [one.name for one in fields(DeadLetter)]
+    return list(all_typed(DeadLetter, (dict(zip(names, row, strict=True)) for row in rows)))
 
 
 def shown(store: Store, identifier: str) -> DeadLetter:

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.dtdl import Catalog
-from app.dtdl.model import Property, Telemetry
+from app.dtdl.model import Component, Property, Telemetry
 from app.dtdl.values import gather, parse_instant
-from app.errors import NotFound, TwinError, TwingraphError
+from app.errors import Malformed, NotFound, TwinError, TwingraphError
 from app.graph.records import plain
 from app.graph.statements import statement
 from app.graph.store import Store
+from app.graph.typed import passed_over
 from app.twins.write import NewRelationship, NewTwin, checked_link, relate_all, twin_row
 
 Json = dict[str, Any]
@@ -156,17 +157,24 @@ def _whole(store: Store, catalog: Catalog, dt_ids: Sequence[str] | None) -> Iter
     after = ""
     while rows := store.read(statement("twin/whole"), {"dtIds": dt_ids, "after": after, "first": BATCH}):
         for dt_id, properties, components, relationships in rows:
-            yield _twin(catalog, dt_id, properties, components), [_relationship(dt_id, *row) for row in relationships]
+            try:
+                made = _twin(catalog, dt_id, properties, components)
+            except Malformed as error:
+                passed_over("twin", str(dt_id), error.what)
+                continue
+            yield made, [_relationship(dt_id, *row) for row in relationships]
         after = rows[-1][0]
 
 
 def _twin(catalog: Catalog, dt_id: str, properties: Mapping[str, Any], components: list[tuple[str, Mapping[str, Any]]]) -> Json:
-    model = properties["_model"]
+    model = properties.get("_model")
+    if not isinstance(model, str):
+        raise Malformed("_model is missing or no text", where=dt_id)
     metadata, values = _values(catalog, model, properties)
     made = {"$dtId": dt_id, "$etag": f'W/"{properties.get("_etag", "")}"', "$metadata": {"$model": model} | metadata, **values}
     for name, part in components:
-        known = catalog.components(model).get(name)
-        if known is not None:
+        known = catalog.contents.get(model, {}).get(name)
+        if isinstance(known, Component):
             inner, held = _values(catalog, known.interface, part)
             made[name] = {"$metadata": inner, **held}
     return made

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.graph.segment import sound
 from app.graph.statements import statement
 from app.graph.store import Store
 
@@ -13,7 +14,7 @@ def fresh(store: Store, dt_id: str, signals: Sequence[str], after: int) -> Point
     """Signal → (epoch ms, value) of every point measured after `after`, oldest first. Raises: StoreError."""
     rows = store.read(statement("telemetry/fresh"), {"dtId": dt_id, "after": after})
     found: dict[str, dict[int, Any]] = {signal: {} for signal in signals}
-    for (segment,) in rows:
+    for segment in sound(one for (one,) in rows):
         start, shared = segment["_from"], segment["_dt"]
         for signal in signals:
             if signal in segment:

@@ -15,6 +15,7 @@ import numpy as np
 
 from app import metrics
 from app.graph.rollup import rolled
+from app.graph.segment import fault
 from app.graph.statements import statement
 from app.graph.store import Store, Transaction
 
@@ -60,12 +61,12 @@ def _join(transaction: Transaction, dt_ids: list[str], tier: Tier) -> int:
     ((found,),) = transaction.run(statement("history/take"), dtIds=dt_ids, short=tier.short, most=tier.most)
     rows, joined = [], 0
     for dt_id, segments in found:
-        if segments:
-            made = merge(properties for _, properties in segments)
+        whole = [(identifier, properties) for identifier, properties in segments if not fault(properties)]
+        if whole:
+            made = merge(properties for _, properties in whole)
             longer = [{"properties": one.properties, "short": one.instants < SHORT} for one in made]
-            gone = [identifier for identifier, _ in segments]
-            rows.append({"dtId": dt_id, "segments": longer, "gone": gone})
-            joined += len(segments)
+            rows.append({"dtId": dt_id, "segments": longer, "gone": [identifier for identifier, _ in whole]})
+            joined += len(whole)
     if rows:
         transaction.run(statement("history/join"), rows=rows)
     return joined

@@ -3,7 +3,7 @@
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import structlog
@@ -13,6 +13,7 @@ from app.errors import Conflict, NotFound, TwinError, TwingraphError
 from app.graph.records import plain
 from app.graph.statements import statement
 from app.graph.store import Store
+from app.graph.typed import typed
 from app.twins.exchange import BATCH, Brought, bring
 
 log = structlog.get_logger()
@@ -38,11 +39,12 @@ class Job:
 
 
 def find_job(store: Store, identifier: str) -> Job:
-    """Raises: NotFound."""
+    """Raises: NotFound; Malformed."""
     rows = store.read(statement("job/find"), {"id": identifier})
     if not rows:
         raise NotFound(f"no job {identifier!r}")
-    return Job(*(plain(value) for value in rows[0]))
+    names = [one.name for one in fields(Job)]
+    return typed(Job, dict(zip(names, (plain(value) for value in rows[0]), strict=True)))
 
 
 def start_import(store: Store, catalog: Catalog, documents: Sequence[Any]) -> Job:

@@ -37,6 +37,7 @@ class Registry:
         self._servable, self._lock = servable, RLock()
         self.catalog = Catalog()
         self.left_out: Mapping[str, str] = {}
+        self._labels: Mapping[str, str] = {}
         self._read()
 
     def load(
@@ -50,18 +51,23 @@ class Registry:
 
     def _load(self, documents: Iterable[Document], options: Options | None, resolver: Resolver | None) -> GraphPlan:
         self.refresh()
-        catalog = compile_models(documents, self.catalog, options, resolver)
+        known = replace(self.catalog, labels={**self._labels, **self.catalog.labels})  # of those left out, too
+        catalog = compile_models(documents, known, options, resolver)
         before = self.catalog.interfaces
         _refuse_other_contents(before, catalog)
         changed = [dtmi for dtmi in catalog.interfaces if dtmi not in before]
         plan = lower(catalog, ddl.is_enterprise(self.store))
+        if not changed and ddl.missing(self.store, plan):
+            log.warning("constraints or indexes are missing from the graph; made again")
+            ddl.apply(self.store, GraphPlan(plan.definitions, ()), LAYOUT)
+            self._read()
         if changed:
             self._servable(catalog)
             drawn = GraphPlan(plan.definitions, tuple(row for row in plan.interfaces if row["dtmi"] in changed))
             generation = ddl.apply(self.store, drawn, LAYOUT)
-            if generation == self.catalog.generation + 1:
+            if generation == self.catalog.generation + 1 and not self.left_out:
                 self._take(replace(catalog, generation=generation))
-            else:  # another process has loaded, too
+            else:  # another process has loaded, too, or what was left out may be whole now
                 self._read()
         return plan
 
@@ -92,6 +98,7 @@ class Registry:
                 unread[dtmi] = "its source is missing or is not its own JSON"
         labels = {dtmi: label for dtmi, label, *_ in models if isinstance(label, str) and LABEL.fullmatch(label)}
         catalog, unsound = sound(documents, partial(self._compiled, labels))
+        self._labels = labels
         gone = frozenset(dtmi for dtmi, *_, away in models if away)
         self.left_out = unread | unsound
         for dtmi, reason in self.left_out.items():

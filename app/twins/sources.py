@@ -1,13 +1,14 @@
 """What the sources of all ingest processes do, and what is wished of them: nodes of the graph, so every process can tell."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from app.errors import NotFound
 from app.graph.records import plain
 from app.graph.statements import statement
 from app.graph.store import Store
+from app.graph.typed import all_typed
 
 STALE_SECONDS = 15
 
@@ -45,9 +46,6 @@ class Wish:
     reload: int = 0
 
 
-NAMES = frozenset(field.name for field in fields(SourceState))
-
-
 def report(store: Store, worker: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Wish]:
     """Writes `rows` of {source, properties}; answers what is wished of each source. Raises: StoreError."""
     found = store.run(statement("source/report"), worker=worker, rows=list(rows))
@@ -56,11 +54,12 @@ def report(store: Store, worker: str, rows: Sequence[Mapping[str, Any]]) -> dict
 
 def source_states(store: Store) -> list[SourceState]:
     """Of all processes that have reported within a day. Raises: StoreError."""
-    made = []
-    for properties, gone in store.read(statement("source/list"), {"stale": STALE_SECONDS}):
-        known = {key: plain(value) for key, value in properties.items() if key in NAMES}
-        made.append(SourceState(**known | ({"state": "GONE"} if gone else {})))
-    return made
+    rows = store.read(statement("source/list"), {"stale": STALE_SECONDS})
+    return list(all_typed(SourceState, (_shown(properties, gone) for properties, gone in rows)))
+
+
+def _shown(properties: Mapping[str, Any], gone: bool) -> dict[str, Any]:
+    return {key: plain(value) for key, value in properties.items()} | ({"state": "GONE"} if gone else {})
 
 
 def wish(store: Store, source: str, stopped: bool | None = None, reload: bool = False) -> None:

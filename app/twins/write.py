@@ -10,6 +10,7 @@ from app.dtdl import Catalog, Property, is_indexed
 from app.dtdl.values import flatten, stored_keys
 from app.errors import Conflict, NotFound, TwinError
 from app.graph.rollup import COARSEST
+from app.graph.segment import sound
 from app.graph.statements import statement
 from app.graph.store import Store, Transaction
 from app.twins.series import Series, latest_properties, segment_properties, without
@@ -135,14 +136,15 @@ def _append_late(transaction: Transaction, series: Sequence[Series], outcome: Ou
     rows: list[dict[str, Any]] = []
     heard: list[dict[str, Any]] = []
     for index, newest, at, segments in found:
-        fresh, duplicates = without(series[index], _stored_times(segments), _forgotten(segments))
+        whole = list(sound(segments))
+        fresh, duplicates = without(series[index], _stored_times(whole), _forgotten(whole))
         outcome.duplicates += duplicates
         if fresh is None:
             if series[index].received:
                 heard.append({"id": series[index].dt_id, "received": series[index].received})
             continue
         first, last = fresh.span()
-        latest = _newer(fresh, dict(at), max(last, newest or last))
+        latest = _newer(fresh, dict(at), max(last, newest if isinstance(newest, int) else last))
         rows.append({"id": fresh.dt_id, "latest": latest, "segment": segment_properties(fresh, first, last)})
         outcome.points += fresh.points()
     outcome.segments += len(rows)
@@ -170,14 +172,15 @@ def _forgotten(segments: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[in
     for segment in segments:
         for key in segment:
             if key.startswith(COARSEST) and (signal := key.removeprefix(COARSEST)) not in segment:
-                spans.setdefault(signal, []).append((segment["_from"], segment["_to"]))
+                spans.setdefault(signal, []).append((segment["_from"], segment.get("_to", segment["_from"])))
     return spans
 
 
 def _newer(series: Series, at: Mapping[str, int], last: int) -> dict[str, Any]:
     properties = latest_properties(series, last)
     for signal in series.columns:
-        if at.get(f"_at_{signal}", -(2**63)) >= properties[f"_at_{signal}"]:
+        held = at.get(f"_at_{signal}")
+        if isinstance(held, int) and held >= properties[f"_at_{signal}"]:
             stale = [key for key in properties if key.partition(".")[0] in (signal, f"_at_{signal}")]
             for key in stale:
                 del properties[key]

@@ -5,7 +5,7 @@ CALL () {
 }
 CALL () {
   MATCH (i:_Interface)
-  WHERE i.dtmi IS NOT NULL
+  WHERE i.dtmi IS :: STRING NOT NULL
   RETURN collect([i.dtmi, i.label, i.source, i.place, i.decommissioned IS NOT NULL]) AS models
 }
 RETURN coalesce(generation, 0) AS generation, models

@@ -77,8 +77,9 @@ async def test_twins_of_such_models_are_found(registry: Registry, settings: Sett
     app = make_app(settings)
     headers = {"Authorization": f"Bearer {secured.token}"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=headers) as http:
-        query = """{ jobs { dtId power } sources { source } sources_: sourceList { dtId } sourceActions { dtId } serieses { dtId }
-          pageInfos { dtId } alarms { code } jobsGroups(by: [power]) { count keys } twin(dtId: "n-Job") { __typename } }"""
+        query = """{ jobs { dtId power } sources { source } sources_: sourceList { dtId } sourceActions { dtId }
+          serieses { dtId } pageInfos { dtId } alarms { code } jobsGroups(by: [power]) { count keys }
+          twin(dtId: "n-Job") { __typename } }"""
         answer = (await http.post("/graphql", json={"query": query})).json()
         assert "errors" not in answer, answer
         data = answer["data"]
