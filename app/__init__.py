@@ -10,14 +10,16 @@
     logs.py       one JSON object a line
     dtdl/         the compiler: syntax → resolve → check → catalog → lower. Pure
     graph/        the Neo4j store, the only room that imports its driver: store, statements, ddl, select, cost, cypher, past,
-                  records
-    twins/        the domain: registry, directory, series, write (the one way to change the graph), history, watch, alarms, jobs
-    identity/     who asks and what they may see: policy, keys, tokens, gate
+                  records, typed, segment
+    twins/        the domain: registry, sound, directory, series, write (the one way to change the graph), history, watch,
+                  alarms, jobs
+    identity/     who asks and what they may see: policy, keys, tokens, logins, gate
     commands/     issue, outlet
     predict/      windows, features, hazard, train, score, runner
     simulate/     the fleet that stands in for hardware
     report/       Cypher reports
     stack/        the local services: Java runtime, jars by checksum, Neo4j, broker, doors
+    http/         what every request passes: protocol (limits of connections), entrance (who asks, bodies), workers, statuses
     graphql/      door: types, select, shape, plan, execute, mutation, subscription, router
     rest/         door: models up, twins, commands, health, pages
     ../ingest/    doors for devices: mapping, match, assemble, pipeline, mqtt, opcua, replay
@@ -28,6 +30,7 @@ An arrow means "imports"; nothing points up:
 
                         app.main, app.demo
     graphql   rest   ingest                     doors
+    http                                        what they share
     identity  commands  predict  simulate  report   work
                         twins                   domain
                         graph                   store

@@ -90,6 +90,7 @@ def serve(
     """The server: GraphQL, REST, explorer, metrics."""
     import uvicorn
 
+    from app.http.protocol import SERVER_LIMITS
     from app.main import make_app
 
     settings = Settings.read(host=host, server_port=port)
@@ -103,6 +104,7 @@ def serve(
         ssl_certfile=settings.tls_certificate or None,
         ssl_keyfile=settings.tls_key or None,
         timeout_graceful_shutdown=5,
+        **SERVER_LIMITS,
     )
 
 

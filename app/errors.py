@@ -16,7 +16,10 @@ TwingraphError
 ├── MappingError         a mapping names what does not exist
 ├── MessageError         a message cannot become readings
 ├── Unauthenticated      nobody knows who asks
+├── IdentityUnavailable  who asks cannot be found out now
 ├── Forbidden            who asks may not do this
+├── Busy                 who asks has asked too much
+├── TooLarge             a request is longer than allowed
 ├── CommandError         a command is refused, unanswered or failed
 └── PredictionError      not enough history, no trained model
 """
@@ -121,6 +124,18 @@ class Unauthenticated(TwingraphError):
 
 class Forbidden(TwingraphError):
     code = "FORBIDDEN"
+
+
+class Busy(TwingraphError):
+    code = "RATE_LIMITED"
+
+
+class TooLarge(TwingraphError):
+    code = "TOO_LARGE"
+
+
+class IdentityUnavailable(Unavailable):
+    code = "IDENTITY_UNAVAILABLE"
 
 
 class MappingError(TwingraphError):

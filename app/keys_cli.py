@@ -12,16 +12,23 @@ from app.errors import SettingError
 from app.settings import Settings
 
 keys_app = typer.Typer(help="API keys: who may call the server, and which twins they see.", no_args_is_help=True)
-out = Console(emoji=False)
+out, err = Console(emoji=False), Console(stderr=True, emoji=False)
+DAYS = 365.0
+Days = Annotated[float, typer.Option(help="how long it is valid; 0: for ever", min=0, max=36500)]
+Identifier = Annotated[str, typer.Argument(metavar="ID", help="see keys list")]
 
 
 @keys_app.command("create")
 def create(
     name: str,
-    role: Annotated[str, typer.Option(help="reader, operator, engineer or administrator")] = "reader",
+    role: Annotated[str, typer.Option(help="reader, operator, engineer, administrator; ingest: a device's")] = "reader",
     root: Annotated[list[str] | None, typer.Option(help="dtId of a twin; the key sees it and what lies below")] = None,
     via: Annotated[list[str] | None, typer.Option(help="relationship that leads below; the setting scope_via")] = None,
-    days: Annotated[float | None, typer.Option(help="how long it is valid; for ever", min=0.001, max=36500)] = None,
+    source: Annotated[list[str] | None, typer.Option(help="of a device: HTTP source it may push to; any")] = None,
+    twin: Annotated[list[str] | None, typer.Option(help="of a device: dtId it may push, or wf01-*; any")] = None,
+    publish: Annotated[list[str] | None, typer.Option(help="of a device: MQTT topic it publishes: fleet/wf01/#")] = None,
+    subscribe: Annotated[list[str] | None, typer.Option(help="of a device: MQTT topic it subscribes to")] = None,
+    days: Days = DAYS,
 ) -> None:
     """Makes a key and shows it, this once."""
     from app.identity import keys
@@ -31,30 +38,69 @@ def create(
         raise SettingError("--via says what lies below a --root: give one", hint="a key without --root sees everything")
     settings = Settings.read()
     over = via or [part for part in settings.scope_via.split(",") if part]
-    expires = datetime.now(UTC) + timedelta(days=days) if days is not None else None
+    bound = (tuple(one or ()) for one in (source, twin, publish, subscribe))
+    grant = keys.Grant(name, role, tuple(root or ()), tuple(over) if root else (), *bound)
     with open_store(settings) as store:
-        made = keys.create(store, name, role, root or (), over if root else (), expires)
+        made = keys.create(store, grant, _until(days))
+    _show(made, grant.publish or grant.subscribe)
+
+
+def _show(made: str, mqtt: object) -> None:
     out.print(made, markup=False, highlight=False, soft_wrap=True)
+    if mqtt:
+        _, identifier, secret = made.split("_", 2)
+        err.print(f"MQTT: user {identifier}, password {secret}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _until(days: float) -> datetime | None:
+    return datetime.now(UTC) + timedelta(days=days) if days else None
 
 
 @keys_app.command("list")
 def listed() -> None:
     """Every key, without its text."""
     from app.identity import keys
+    from app.identity.policy import DEVICE
     from app.main import open_store
 
-    table = Table("id", "name", "role", "sees", "created", "ends")
+    table = Table("id", "name", "role", "sees", "created", "last used", "ends")
     with open_store(Settings.read()) as store:
         for key in keys.listed(store):
             sees = "all" if key.roots is None else f"{', '.join(key.roots)} over {', '.join(key.via)}"
+            if key.role == DEVICE:
+                pushes = (f"{word} {', '.join(held)}" for word, held in _bindings(key) if held)
+                sees = "; ".join(pushes)
             ends = f"revoked {key.revoked_at}" if key.revoked_at else key.expires_at or "never"
-            table.add_row(key.id, escape(key.name), key.role, escape(sees), key.created_at, ends)
+            used = key.used_at or "never"
+            table.add_row(key.id, escape(key.name), key.role, escape(sees), key.created_at, used, ends)
     out.print(table)
 
 
+def _bindings(key: "object") -> tuple[tuple[str, tuple[str, ...]], ...]:
+    names = ("sources", "twins", "publish", "subscribe")
+    held = [(name, getattr(key, name)) for name in names]
+    return (*held, ("below", getattr(key, "roots", None) or ()))
+
+
+@keys_app.command("rotate")
+def rotate(
+    identifier: Identifier,
+    grace: Annotated[float, typer.Option(help="hours for which the old one still holds", min=0, max=8760)] = 24.0,
+    days: Days = DAYS,
+) -> None:
+    """Makes another key for the same, and shows it; the old one ends after the grace."""
+    from app.identity import keys
+    from app.main import open_store
+
+    with open_store(Settings.read()) as store:
+        made = keys.rotate(store, identifier, timedelta(hours=grace), timedelta(days=days) if days else None)
+        kept = next(key for key in keys.listed(store) if made.startswith(f"{keys.PREFIX}{key.id}_"))
+    _show(made, kept.mqtt)
+
+
 @keys_app.command("revoke")
-def revoke(identifier: Annotated[str, typer.Argument(metavar="ID", help="see keys list")]) -> None:
-    """Ends a key; servers notice within five seconds."""
+def revoke(identifier: Identifier) -> None:
+    """Ends a key; servers and the embedded broker notice within ten seconds."""
     from app.identity import keys
     from app.main import open_store
 

@@ -7,29 +7,18 @@ from pathlib import Path
 
 import structlog
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
 from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
-from app.errors import (
-    CommandError,
-    Conflict,
-    Forbidden,
-    Malformed,
-    ModelError,
-    NotFound,
-    StoreRefused,
-    StoreTimeout,
-    StoreUnavailable,
-    TwinError,
-    TwingraphError,
-    Unauthenticated,
-    ValueRefused,
-)
+from app.errors import ModelError, TwingraphError
 from app.graph.store import Store
 from app.graphql.router import Router, origins
+from app.graphql.router import refusal as graphql_refusal
 from app.graphql.schema import SchemaCache
-from app.identity import Busy, Clients, Gate
+from app.http.entrance import Entrance, refusal
+from app.http.workers import Workers
+from app.identity import Clients, Gate
 from app.rest import api, docs, health
 from app.server import Server
 from app.settings import Settings
@@ -49,24 +38,9 @@ from ingest.runner import Runner
 from ingest.sources import MAPPINGS, make_source, mapping_files, outlets, read_mappings
 
 log = structlog.get_logger()
-STATUS = {
-    Unauthenticated: 401,
-    Busy: 429,
-    Forbidden: 403,
-    NotFound: 404,
-    Conflict: 409,
-    StoreUnavailable: 503,
-    StoreTimeout: 504,
-    StoreRefused: 422,
-    Malformed: 422,
-    ValueRefused: 422,
-    TwinError: 422,
-    ModelError: 422,
-    CommandError: 422,
-}
-HEADERS = {503: {"Retry-After": "5"}, 429: {"Retry-After": "1"}, 401: {"WWW-Authenticate": 'Bearer, Basic realm="twingraph"'}}
 FOLLOW_SECONDS = 1.0
 MEASURE_SECONDS = 60.0
+GRACE_SECONDS = 2.0  # for a read to end by its own limit, before its caller gives up
 
 
 def open_store(settings: Settings) -> Store:
@@ -93,7 +67,9 @@ def make_app(settings: Settings) -> FastAPI:
     registry = Registry(store, changes, schemas.require)
     _load_folder(registry, settings)
     held = outlets(read_mappings([MAPPINGS]), settings)
-    server = Server(settings, store, registry, Watcher(store), Gate(store, settings), Clients(settings), held)
+    gate, clients = Gate(store, settings), Clients(settings)
+    workers = Workers(settings.query_timeout + GRACE_SECONDS)
+    server = Server(settings, store, registry, Watcher(store), gate, clients, workers, held)
     graphql = Router(server, schemas)
     changes.on_catalog(graphql.take)
 
@@ -109,7 +85,14 @@ def make_app(settings: Settings) -> FastAPI:
         store.close()
 
     app = FastAPI(title="Twingraph", version="0.1.0", docs_url=None, redoc_url=None, lifespan=running)
-    app.state.server = server
+    app.state.server, app.state.readiness = server, health.Readiness(store)
+    app.add_middleware(
+        Entrance,  # type: ignore[arg-type]
+        gate=gate,
+        clients=clients,
+        write_bytes=settings.body_bytes,
+        refusals={"/graphql": graphql_refusal},
+    )
     app.include_router(api.router)
     app.include_router(health.router)
     app.include_router(docs.pages(jars.fetch("explorer", settings.cache)))
@@ -150,9 +133,8 @@ async def _again(seconds: float, work: Callable[[], object], what: str) -> None:
         await asyncio.sleep(seconds)
 
 
-async def _answer_error(request: Request, error: TwingraphError) -> JSONResponse:
-    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
-    return JSONResponse({"what": error.what, **error.extensions()}, status, HEADERS.get(status))
+async def _answer_error(request: Request, error: TwingraphError) -> Response:
+    return refusal(error)
 
 
 async def ingest(settings: Settings, paths: list[Path]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from app.commands.outlet import Outlet
 from app.graph.store import Store
+from app.http.workers import Workers
 from app.identity import Clients, Gate
 from app.settings import Settings
 from app.twins.registry import Registry
@@ -19,4 +20,5 @@ class Server:
     watcher: Watcher
     gate: Gate
     clients: Clients
+    workers: Workers
     outlets: Sequence[Outlet] = field(default_factory=list)

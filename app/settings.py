@@ -30,6 +30,9 @@ HELP: dict[str, str] = {
     "token": "bearer token of the server; empty: the one generated in the state folder",
     "oidc_issuer": "OpenID Connect provider whose tokens are let in; empty: none",
     "oidc_audience": "audience its tokens must be for",
+    "oidc_keys_seconds": "how long a provider's keys are trusted while it does not answer [s]",
+    "oidc_client": "client id for the provider's introspection endpoint (RFC 7662); empty: tokens hold until they expire",
+    "oidc_client_secret": "its secret",
     "oidc_role_claim": "claim with the role, a path: realm_access.roles",
     "oidc_roots_claim": "claim with the dtIds of the twins a user's part of the graph lies below; absent: all",
     "scope_via": "relationships a part of the graph is followed over, with commas",
@@ -38,6 +41,7 @@ HELP: dict[str, str] = {
     "tls_key": "its private key",
     "client_rate": "requests a second one client may make on average; twice as many at once",
     "client_concurrency": "requests of one client at the same time",
+    "body_bytes": "longest body of a request of who may change twins; others send up to 1 MiB [bytes]",
     "query_cost": "values one GraphQL operation may read by estimate",
     "retention": "file that says how long history is kept; empty: for ever",
     "operations": "folder of persisted GraphQL operations",
@@ -82,6 +86,9 @@ class Settings:
     token: str = ""
     oidc_issuer: str = ""
     oidc_audience: str = "twingraph"
+    oidc_keys_seconds: float = 86_400.0
+    oidc_client: str = ""
+    oidc_client_secret: str = ""
     oidc_role_claim: str = "roles"
     oidc_roots_claim: str = "twingraph_roots"
     scope_via: str = "contains,hasComponent"
@@ -90,6 +97,7 @@ class Settings:
     tls_key: str = ""
     client_rate: float = 500.0
     client_concurrency: int = 128
+    body_bytes: int = 16 * 1024**2
     query_cost: int = 2_000_000
     retention: str = ""
     operations: str = ""

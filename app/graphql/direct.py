@@ -14,7 +14,7 @@ from strawberry.types import ExecutionResult
 
 from app import metrics
 from app.errors import TwingraphError
-from app.graphql.execute import answer, in_thread
+from app.graphql.execute import answer
 from app.graphql.plan import Entry
 from app.graphql.schema import TwinSchema
 from app.identity import Identity
@@ -85,7 +85,7 @@ def _known(schema: TwinSchema, given: Mapping[str, Any]) -> Asked | None:
 async def answered(schema: TwinSchema, asked: Asked, server: Server, identity: Identity) -> ExecutionResult:
     started = time.perf_counter()
     try:
-        result = await in_thread(answer, schema, asked.entry, asked.values, server.store, identity)
+        result = await server.workers.run(identity.client, answer, schema, asked.entry, asked.values, server.store, identity)
     except Exception as error:  # noqa: BLE001 as Strawberry does: what nobody expected is logged and answered as INTERNAL
         result = ExecutionResult(data=None, errors=[GraphQLError(str(error), original_error=error)])
     if result.errors:

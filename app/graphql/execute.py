@@ -2,11 +2,9 @@
 
 A document that was valid once in this schema generation is neither parsed nor validated again."""
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import orjson
@@ -25,7 +23,6 @@ from app.identity import Identity
 
 KEPT = 1000
 T = TypeVar("T")
-THREADS = ThreadPoolExecutor(32, "graphql")
 
 
 class Compiled(SchemaExtension):
@@ -74,12 +71,13 @@ class Compiled(SchemaExtension):
         if entry is not None and entry.introspects:
             values = schema.plans.variables(entry, context.variables or {})
             key = (context.query, context.operation_name)
-            data = await in_thread(schema.introspection.answer, key, entry.operation, entry.fragments, values)
+            work = schema.introspection.answer
+            data = await at_work(context.context, work, key, entry.operation, entry.fragments, values)
             context.result = ExecutionResult(data=orjson.Fragment(data), errors=None)  # type: ignore[arg-type]
         elif entry is not None and entry.compiled:
             values = schema.plans.variables(entry, context.variables or {})
             given = context.context
-            context.result = await in_thread(answer, schema, entry, values, given["server"].store, given["identity"])
+            context.result = await at_work(given, answer, schema, entry, values, given["server"].store, given["identity"])
         yield
 
 
@@ -93,9 +91,10 @@ def answer(schema: Any, entry: Entry, values: VariableValues, store: Store, iden
         return ExecutionResult(data=None, errors=[as_graphql(error)])
     data: dict[str, Any] | None = {}
     errors: list[GraphQLError] = []
+    until = time.monotonic() + schema.timeout  # all fields of the operation together
     for step in plan.steps:
         try:
-            value = run_step(step, store, variables, schema.timeout)
+            value = run_step(step, store, variables, until - time.monotonic())
         except TwingraphError as error:
             errors.append(as_graphql(error, [step.key]))
             value = None
@@ -114,9 +113,9 @@ def _is_ambiguous(context: Any) -> bool:
     return sum(isinstance(one, OperationDefinitionNode) for one in context.graphql_document.definitions) > 1
 
 
-async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
-    """`asyncio.to_thread` without the copy of a context that nothing here reads."""
-    return await asyncio.get_running_loop().run_in_executor(THREADS, work, *arguments)
+async def at_work(context: Any, work: Callable[..., T], *arguments: Any) -> T:
+    """`work(*arguments)` in a thread of the client whose request this is. Raises: StoreTimeout."""
+    return await context["server"].workers.run(context["identity"].client, work, *arguments)  # type: ignore[no-any-return]
 
 
 def _documents(schema: Any) -> OrderedDict[str, DocumentNode]:

@@ -1,6 +1,7 @@
 """GraphiQL, served from its WebJar: no content delivery network, works without internet.
 
-The token comes in the address's fragment, which no browser sends to a server, and stays in the tab's session storage."""
+The token comes in the address's fragment, which no browser sends to a server, or is asked for; the page forgets it when it is
+closed or loaded again. Scripts are files of their own, since the pages' policy lets no others run."""
 
 import json
 import zipfile
@@ -36,20 +37,22 @@ PAGE = """\
 <!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Twingraph explorer</title>
 <link rel="stylesheet" href="explorer/assets/graphiql.min.css">
-<style>body{margin:0}#explorer{height:100vh}</style></head>
-<body><div id="explorer">Loading…</div>
+<style>body{margin:0;font:15px system-ui}#explorer{height:100vh}form{margin:20vh auto;width:24em}input{width:100%}</style>
+</head>
+<body><div id="explorer"><form hidden><label>Token or API key <input type="password" autocomplete="off" autofocus></label>
+<p><button>Open</button></p></form></div>
 <script src="explorer/assets/react.js"></script>
 <script src="explorer/assets/react-dom.js"></script>
 <script src="explorer/assets/graphiql.min.js"></script>
-<script>
-const given = new URLSearchParams(location.hash.slice(1)).get("token");
-if (given) { sessionStorage.setItem("twingraph-token", given); history.replaceState(null, "", location.pathname); }
-const token = sessionStorage.getItem("twingraph-token") || "";
-const headers = { Authorization: "Bearer " + token };
-const socket = location.origin.replace("http", "ws") + "/graphql";
+<script src="explorer/assets/explorer.js"></script></body></html>
+"""
+SCRIPT = """\
+"use strict";
+// The token is kept by this page alone: not in the address, not in any storage.
+let headers = {};
 // graphql-transport-ws, as far as an explorer needs it
 function subscribe(request, sink) {
-  const ws = new WebSocket(socket, "graphql-transport-ws");
+  const ws = new WebSocket(location.origin.replace("http", "ws") + "/graphql", "graphql-transport-ws");
   ws.onopen = () => ws.send(JSON.stringify({ type: "connection_init", payload: headers }));
   ws.onmessage = (event) => {
     const message = JSON.parse(event.data);
@@ -66,17 +69,27 @@ async function post(request) {
     headers: { "Content-Type": "application/json", Accept: "application/json", ...headers } });
   return answer.json();
 }
-const fetcher = (request) => /^\\s*subscription/m.test(request.query)
-  ? { subscribe: (sink) => subscribe(request, sink) } : post(request);
-ReactDOM.createRoot(document.getElementById("explorer")).render(
-  React.createElement(GraphiQL, { fetcher, defaultQuery: QUERY, defaultEditorToolsVisibility: true }));
-</script></body></html>
+function open(token) {
+  headers = { Authorization: "Bearer " + token };
+  const fetcher = (request) => /^\\s*subscription/m.test(request.query)
+    ? { subscribe: (sink) => subscribe(request, sink) } : post(request);
+  ReactDOM.createRoot(document.getElementById("explorer")).render(
+    React.createElement(GraphiQL, { fetcher, defaultQuery: QUERY, defaultEditorToolsVisibility: true }));
+}
+const given = new URLSearchParams(location.hash.slice(1)).get("token");
+if (given) {
+  history.replaceState(null, "", location.pathname);
+  open(given);
+} else {
+  const form = document.querySelector("form");
+  form.hidden = false;
+  form.onsubmit = (event) => { event.preventDefault(); open(form.querySelector("input").value.trim()); };
+}
 """
 
 
-@cache
-def page() -> str:
-    return PAGE.replace("QUERY", json.dumps(FIRST_QUERY))
+def script() -> str:
+    return SCRIPT.replace("QUERY", json.dumps(FIRST_QUERY))
 
 
 @cache

@@ -19,7 +19,7 @@ from graphql import (
 
 from app.dtdl import Command
 from app.graph.records import plain
-from app.graphql.execute import in_thread
+from app.graphql.execute import at_work
 from app.graphql.names import Taken, lower_first, upper_first
 from app.graphql.origin import ORIGIN, Origin
 from app.graphql.static import create, permitted, send
@@ -67,7 +67,7 @@ def _any_twin(factory: TypeFactory, read: ReadTwin) -> dict[str, GraphQLField]:
 
 async def _patch(info: Any, dt_id: str, patch: Any, etag: str | None, model: str = "") -> None:
     server = await permitted(info, "write", dt_id)
-    await in_thread(write.patch, server.store, server.registry.catalog, dt_id, patch, etag, model)
+    await at_work(info.context, write.patch, server.store, server.registry.catalog, dt_id, patch, etag, model)
 
 
 def _twin_field(type_: Any, arguments: dict[str, GraphQLArgument], resolve: Any, description: str) -> GraphQLField:

@@ -24,6 +24,7 @@ from graphql.execution.values import VariableValues
 
 from app import metrics
 from app.dtdl import Catalog
+from app.errors import StoreTimeout
 from app.graph.cost import Sizes, cost
 from app.graph.cypher import Statement, print_root
 from app.graph.records import one_record
@@ -77,8 +78,11 @@ def parameters(step: Step, variables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_step(step: Step, store: Store, variables: Mapping[str, Any], timeout: float) -> Any:
+    """`timeout` [s]: what is left of the operation's time. Raises: StoreTimeout."""
     if step.statement is None:
         return step.build([], variables)
+    if timeout <= 0:
+        raise StoreTimeout("the operation took longer than allowed", hint="ask for less: fewer fields or aliases at once")
     for _ in range(TRIES - 1):
         try:
             return _run(step.statement.text, step, store, variables, timeout)

@@ -1,11 +1,14 @@
 """GraphQL over HTTP and WebSocket: stock Strawberry transports, orjson, an identity on every door."""
 
 import asyncio
+import time
 from collections.abc import Mapping
+from datetime import timedelta
 from json import JSONDecodeError
 from typing import Any
 
 import orjson
+import structlog
 from cross_web import HTTPException
 from graphql import GraphQLError
 from starlette.responses import Response
@@ -23,10 +26,16 @@ from app.graph.cost import count_sizes
 from app.graph.records import in_json
 from app.graphql import direct
 from app.graphql.schema import SchemaCache, TwinSchema
-from app.identity import Busy, Gate, Identity
+from app.http.statuses import HEADERS, status_of
+from app.identity import Identity, allow
+from app.identity.gate import admitted, identified
 from app.server import Server
 
 JSON, GRAPHQL, EVENTS = "application/json", "application/graphql-response+json", "text/event-stream"
+log = structlog.get_logger()
+CHECK_SECONDS = 3.0
+INIT_SECONDS = timedelta(seconds=10)
+FORBIDDEN = 4403
 PROTOCOLS = ("graphql-transport-ws", "graphql-sse")
 
 
@@ -54,16 +63,60 @@ class EventStream(SSETransport):
 
 
 class Socket(BaseGraphQLTransportWSHandler[Any, Any]):
-    """Each operation over a WebSocket counts as a request; a subscription as one as long as it is open."""
+    """Each operation over a WebSocket counts as a request, a subscription as one as long as it is open; who asks is looked up
+    for each of them, and every few seconds: once the credentials stand for another, or nobody, the connection is closed.
+
+    Used of Strawberry beyond its documented part: `handle`, `handle_connection_init`, `run_operation`, `operations`,
+    `connection_acknowledged`, `view` (0.341; tests/graphql/test_sockets.py holds the contract)."""
+
+    _watching: "asyncio.Task[None] | None" = None
+
+    async def handle(self) -> None:
+        try:
+            await super().handle()
+        finally:
+            if self._watching is not None:
+                self._watching.cancel()
+
+    async def handle_connection_init(self, message: Any) -> None:
+        await super().handle_connection_init(message)
+        if self.connection_acknowledged and self._watching is None:
+            self._watching = asyncio.create_task(self._watch())
 
     async def run_operation(self, operation: Operation[Any, Any]) -> None:
         context: Any = self.context
+        view: Any = self.view
+        self.schema = view.schema  # of the models as they are now
         try:
+            await self._require_same()
             with context["server"].clients.served(context["identity"].client):
                 await super().run_operation(operation)
-        except Busy as error:
+        except TwingraphError as error:
             await operation.send_initial_errors([GraphQLError(error.what, extensions=error.extensions())])
             self.operations.pop(operation.id, None)
+            if isinstance(error, Unauthenticated):
+                await self.websocket.close(code=FORBIDDEN, reason=error.what)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            try:
+                await self._require_same()
+            except Unauthenticated as error:
+                log.info("connection closed", client=self.context["identity"].client, reason=error.what)
+                told = GraphQLError(error.what, extensions=error.extensions())
+                for operation in list(self.operations.values()):
+                    await operation.send_initial_errors([told])
+                await self.websocket.close(code=FORBIDDEN, reason=error.what)
+                return
+            except TwingraphError as error:  # who asks cannot be found out now; nor can anything be answered
+                log.warning("credentials cannot be checked", error=str(error))
+
+    async def _require_same(self) -> None:
+        """Raises: Unauthenticated when the credentials no longer stand for who opened the connection."""
+        context: Any = self.context
+        if await identified(context["server"].gate, context["credentials"]) != context["identity"]:
+            raise Unauthenticated("what these credentials stand for has changed", hint="connect again")
 
 
 class Router(GraphQL[Any, Any]):
@@ -76,7 +129,7 @@ class Router(GraphQL[Any, Any]):
     def __init__(self, server: Server, schemas: SchemaCache) -> None:
         self.server, self._schemas = server, schemas
         schema = schemas.of(server.registry.catalog)
-        super().__init__(schema, graphql_ide=None, subscription_protocols=PROTOCOLS)
+        super().__init__(schema, graphql_ide=None, subscription_protocols=PROTOCOLS, connection_init_wait_timeout=INIT_SECONDS)
         self.schema: TwinSchema
         self.allowed_origins = origins(server.settings.cors_origins)
 
@@ -98,32 +151,42 @@ class Router(GraphQL[Any, Any]):
             await super().__call__(scope, receive, send)
             return
         headers = dict(reversed(scope["headers"]))  # the first of a name counts, as everywhere below
-        header = headers.get(b"authorization", b"").decode("latin-1")
         try:
-            identity = scope["identity"] = await identified(self.server.gate, header)
-            with self.server.clients.served(identity.client):
-                if not direct.is_plain(scope, headers):
-                    await super().__call__(scope, receive, send)
-                    return
-                messages = await direct.read(receive)
-                wanted = preferred(headers.get(b"accept", b"").decode("latin-1"))
-                asked = direct.known(self.schema, messages) if wanted != EVENTS else None
-                if asked is None:
-                    await super().__call__(scope, direct.again(messages, receive), send)
-                else:
-                    response = await self._direct(asked, identity, wanted)
-                    await response(scope, receive, send)
+            allow(scope["identity"], "read")
+            if not direct.is_plain(scope, headers):
+                await super().__call__(scope, receive, send)
+                return
+            messages = await direct.read(receive)
+            wanted = preferred(headers.get(b"accept", b"").decode("latin-1"))
+            asked = direct.known(self.schema, messages) if wanted != EVENTS else None
+            if asked is None:
+                await super().__call__(scope, direct.again(messages, receive), send)
+            else:
+                response = await self._direct(asked, scope["identity"], headers, wanted)
+                await response(scope, receive, send)
         except TwingraphError as error:
             await refusal(error)(scope, receive, send)
 
-    async def _direct(self, asked: direct.Asked, identity: Identity, wanted: str) -> Response:
+    async def _direct(self, asked: direct.Asked, identity: Identity, headers: Any, wanted: str) -> Response:
+        started = time.monotonic()
         result = await direct.answered(self.schema, asked, self.server, identity)
+        await self._require_still(started, identity, headers.get(b"authorization", b"").decode("latin-1"))
         answer = await self.process_result(None, result)
         return self.create_response(answer, blank(wanted))
 
+    async def _require_still(self, started: float, identity: Identity, header: str) -> None:
+        """What took its time is not answered to who may no longer ask. Raises: Unauthenticated."""
+        if time.monotonic() - started > CHECK_SECONDS and await identified(self.server.gate, header) != identity:
+            raise Unauthenticated("what these credentials stand for has changed", hint="ask for new ones")
+
     async def run(self, request: Any, *given: Any, **named: Any) -> Any:
+        started = time.monotonic()
         try:
-            return await super().run(request, *given, **named)
+            response = await super().run(request, *given, **named)
+            if getattr(request, "scope", {}).get("type") == "http":
+                header = request.headers.get("authorization", "")
+                await self._require_still(started, request.scope["identity"], header)
+            return response
         except HTTPException as error:
             writes = isinstance(error.__cause__, InvalidOperationTypeError)  # a mutation by GET
             status = 405 if writes else error.status_code
@@ -167,7 +230,9 @@ class Router(GraphQL[Any, Any]):
         given = (context.get("connection_params") or {}).get("Authorization", "")
         header = str(given) or context["request"].headers.get("authorization", "")
         try:
-            context["identity"] = await identified(self.server.gate, header)
+            address = getattr(context["request"].client, "host", "")
+            identity = context["identity"] = await admitted(self.server.gate, header, address)
+            allow(identity, "read")
         except TwingraphError as error:
             raise ConnectionRejectionError({"code": error.code}) from error
         context["credentials"] = header
@@ -192,12 +257,6 @@ def blank(wanted: str) -> Response:
     return response
 
 
-async def identified(gate: Gate, header: str) -> Identity:
-    """Raises: Unauthenticated, StoreError."""
-    known = gate.remembered(header)
-    return known if known is not None else await asyncio.to_thread(gate.identify, header)
-
-
 def origins(text: str) -> frozenset[str]:
     return frozenset(part.strip() for part in text.split(",") if part.strip())
 
@@ -216,10 +275,8 @@ def preferred(accept: str) -> str:
 
 
 def refusal(error: TwingraphError) -> Response:
-    if isinstance(error, Unauthenticated):
-        return failure(401, error.what, error.extensions(), {"WWW-Authenticate": 'Bearer, Basic realm="twingraph"'})
-    status, seconds = (429, "1") if isinstance(error, Busy) else (503, "5")
-    return failure(status, error.what, error.extensions(), {"Retry-After": seconds})
+    status = status_of(error)
+    return failure(status, error.what, error.extensions(), dict(HEADERS.get(status, {})))
 
 
 def failure(status: int, message: str, extensions: dict[str, Any], headers: dict[str, str]) -> Response:

@@ -30,7 +30,7 @@ from app.graph.cypher import print_root
 from app.graph.records import one_record
 from app.graph.select import Root, Scope, Value, param
 from app.graphql.conditions import where
-from app.graphql.execute import Compiled, in_thread
+from app.graphql.execute import Compiled, at_work
 from app.graphql.failures import said
 from app.graphql.guards import limits
 from app.graphql.introspection import Introspection
@@ -129,7 +129,7 @@ class TwinSchema(strawberry.Schema):
             step = self.plans.field_step(info, field_def, nodes, coerced, who.access)
             return run_step(step, server_of(info).store, bound(coerced, who), self.timeout)
 
-        return await in_thread(work)
+        return await at_work(info.context, work)
 
     # Subscriptions ---------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """What does not grow from models, as Strawberry classes. Each door of a mutation asks the policy first."""
 
-import asyncio
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from enum import Enum
@@ -39,19 +39,25 @@ def identity_of(info: Any) -> Identity:
     return info.context["identity"]  # type: ignore[no-any-return]
 
 
+async def at_work(info: Any, work: Callable[..., T], *arguments: Any, long: bool = False) -> T:
+    """`work(*arguments)` in a thread of the client whose request this is; `long`: without a deadline. Raises: StoreTimeout."""
+    deadline = math.inf if long else None
+    return await server_of(info).workers.run(identity_of(info).client, work, *arguments, deadline=deadline)
+
+
 async def permitted(info: Any, action: str, *dt_ids: str) -> Server:
     """The server, once the policy lets the request act on these twins. Raises: Forbidden; NotFound for what it may not see."""
     server, identity = server_of(info), identity_of(info)
     allow(identity, action)
     if identity.roots is not None:
-        await asyncio.to_thread(server.gate.sees, identity, dt_ids)
+        await at_work(info, server.gate.sees, identity, dt_ids)
     return server
 
 
 async def changed(info: Any, action: str, dt_ids: tuple[str, ...], work: Callable[..., T], *arguments: Any) -> T:
     """`work(store, catalog, …)` in a thread, once permitted."""
     server = await permitted(info, action, *dt_ids)
-    return await asyncio.to_thread(work, server.store, server.registry.catalog, *arguments)
+    return await at_work(info, work, server.store, server.registry.catalog, *arguments)
 
 
 @strawberry.type(description="A command and what became of it.")
@@ -170,9 +176,9 @@ class Query:
     @strawberry.field(description="The state of a command.")
     async def command(self, info: Info, id: strawberry.ID) -> CommandResult:
         server, identity = server_of(info), identity_of(info)
-        record = await asyncio.to_thread(look, server.store, str(id))
+        record = await at_work(info, look, server.store, str(id))
         try:
-            await asyncio.to_thread(server.gate.sees, identity, [record.dt_id])
+            await at_work(info, server.gate.sees, identity, [record.dt_id])
         except NotFound as error:
             raise NotFound(f"no command {str(id)!r}") from error
         return shown(record)
@@ -201,19 +207,19 @@ class Query:
         if not 0 <= first <= MOST:
             raise QueryError(f"first: {first} is outside 0 to {MOST}")
         wanted = str(dt_id) if dt_id is not None else None
-        found = await asyncio.to_thread(alarms, server.store, who.access, who.roots or (), wanted, open, None, first)
+        found = await at_work(info, alarms, server.store, who.access, who.roots or (), wanted, open, None, first)
         return [shown_alarm(alarm) for alarm in found]
 
     @strawberry.field(description="What the sources of all ingest processes do.")
     async def sources(self, info: Info) -> list[SourceInfo]:
         server = await permitted(info, "metrics")
-        found = await asyncio.to_thread(source_states, server.store)
+        found = await at_work(info, source_states, server.store)
         return [SourceInfo(**asdict(state)) for state in found]
 
     @strawberry.field(description="How far a job is.")
     async def job(self, info: Info, id: strawberry.ID) -> JobState:
         server = await permitted(info, "model")
-        return _job(await asyncio.to_thread(find_job, server.store, str(id)))
+        return _job(await at_work(info, find_job, server.store, str(id)))
 
 
 @strawberry.type
@@ -259,26 +265,26 @@ class Mutation:
     async def unrelate(self, info: Info, source: strawberry.ID, relationship: str, target: strawberry.ID) -> bool:
         link = NewRelationship(str(source), relationship, str(target))
         server = await permitted(info, "write", link.source, link.target)
-        await asyncio.to_thread(write.unrelate, server.store, link)
+        await at_work(info, write.unrelate, server.store, link)
         return True
 
     @strawberry.mutation(description="Deletes a twin, with its history; with `relationships` also ends those it has.")
     async def delete_twin(self, info: Info, dt_id: strawberry.ID, relationships: bool = False) -> bool:
         server = await permitted(info, "write", str(dt_id))
-        await asyncio.to_thread(write.delete, server.store, str(dt_id), relationships)
+        await at_work(info, write.delete, server.store, str(dt_id), relationships)
         return True
 
     @strawberry.mutation(description="Brings twins and relationships, as Azure Digital Twins writes them, in a job.")
     async def import_twins(self, info: Info, documents: list[JSON]) -> JobState:
         server = await permitted(info, "model")
-        return _job(await asyncio.to_thread(start_import, server.store, server.registry.catalog, cast(Any, documents)))
+        return _job(await at_work(info, start_import, server.store, server.registry.catalog, cast(Any, documents)))
 
     @strawberry.mutation(description="Loads DTDL interfaces; answers those that are new.")
     async def load_models(self, info: Info, documents: list[JSON]) -> list[Model]:
         server = await permitted(info, "model")
         parsed = [_document(index, one) for index, one in enumerate(documents)]
         before = set(server.registry.catalog.interfaces)
-        await asyncio.to_thread(server.registry.load, parsed)
+        await at_work(info, server.registry.load, parsed, long=True)
         catalog = server.registry.catalog
         return [_model(catalog, dtmi) for dtmi in sorted(set(catalog.interfaces) - before)]
 
@@ -286,27 +292,27 @@ class Mutation:
     async def migrate_twins(self, info: Info, source: str, target: str, dry_run: bool = False) -> int:
         server = await permitted(info, "model")
         catalog = server.registry.catalog
-        done = await asyncio.to_thread(migrate, server.store, catalog, source, target, dry_run)
-        await asyncio.to_thread(server.registry.changed)
+        done = await at_work(info, migrate, server.store, catalog, source, target, dry_run, long=True)
+        await at_work(info, server.registry.changed)
         return done.moved
 
     @strawberry.mutation(description="Starts, stops or reloads a source in every ingest process, which follow within seconds.")
     async def control_source(self, info: Info, source: str, action: SourceAction) -> bool:
         server = await permitted(info, "sources")
         stopped = None if action is SourceAction.RELOAD else action is SourceAction.STOP
-        await asyncio.to_thread(wish, server.store, source, stopped, action is SourceAction.RELOAD)
+        await at_work(info, wish, server.store, source, stopped, action is SourceAction.RELOAD)
         return True
 
     @strawberry.mutation(description="A decommissioned model keeps its twins and takes no new ones.")
     async def decommission_model(self, info: Info, model: str, decommissioned: bool = True) -> bool:
         server = await permitted(info, "model")
-        await asyncio.to_thread(server.registry.decommission, model, decommissioned)
+        await at_work(info, server.registry.decommission, model, decommissioned)
         return True
 
     @strawberry.mutation(description="Deletes a model that no twin and no other model needs.")
     async def delete_model(self, info: Info, model: str) -> bool:
         server = await permitted(info, "model")
-        await asyncio.to_thread(server.registry.delete, model)
+        await at_work(info, server.registry.delete, model)
         return True
 
 
@@ -320,7 +326,7 @@ async def create(info: Any, twins: list[NewTwin], links: list[NewRelationship]) 
     identity = identity_of(info)
     if identity.roots is not None:
         _require_below(identity, new, links)
-    await asyncio.to_thread(write.create, server.store, server.registry.catalog, twins, links)
+    await at_work(info, write.create, server.store, server.registry.catalog, twins, links)
 
 
 def _require_below(identity: Identity, new: set[str], links: list[NewRelationship]) -> None:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import strawberry
@@ -21,13 +22,14 @@ from app.commands.issue import look
 from app.errors import NotFound, Unauthenticated
 from app.graphql.cursor import QueryError
 from app.graphql.scalars import epoch_ms
-from app.graphql.static import AlarmEvent, CommandResult, Info, identity_of, server_of, shown, shown_alarm
+from app.graphql.static import AlarmEvent, CommandResult, Info, at_work, identity_of, server_of, shown, shown_alarm
+from app.identity.gate import identified
 from app.twins.alarms import OVERLAP, Alarm, alarms
 from app.twins.fresh import fresh
 from app.twins.write import model_of
 
 POLL_SECONDS = 0.25
-CHECK_SECONDS = 5.0
+CHECK_SECONDS = 3.0
 KEPT_SECONDS = 300.0
 KEPT = 1000
 MOST_TWINS = 10_000
@@ -64,7 +66,7 @@ class Pace:
         credentials = self.info.context.get("credentials")
         if time.monotonic() - self.checked > CHECK_SECONDS and credentials:
             self.checked = time.monotonic()
-            identity = await asyncio.to_thread(server_of(self.info).gate.identify, credentials)
+            identity = await identified(server_of(self.info).gate, credentials)
             if identity != identity_of(self.info):
                 raise Unauthenticated("what these credentials stand for has changed", hint="connect again")
 
@@ -84,8 +86,8 @@ def counted(stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
 async def visible(info: Any, dt_id: str) -> str:
     """The twin's model. Raises: NotFound for a twin that is not there, or not for who asks."""
     server = server_of(info)
-    model = await asyncio.to_thread(model_of, server.store, server.registry.catalog, dt_id)
-    await asyncio.to_thread(server.gate.sees, identity_of(info), [dt_id])
+    model = await at_work(info, model_of, server.store, server.registry.catalog, dt_id)
+    await at_work(info, server.gate.sees, identity_of(info), [dt_id])
     return model
 
 
@@ -96,7 +98,7 @@ class Subscription:
         server, before = server_of(info), ""
         pace = Pace(info)
         while before not in ("SUCCEEDED", "REFUSED", "FAILED", "TIMED_OUT"):
-            record = await asyncio.to_thread(look, server.store, str(id))
+            record = await at_work(info, look, server.store, str(id))
             if not before:
                 try:
                     await visible(info, record.dt_id)
@@ -122,12 +124,12 @@ class Subscription:
             return alarms(server.store, who.access, who.roots or (), str(dt_id) if dt_id is not None else None, **conditions)
 
         if after is None:
-            for alarm in reversed(await asyncio.to_thread(found, opened=True)):
+            for alarm in reversed(await at_work(info, partial(found, opened=True))):
                 sent[alarm.state] = None
                 yield shown_alarm(alarm)
         pace = Pace(info)
         while True:
-            for alarm in await asyncio.to_thread(found, since=since - OVERLAP):
+            for alarm in await at_work(info, partial(found, since=since - OVERLAP)):
                 if alarm.state not in sent:
                     sent[alarm.state] = None
                     yield shown_alarm(alarm)
@@ -157,7 +159,7 @@ class Subscription:
         since = epoch_ms(_moment(after)) if after is not None else epoch_ms(datetime.now(UTC))
         pace, asked = Pace(info, every), signals or list(known)
         while True:
-            points = await asyncio.to_thread(fresh, server.store, str(dt_id), asked, since)
+            points = await at_work(info, fresh, server.store, str(dt_id), asked, since)
             if points:
                 await visible(info, str(dt_id))
                 since = max(last[-1][0] for last in points.values())
@@ -248,7 +250,7 @@ async def changes(
         yield Change("RESET", None, f"{session}.0.0")
     pace = Pace(info)
     while True:
-        found = await asyncio.to_thread(look)
+        found = await at_work(info, look)
         if len(found) > MOST_TWINS:
             raise QueryError(f"more than {MOST_TWINS} twins cannot be watched", hint="a narrower where")
         differences = _differences(seen, found)

@@ -6,14 +6,16 @@ In: the `Authorization` header of a request, or of a WebSocket's first message. 
     keys     API keys: made, hashed, listed, revoked; nodes of the graph
     tokens   JSON Web Tokens of an OpenID Connect provider
     clients  rate and concurrency of each client, over every door
+    logins   failed logins of an address: counted, limited, logged
     gate     header → Identity; the twins an identity may see
 
 A scope is a set of twins, `roots`, and relationships, `via`: whatever lies below a root over these is seen, nothing else.
 A key bound to farm wf01 over contains and hasComponent sees the farm, its turbines and their components. The cut is part of
 every compiled statement (app.graph.cypher), not a filter on its answer; what is outside is not there: NOT_FOUND, null, 0."""
 
-from app.identity.clients import Busy, Clients
+from app.errors import Busy
+from app.identity.clients import Clients
 from app.identity.gate import Gate
-from app.identity.policy import ACTIONS, ROLES, Identity, allow
+from app.identity.policy import ACTIONS, ROLES, Identity, allow, can
 
-__all__ = ["ACTIONS", "ROLES", "Busy", "Clients", "Gate", "Identity", "allow"]
+__all__ = ["ACTIONS", "ROLES", "Busy", "Clients", "Gate", "Identity", "allow", "can"]

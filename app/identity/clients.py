@@ -7,14 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from app import metrics
-from app.errors import TwingraphError
+from app.errors import Busy
 from app.settings import Settings
 
 KEPT = 10_000
-
-
-class Busy(TwingraphError):
-    code = "RATE_LIMITED"
 
 
 @dataclass(slots=True)

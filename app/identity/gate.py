@@ -1,71 +1,110 @@
 """The header of a request → who asks; and whether they may see a twin."""
 
+import asyncio
+import hashlib
 import hmac
 import time
 from base64 import b64decode
 from collections import OrderedDict
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from threading import Lock
 
-from app.errors import NotFound, Unauthenticated
+from app.errors import IdentityUnavailable, NotFound, Unauthenticated
 from app.graph.cypher import print_root
 from app.graph.records import one_record
 from app.graph.select import ACCESS, Root, Scope, Value, param
 from app.graph.store import Store
 from app.identity import keys
+from app.identity.logins import Logins
 from app.identity.policy import LOCAL, Identity
 from app.identity.tokens import Provider
 from app.settings import Settings
 
-KEPT_SECONDS = 5.0
+KEPT_SECONDS = 3.0  # a revoked key still opens for so long
+GOOD_SECONDS = 3600.0
 KEPT = 10_000
 LOOK_SECONDS = 10.0
+THREADS = ThreadPoolExecutor(16, "identity")  # of their own: clients that hold every worker lock nobody out
+
+
+@dataclass(slots=True)
+class _Known:
+    identity: Identity
+    until: float  # remembered
+    good: float  # when it was last found to be valid
 
 
 class Gate:
-    """What a key stands for is remembered for five seconds: so long a revoked one still opens."""
+    """What a token stands for is remembered for three seconds; for an hour, that it was good: then nobody's failed logins stand
+    in its way."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store, self._token = store, settings.token
         self._provider = Provider(settings) if settings.oidc_issuer else None
-        self._known: OrderedDict[str, tuple[float, Identity]] = OrderedDict()
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._lock = Lock()
+        self._uses = keys.Uses(store)
+        self.logins = Logins()
 
     def identify(self, header: str) -> Identity:
         """`Bearer <token>`, or Basic with the token as password for browsers that open a page.
 
-        Raises: Unauthenticated; StoreError when a key cannot be looked up."""
+        Raises: Unauthenticated; StoreError when a key, Unavailable when a provider cannot be asked."""
         known = self.remembered(header)
-        if known is None:
-            text = _credentials(header)
-            known = self._looked_up(text)
-            self._keep(text, (time.monotonic() + KEPT_SECONDS, known))
-        known.alive()
-        return known
+        if known is not None:
+            return known
+        text = _credentials(header)
+        try:
+            found = self._looked_up(text)
+            found.alive()
+        except Unauthenticated:
+            with self._lock:
+                self._known.pop(_digest(text), None)
+            raise
+        now = time.monotonic()
+        with self._lock:
+            self._known[_digest(text)] = _Known(found, now + KEPT_SECONDS, now)
+            self._known.move_to_end(_digest(text))
+            if len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        return found
 
     def remembered(self, header: str) -> Identity | None:
-        """Who asks, where that needs no look at the graph or the provider. Raises: Unauthenticated without credentials."""
+        """Who asks, where that needs no look at the graph or the provider. Raises: Unauthenticated without credentials, or with
+        some that have expired."""
         text = _credentials(header)
         if self._token and hmac.compare_digest(text.encode(), self._token.encode()):
             return LOCAL
         with self._lock:
-            until, known = self._known.get(text, (0.0, None))
-        return known if until > time.monotonic() else None
+            known = self._known.get(_digest(text))
+        if known is None or known.until <= time.monotonic():
+            return None
+        known.identity.alive()
+        return known.identity
+
+    def is_good(self, header: str) -> bool:
+        """Whether these credentials were valid within the last hour."""
+        try:
+            text = _credentials(header)
+        except Unauthenticated:
+            return False
+        if self._token and hmac.compare_digest(text.encode(), self._token.encode()):
+            return True
+        with self._lock:
+            known = self._known.get(_digest(text))
+        return known is not None and time.monotonic() - known.good < GOOD_SECONDS
 
     def _looked_up(self, text: str) -> Identity:
         if text.startswith(keys.PREFIX):
             found = keys.find(self._store, text)
             if found is not None:
+                self._uses.note(found.key)
                 return found
         elif self._provider is not None and text.count(".") == 2:
             return self._provider.identity(text)
         raise Unauthenticated("a valid token is needed", hint="Authorization: Bearer <token>")
-
-    def _keep(self, text: str, known: tuple[float, Identity]) -> None:
-        with self._lock:
-            self._known[text] = known
-            if len(self._known) > KEPT:
-                self._known.popitem(last=False)
 
     def sees(self, identity: Identity, dt_ids: Iterable[str]) -> None:
         """Raises: NotFound for a twin outside the identity's scope, in the words for one that does not exist."""
@@ -77,6 +116,35 @@ class Gate:
             parameters = {f"p{index}": given.value(variables) for index, given in enumerate(asked.params)}
             if not one_record(self._store, asked.text, parameters, LOOK_SECONDS)[0]:
                 raise NotFound(f"no twin {dt_id!r}", hint="twins(model:) lists those that are")
+
+
+async def identified(gate: Gate, header: str) -> Identity:
+    """Raises: Unauthenticated, StoreError, Unavailable."""
+    known = gate.remembered(header)
+    if known is not None:
+        return known
+    looking = asyncio.get_running_loop().run_in_executor(THREADS, gate.identify, header)
+    done, _ = await asyncio.wait((looking,), timeout=LOOK_SECONDS)
+    if not done:
+        looking.add_done_callback(lambda late: late.cancelled() or late.exception())
+        raise IdentityUnavailable("who asks cannot be found out now", hint="the database or the identity provider is silent")
+    return looking.result()
+
+
+async def admitted(gate: Gate, header: str, address: str) -> Identity:
+    """As `identified`, for a request from anywhere: failed logins are counted, after many refused unseen. Raises: Busy."""
+    if not gate.is_good(header):
+        gate.logins.require_few(address)
+    try:
+        return await identified(gate, header)
+    except Unauthenticated as error:
+        gate.logins.failed(address, error.code)
+        raise
+
+
+def _digest(text: str) -> bytes:
+    """Tokens are not kept, only what they hash to."""
+    return hashlib.sha256(text.encode()).digest()
 
 
 def _credentials(header: str) -> str:

@@ -1,65 +1,123 @@
-"""API keys. The text is shown once; the graph keeps a hash of it: 256 random bits need no slow one."""
+"""API keys. The text is shown once; the graph keeps a hash of it: 256 random bits need no slow one.
+
+A key of role `ingest` is a device's: it may push readings, to the sources and of the twins that it is bound to, and log in to
+the embedded MQTT broker for its topics."""
 
 import hashlib
 import re
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+import time
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.errors import NotFound, SettingError
+import structlog
+
+from app.errors import NotFound, SettingError, StoreError
 from app.graph.records import plain
 from app.graph.statements import statement
 from app.graph.store import Store
 from app.graph.typed import all_typed
-from app.identity.policy import ROLES, Identity
+from app.identity.policy import DEVICE, ROLES, Identity
 
+log = structlog.get_logger()
 PREFIX = "tg_"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+LONGEST_NAME = 100
+USE_SECONDS = 60.0  # between two notes of one key's use
+MQTT_ITERATIONS = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class KeyRecord:
+class Grant:
+    """What a key is for. `roots` and `via`: as of an Identity; `sources`, `twins` (globs of dtIds): what a device may push,
+    empty: any; `publish`, `subscribe`: its MQTT topics, with MQTT's wildcards."""
+
+    name: str
+    role: str
+    roots: tuple[str, ...] = ()
+    via: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    twins: tuple[str, ...] = ()
+    publish: tuple[str, ...] = ()
+    subscribe: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key as the graph has it, without its text. `roots` None: all; `mqtt`: the secret as the embedded broker checks it."""
+
     id: str
     name: str
     role: str
-    roots: tuple[str, ...] | None
+    hash: str
     via: tuple[str, ...]
-    created_at: str
-    expires_at: str | None
-    revoked_at: str | None
+    roots: tuple[str, ...] | None = None
+    sources: tuple[str, ...] = ()
+    twins: tuple[str, ...] = ()
+    publish: tuple[str, ...] = ()
+    subscribe: tuple[str, ...] = ()
+    mqtt: str | None = None
+    created_at: str | None = None
+    expires_at: str | None = None
+    revoked_at: str | None = None
+    used_at: str | None = None
 
 
-def create(
-    store: Store,
-    name: str,
-    role: str,
-    roots: Sequence[str] = (),
-    via: Sequence[str] = (),
-    expires: datetime | None = None,
-) -> str:
-    """The key's text. Raises: SettingError for an unknown role or relationship name; NotFound for a missing root."""
-    if role not in ROLES:
-        raise SettingError(f"no role {role!r}", hint=f"roles are {', '.join(ROLES)}")
-    if not 1 <= len(name) <= 100:
-        raise SettingError("a key needs a name of 1 to 100 characters")
-    for one in via:
-        if not NAME.fullmatch(one):
-            raise SettingError(f"{one!r} is not the name of a relationship", hint="such as contains")
-    found = {dt_id for dt_id, _ in store.read(statement("twin/models"), {"dtIds": list(roots)})}
-    for root in roots:
+MOMENTS = {"created_at": "createdAt", "expires_at": "expiresAt", "revoked_at": "revokedAt", "used_at": "usedAt"}
+
+
+def create(store: Store, grant: Grant, expires: datetime | None = None) -> str:
+    """The key's text. Raises: SettingError for a grant that does not fit together; NotFound for a missing root."""
+    _check(grant)
+    found = {dt_id for dt_id, _ in store.read(statement("twin/models"), {"dtIds": list(grant.roots)})}
+    for root in grant.roots:
         if root not in found:
             raise NotFound(f"no twin {root!r}", hint="--root takes the dtId of a twin")
     identifier, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    properties = {"id": identifier, "name": name, "role": role, "hash": _hash(secret), "via": list(via), "expiresAt": expires}
-    store.run(statement("identity/create"), properties=properties | {"roots": list(roots) if roots else None})
+    given = {field.name: _list(getattr(grant, field.name)) for field in fields(grant)}
+    held = {"id": identifier, "hash": _hash(secret), "expiresAt": expires, "roots": list(grant.roots) or None}
+    held |= {"mqtt": masked(secret)} if grant.publish or grant.subscribe else {}
+    store.run(statement("identity/create"), properties=given | held)
     return f"{PREFIX}{identifier}_{secret}"
 
 
-def listed(store: Store) -> list[KeyRecord]:
-    rows = store.read(statement("identity/list"))
-    return [_record(key) for key in all_typed(Key, (node | _moments(node) for (node,) in rows))]
+def _check(grant: Grant) -> None:
+    """Raises: SettingError."""
+    if grant.role not in (*ROLES, DEVICE):
+        raise SettingError(f"no role {grant.role!r}", hint=f"roles are {', '.join((*ROLES, DEVICE))}")
+    if not 1 <= len(grant.name) <= LONGEST_NAME:
+        raise SettingError(f"a key needs a name of 1 to {LONGEST_NAME} characters")
+    for one in grant.via:
+        if not NAME.fullmatch(one):
+            raise SettingError(f"{one!r} is not the name of a relationship", hint="such as contains")
+    device = (grant.sources, grant.twins, grant.publish, grant.subscribe)
+    if grant.role != DEVICE and any(device):
+        raise SettingError(f"sources, twins and topics are for keys of role {DEVICE}", hint=f"--role {DEVICE}")
+    if grant.role == DEVICE and not any((*device, grant.roots)):
+        raise SettingError("a device's key is bound to sources, twins, a subtree or topics", hint="--twin, --root, --publish")
+    for topic in (*grant.publish, *grant.subscribe):
+        _check_topic(topic)
+
+
+def _check_topic(topic: str) -> None:
+    steps = topic.split("/")
+    plain_steps = all(step == "+" or not set(step) & set("+# .,;\n\r=") for step in steps[:-1])
+    last = steps[-1] in ("+", "#") or not set(steps[-1]) & set("+# .,;\n\r=")
+    if not topic or not plain_steps or not last or topic in ("#", "+"):
+        hint = "such as fleet/wf01/t01/# ; + and # stand for whole levels, and not for everything"
+        raise SettingError(f"{topic!r} is no topic for a device", hint=hint)
+
+
+def listed(store: Store) -> list[Key]:
+    """Every key, the newest last."""
+    return list(all_typed(Key, (_row(node) for (node,) in store.read(statement("identity/list")))))
+
+
+def live_devices(store: Store) -> list[Key]:
+    """The keys that may log in to the broker now."""
+    now = datetime.now(UTC)
+    return [key for key in listed(store) if key.mqtt and key.revoked_at is None and _expires(key, now)]
 
 
 def revoke(store: Store, identifier: str) -> None:
@@ -68,39 +126,74 @@ def revoke(store: Store, identifier: str) -> None:
         raise NotFound(f"no key {identifier!r}", hint="twingraph keys list")
 
 
+def rotate(store: Store, identifier: str, grace: timedelta, lasts: timedelta | None) -> str:
+    """Another key for the same, which lasts so long; the old one holds for `grace`. Raises: NotFound."""
+    old = next((key for key in listed(store) if key.id == identifier and key.revoked_at is None), None)
+    if old is None:
+        raise NotFound(f"no key {identifier!r}", hint="twingraph keys list")
+    grant = Grant(**{field.name: getattr(old, field.name) or _empty(field.name) for field in fields(Grant)})
+    made = create(store, grant, None if lasts is None else datetime.now(UTC) + lasts)
+    store.run(statement("identity/shorten"), id=identifier, until=datetime.now(UTC) + grace)
+    return made
+
+
 def find(store: Store, text: str) -> Identity | None:
-    """The identity of a key that is valid now."""
+    """The identity of a key that is valid now; of its roots those twins that were there when it was made."""
     identifier, _, secret = text.removeprefix(PREFIX).partition("_")
     rows = store.read(statement("identity/find"), {"id": identifier})
-    key = next(all_typed(Key, (node | _moments(node) for (node,) in rows)), None)
-    if key is None or key.role not in ROLES or not secrets.compare_digest(key.hash.encode(), _hash(secret).encode()):
+    key = next(all_typed(Key, (_row(node) for node, _ in rows)), None)
+    if key is None or key.role not in (*ROLES, DEVICE) or not secrets.compare_digest(key.hash.encode(), _hash(secret).encode()):
         return None
-    expires = datetime.fromisoformat(key.expiresAt) if key.expiresAt is not None else None
-    return Identity(key.name, key.role, key.roots, tuple(sorted(key.via)), expires, key.id)
+    roots = None if key.roots is None else tuple(rows[0][1])
+    if key.roots is not None and not roots:
+        return None
+    expires = datetime.fromisoformat(key.expires_at) if key.expires_at is not None else None
+    bound = (key.sources or None, key.twins or None)
+    return Identity(key.name, key.role, roots, tuple(sorted(key.via)), expires, key.id, *bound)
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """An API key as the graph has it."""
+class Uses:
+    """When keys were last used, noted in the graph once a minute at most."""
 
-    id: str
-    name: str
-    role: str
-    hash: str
-    via: tuple[str, ...]
-    roots: tuple[str, ...] | None = None
-    createdAt: str | None = None
-    expiresAt: str | None = None
-    revokedAt: str | None = None
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._noted: dict[str, float] = {}
+
+    def note(self, identifier: str) -> None:
+        now = time.monotonic()
+        if now - self._noted.get(identifier, float("-inf")) < USE_SECONDS:
+            return
+        self._noted[identifier] = now
+        while len(self._noted) > 10_000:
+            self._noted.pop(next(iter(self._noted)), None)
+        try:
+            self._store.run(statement("identity/used"), id=identifier)
+        except StoreError as error:  # whoever asks is let in all the same
+            log.warning("use of a key cannot be noted", key=identifier, error=str(error))
 
 
-def _moments(node: dict[str, Any]) -> dict[str, Any]:
-    return {name: plain(node.get(name)) for name in ("createdAt", "expiresAt", "revokedAt")}
+def masked(secret: str) -> str:
+    """The embedded broker's one-way form `ENC(iterations:salt:hash)`, PBKDF2 with SHA-1."""
+    salt = secrets.token_bytes(32)
+    derived = hashlib.pbkdf2_hmac("sha1", secret.encode(), salt, MQTT_ITERATIONS, 64)
+    return f"ENC({MQTT_ITERATIONS}:{salt.hex().upper()}:{derived.hex().upper()})"
 
 
-def _record(key: Key) -> KeyRecord:
-    moments = (key.createdAt or "", key.expiresAt, key.revokedAt)
-    return KeyRecord(key.id, key.name, key.role, key.roots, key.via, *moments)
+def _row(node: dict[str, Any]) -> dict[str, Any]:
+    return node | {name: plain(node.get(key)) for name, key in MOMENTS.items()}
+
+
+def _list(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _empty(name: str) -> Any:
+    return "" if name in ("name", "role") else ()
+
+
+def _expires(key: Key, now: datetime) -> bool:
+    """Whether it is still good."""
+    return key.expires_at is None or datetime.fromisoformat(key.expires_at) > now
 
 
 def _hash(secret: str) -> str:

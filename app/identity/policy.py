@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from app.errors import Forbidden, Unauthenticated
 
 ROLES = ("reader", "operator", "engineer", "administrator")  # each may do what those before it may
+DEVICE = "ingest"  # pushes readings, and nothing else
 ACTIONS: Mapping[str, str] = {
     "read": "reader",
     "command": "operator",
@@ -15,6 +16,7 @@ ACTIONS: Mapping[str, str] = {
     "metrics": "reader",
     "sources": "engineer",  # start, stop, reload
     "keys": "administrator",
+    "push": "administrator",  # and devices
 }
 WHOLE = ("model", "metrics", "sources", "keys")  # what touches the whole graph is not for an identity that sees a part of it
 
@@ -29,6 +31,8 @@ class Identity:
     via: tuple[str, ...] = ()
     expires: datetime | None = None
     key: str = ""
+    sources: tuple[str, ...] | None = None  # of a device: where it may push, and of which twins (globs); None: any
+    twins: tuple[str, ...] | None = None
 
     @property
     def client(self) -> str:
@@ -49,9 +53,21 @@ class Identity:
 LOCAL = Identity("local", "administrator")
 
 
+def can(identity: Identity, action: str) -> bool:
+    try:
+        allow(identity, action)
+    except Forbidden:
+        return False
+    return True
+
+
 def allow(identity: Identity, action: str) -> None:
     """Raises: Forbidden naming the role that is needed."""
     least = ACTIONS[action]
+    if identity.role == DEVICE:
+        if action == "push":
+            return
+        raise Forbidden(f"{identity.name} is a device; this needs {least}", hint="another key: twingraph keys create")
     if ROLES.index(identity.role) < ROLES.index(least):
         raise Forbidden(f"{identity.name} is {identity.role}; this needs {least}", hint="another key: twingraph keys create")
     if action in WHOLE and identity.roots is not None:

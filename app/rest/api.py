@@ -1,9 +1,9 @@
 """`/api`: models, twins, commands, as JSON."""
 
-import asyncio
 import json
-from collections.abc import Iterator
-from typing import Annotated, Any
+import math
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Body, Depends, Header, Request
 from pydantic import BaseModel
@@ -18,6 +18,8 @@ from app.server import Server
 from app.twins import write
 from app.twins.write import NewTwin
 
+T = TypeVar("T")
+
 
 def server_of(request: Request) -> Server:
     return request.app.state.server  # type: ignore[no-any-return]
@@ -26,20 +28,20 @@ def server_of(request: Request) -> Server:
 Held = Annotated[Server, Depends(server_of)]
 
 
-def identified(server: Held, authorization: Annotated[str, Header()] = "") -> Identity:
-    return server.gate.identify(authorization)
+def identified(request: Request) -> Identity:
+    """Known since the entrance."""
+    return request.scope["identity"]  # type: ignore[no-any-return]
 
 
 Who = Annotated[Identity, Depends(identified)]
 
 
-def counted(server: Held, who: Who) -> Iterator[None]:
-    """Raises: Busy."""
-    with server.clients.served(who.client):
-        yield
+async def at_work(server: Server, who: Identity, work: Callable[..., T], *arguments: Any, long: bool = False) -> T:
+    """`work(*arguments)` in a thread of the client's; `long`: without a deadline. Raises: StoreTimeout."""
+    return await server.workers.run(who.client, work, *arguments, deadline=math.inf if long else None)
 
 
-router = APIRouter(prefix="/api", dependencies=[Depends(counted)], tags=["twins"])
+router = APIRouter(prefix="/api", tags=["twins"])
 
 
 def permit(server: Server, who: Identity, action: str, *dt_ids: str) -> None:
@@ -66,7 +68,8 @@ class CommandIn(BaseModel):
 
 
 @router.get("/models", summary="The loaded models")
-def models(server: Held) -> list[LoadedModel]:
+async def models(server: Held, who: Who) -> list[LoadedModel]:
+    allow(who, "read")
     catalog = server.registry.catalog
     return [
         LoadedModel(dtmi=dtmi, label=catalog.labels[dtmi], extends=list(interface.extends))
@@ -75,8 +78,12 @@ def models(server: Held) -> list[LoadedModel]:
 
 
 @router.post("/models", status_code=201, summary="Load DTDL interfaces: one, or a list of them")
-def load(server: Held, who: Who, body: Annotated[Any, Body()]) -> list[str]:
-    permit(server, who, "model")
+async def load(server: Held, who: Who, body: Annotated[Any, Body()]) -> list[str]:
+    allow(who, "model")
+    return await at_work(server, who, _load, server, body, long=True)
+
+
+def _load(server: Server, body: Any) -> list[str]:
     document = parse("request", json.dumps(body, indent=2))
     if not isinstance(document, Document):
         raise ModelError("not JSON", problems=(document,))
@@ -86,7 +93,11 @@ def load(server: Held, who: Who, body: Annotated[Any, Body()]) -> list[str]:
 
 
 @router.get("/twins/{dt_id}", summary="A twin as it lies in the graph")
-def twin(server: Held, who: Who, dt_id: str) -> dict[str, Any]:
+async def twin(server: Held, who: Who, dt_id: str) -> dict[str, Any]:
+    return await at_work(server, who, _twin, server, who, dt_id)
+
+
+def _twin(server: Server, who: Identity, dt_id: str) -> dict[str, Any]:
     permit(server, who, "read", dt_id)
     rows = server.store.read("MATCH (t:Twin {dtId: $dtId}) RETURN properties(t)", {"dtId": dt_id})
     if not rows:
@@ -95,25 +106,30 @@ def twin(server: Held, who: Who, dt_id: str) -> dict[str, Any]:
 
 
 @router.post("/twins", status_code=201, summary="Create a twin")
-def create(server: Held, who: Who, body: TwinIn) -> dict[str, Any]:
+async def create(server: Held, who: Who, body: TwinIn) -> dict[str, Any]:
     permit(server, who, "write")
     if who.roots is not None:
         raise Forbidden(f"{who.name} sees a part of the graph", hint="createTwins of GraphQL creates below a twin that is seen")
-    write.create(server.store, server.registry.catalog, [NewTwin(body.dtId, body.model, body.properties)])
-    return twin(server, who, body.dtId)
+    twins = [NewTwin(body.dtId, body.model, body.properties)]
+    await at_work(server, who, write.create, server.store, server.registry.catalog, twins)
+    return await twin(server, who, body.dtId)
 
 
 @router.patch("/twins/{dt_id}", summary="Set writable properties; If-Match guards with an etag")
-def patch(
+async def patch(
     server: Held, who: Who, dt_id: str, body: dict[str, Any], if_match: Annotated[str | None, Header()] = None
 ) -> dict[str, str]:
+    return await at_work(server, who, _patch, server, who, dt_id, body, if_match)
+
+
+def _patch(server: Server, who: Identity, dt_id: str, body: dict[str, Any], etag: str | None) -> dict[str, str]:
     permit(server, who, "write", dt_id)
-    return {"etag": write.patch(server.store, server.registry.catalog, dt_id, body, if_match)}
+    return {"etag": write.patch(server.store, server.registry.catalog, dt_id, body, etag)}
 
 
 @router.post("/twins/{dt_id}/commands/{name}", summary="Send a command and wait for the device's answer")
 async def command(server: Held, who: Who, dt_id: str, name: str, body: CommandIn) -> dict[str, Any]:
-    await asyncio.to_thread(permit, server, who, "command", dt_id)
+    await at_work(server, who, permit, server, who, "command", dt_id)
     seconds = server.settings.command_timeout if body.timeout is None else body.timeout
     record = await issue(server.store, server.registry.catalog, server.outlets, dt_id, name, body.request, seconds)
     return {"id": record.id, "status": record.status, "response": record.response, "reason": record.reason}
@@ -121,9 +137,9 @@ async def command(server: Held, who: Who, dt_id: str, name: str, body: CommandIn
 
 @router.get("/commands/{identifier}", summary="What became of a command")
 async def command_state(server: Held, who: Who, identifier: str) -> dict[str, Any]:
-    record = await asyncio.to_thread(look, server.store, identifier)
+    record = await at_work(server, who, look, server.store, identifier)
     try:
-        await asyncio.to_thread(permit, server, who, "read", record.dt_id)
+        await at_work(server, who, permit, server, who, "read", record.dt_id)
     except NotFound as error:
         raise NotFound(f"no command {identifier!r}") from error
     return {"id": record.id, "status": record.status, "response": record.response, "reason": record.reason}

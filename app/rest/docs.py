@@ -1,13 +1,26 @@
 """Pages for developers: Swagger UI and the GraphQL explorer, both from WebJars."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from fastapi import APIRouter, HTTPException, Response
-from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from app.graphql.explorer import ASSETS, asset, page
+from app.graphql.explorer import ASSETS, PAGE, asset, script
+
+DOCS = """\
+<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Twingraph API</title>
+<link rel="stylesheet" href="explorer/assets/swagger-ui.css"></head>
+<body><div id="swagger-ui"></div>
+<script src="explorer/assets/swagger-ui.js"></script>
+<script src="explorer/assets/docs.js"></script></body></html>
+"""
+DOCS_SCRIPT = """\
+SwaggerUIBundle({ url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true, showExtensions: true,
+  presets: [SwaggerUIBundle.presets.apis, SwaggerUIBundle.SwaggerUIStandalonePreset] });
+"""
+OWN: Mapping[str, Callable[[], str]] = {"explorer.js": script, "docs.js": lambda: DOCS_SCRIPT}
 
 
 def pages(folder: Path) -> APIRouter:
@@ -15,14 +28,8 @@ def pages(folder: Path) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/docs")
-    def docs() -> Any:
-        return get_swagger_ui_html(
-            openapi_url="openapi.json",
-            title="Twingraph API",
-            swagger_js_url="explorer/assets/swagger-ui.js",
-            swagger_css_url="explorer/assets/swagger-ui.css",
-            swagger_favicon_url="data:,",
-        )
+    def docs() -> HTMLResponse:
+        return HTMLResponse(DOCS)
 
     @router.get("/")
     def home() -> RedirectResponse:
@@ -30,10 +37,12 @@ def pages(folder: Path) -> APIRouter:
 
     @router.get("/explorer")
     def explorer() -> HTMLResponse:
-        return HTMLResponse(page())
+        return HTMLResponse(PAGE)
 
     @router.get("/explorer/assets/{name}")
     def assets(name: str) -> Response:
+        if name in OWN:
+            return Response(OWN[name](), media_type="text/javascript")
         if name not in ASSETS:
             raise HTTPException(404, "no such asset")
         content, media = asset(folder, name)

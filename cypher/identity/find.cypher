@@ -1,4 +1,7 @@
-// An API key that is valid now. $id
+// An API key that is valid now, and those of its roots that are still the twins of then. $id
 MATCH (k:_Key {id: $id})
-WHERE k.revokedAt IS NULL AND coalesce(k.expiresAt > datetime(), true)
-RETURN properties(k)
+WHERE k.revokedAt IS NULL AND (k.expiresAt IS NULL OR k.expiresAt > datetime())
+RETURN properties(k), [root IN coalesce(k.roots, []) WHERE EXISTS {
+  MATCH (t:Twin {dtId: root})
+  WHERE coalesce(t._since <= k.createdAt, true)
+}]

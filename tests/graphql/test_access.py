@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from app.errors import Unauthenticated
 from app.identity import keys
+from app.identity.keys import Grant
 from app.twins import write
 from app.twins.sources import Wish, report
 from app.twins.write import NewRelationship, NewTwin
@@ -55,7 +56,7 @@ async def asked(app: FastAPI, key: str, query: str, **variables: Any) -> Any:
 @pytest.fixture(scope="module")
 def south(app: FastAPI) -> str:
     """An engineer's key that sees farm south: the farm and turbine t3."""
-    return keys.create(app.state.server.store, "south", "engineer", SCOPED, VIA)
+    return keys.create(app.state.server.store, Grant("south", "engineer", SCOPED, VIA))
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
@@ -173,7 +174,7 @@ async def test_the_past_does_not_show_what_has_left(app: FastAPI, south: str) ->
 
 async def test_no_way_leads_through_what_is_hidden(app: FastAPI, tied: None) -> None:
     """t3 and t1 feed one substation; who sees only t1 and t3 does not learn that they are connected."""
-    key = keys.create(app.state.server.store, "two", "reader", ["t1", "t3"], ["hasComponent"])
+    key = keys.create(app.state.server.store, Grant("two", "reader", ("t1", "t3"), ("hasComponent",)))
     query = '{ turbine(dtId: "t3") { descendants { dtId } ancestors { dtId } } t: turbine(dtId: "t1") { ancestors { dtId } } }'
     said = (await asked(app, key, query))["data"]
     assert said == {"turbine": {"descendants": [], "ancestors": []}, "t": {"ancestors": []}}
@@ -199,7 +200,7 @@ DONE = {
     ],
 )
 async def test_each_role_does_what_the_table_says(role: str, allowed: set[str], app: FastAPI) -> None:
-    key = keys.create(app.state.server.store, role, role)
+    key = keys.create(app.state.server.store, Grant(role, role))
     codes = {}
     for action, query in DONE.items():
         answer = await asked(app, key, query)
@@ -221,8 +222,8 @@ async def test_a_scope_has_no_part_in_what_touches_the_whole(app: FastAPI, south
 async def test_a_key_ends(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.identity.gate.KEPT_SECONDS", 0.0)
     store = app.state.server.store
-    past = keys.create(store, "past", "reader", expires=datetime.now(UTC) - timedelta(seconds=1))
-    live = keys.create(store, "live", "reader", expires=datetime.now(UTC) + timedelta(hours=1))
+    past = keys.create(store, Grant("past", "reader"), expires=datetime.now(UTC) - timedelta(seconds=1))
+    live = keys.create(store, Grant("live", "reader"), expires=datetime.now(UTC) + timedelta(hours=1))
     assert "errors" in await asked(app, past, "{ me { name } }")
     assert (await asked(app, live, "{ me { name role roots } }"))["data"]["me"] == {
         "name": "live",
@@ -242,7 +243,7 @@ def test_what_is_no_key_is_refused(text: str, app: FastAPI) -> None:
 
 
 async def test_many_requests_of_one_client_wait(app: FastAPI, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    key = keys.create(app.state.server.store, "eager", "reader")
+    key = keys.create(app.state.server.store, Grant("eager", "reader"))
     monkeypatch.setattr(app.state.server.clients, "_most", 2)
     async with client(app, key) as http:
         body = {"query": "{ turbines { hasComponent { dtId } } }"}
@@ -257,7 +258,7 @@ async def test_many_requests_of_one_client_wait(app: FastAPI, ask: Ask, monkeypa
 
 async def test_other_doors_count_too(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     """REST and operations over a WebSocket; what is refused leaves the socket open."""
-    key = keys.create(app.state.server.store, "eager", "reader")
+    key = keys.create(app.state.server.store, Grant("eager", "reader"))
     monkeypatch.setattr(app.state.server.clients, "_most", 0)
     async with client(app, key) as http:
         answer = await http.get("/api/models")
@@ -286,7 +287,7 @@ async def test_sources_are_seen_by_whoever_sees_all_and_steered_by_engineers(app
     row = {"source": "s1", "worker": "host:1", "state": "RUNNING", "messages": 2**40, "messageRate": 0.0, "error": None}
     assert seen["data"]["sources"] == [row]
     stop = 'mutation { controlSource(source: "s1", action: STOP) }'
-    reader = keys.create(store, "reads", "reader")
+    reader = keys.create(store, Grant("reads", "reader"))
     assert (await asked(app, reader, stop))["errors"][0]["extensions"]["code"] == "FORBIDDEN"
     for query in ("{ sources { source } }", stop):
         assert (await asked(app, south, query))["errors"][0]["extensions"]["code"] == "FORBIDDEN"

@@ -13,6 +13,7 @@ from gql.transport.websockets import WebsocketsTransport
 
 from app.graph.statements import statement
 from app.identity import keys
+from app.identity.keys import Grant
 from app.settings import Settings
 from app.twins.registry import Registry
 from app.twins.series import Series
@@ -111,14 +112,14 @@ async def test_a_command_is_followed_to_its_end(served: Settings, secured: Setti
             await following()
     assert pending == {"dtId": "t1", "command": "stop", "status": "PENDING", "response": None}
     assert (done["status"], done["response"]) == ("SUCCEEDED", {"stopped": True})
-    south = keys.create(plant.store, "south", "reader", ["south"], ["contains", "hasComponent"])
+    south = keys.create(plant.store, Grant("south", "reader", ("south",), ("contains", "hasComponent")))
     for key, name in ((south, "followed"), (secured.token, "nothing")):
         with pytest.raises(TransportError, match=f"no command '{name}'"):
             await first(served, key, f'subscription {{ commandChanged(id: "{name}") {{ status }} }}')
 
 
 async def test_a_scope_hears_of_its_own_twins_only(served: Settings, plant: Registry) -> None:
-    key = keys.create(plant.store, "south", "reader", ["south"], ["contains", "hasComponent"])
+    key = keys.create(plant.store, Grant("south", "reader", ("south",), ("contains", "hasComponent")))
     async with listening(served, key, "subscription { twinsChanged { kind dtId } }") as following:
         events = [await following(), await following()]
         patch(plant.store, plant.catalog, "t1", {"maintenanceNote": "hidden"})
@@ -129,7 +130,7 @@ async def test_a_scope_hears_of_its_own_twins_only(served: Settings, plant: Regi
 
 @pytest.mark.parametrize("field", ["twinChanged { dtId }", "telemetry { cursor }", "alarms { id }"])
 async def test_a_scope_cannot_listen_to_a_twin_outside(field: str, served: Settings, plant: Registry) -> None:
-    key = keys.create(plant.store, "south", "reader", ["south"], ["contains", "hasComponent"])
+    key = keys.create(plant.store, Grant("south", "reader", ("south",), ("contains", "hasComponent")))
     name, _, selection = field.partition(" ")
     with pytest.raises(TransportError, match="no twin 't1'"):
         await first(served, key, f'subscription {{ {name}(dtId: "t1") {selection} }}')
@@ -141,7 +142,7 @@ async def first(settings: Settings, key: str, query: str) -> Any:
 
 
 async def test_a_revoked_key_ends_its_subscriptions(served: Settings, plant: Registry) -> None:
-    key = keys.create(plant.store, "brief", "reader")
+    key = keys.create(plant.store, Grant("brief", "reader"))
     waiting = asyncio.create_task(first(served, key, 'subscription { alarms(after: "2100-01-01") { id } }'))
     await asyncio.sleep(1)
     keys.revoke(plant.store, key.split("_")[1])

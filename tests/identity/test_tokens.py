@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -11,23 +12,30 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, RSAKey
 
-from app.errors import Unauthenticated
+from app.errors import IdentityUnavailable, Unauthenticated
 from app.identity.tokens import Provider
 from app.settings import Settings
 
 
 class Issuer:
-    """Serves its configuration and its keys; `key` signs."""
+    """Serves its configuration and its keys; `key` signs; `says`: its answer about a token; `away`: how it does not answer."""
 
     def __init__(self) -> None:
         self.key = RSAKey.generate_key(2048, {"kid": "one"})
+        self.says: dict[str, Any] = {"active": True}
+        self.away = ""
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                if issuer.away:
+                    issuer.fail(self)
+                    return
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(json.dumps(issuer.published(self.path)).encode())
+
+            do_POST = do_GET
 
             def log_message(self, *_: Any) -> None:
                 """Quiet."""
@@ -36,15 +44,44 @@ class Issuer:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         Thread(target=self.server.serve_forever, daemon=True).start()
 
+    def fail(self, handler: BaseHTTPRequestHandler) -> None:
+        """closed: at once; slow: in the end; garbage; drip: a byte a second; endless."""
+        with suppress(OSError):
+            if self.away == "slow":
+                time.sleep(20)
+            elif self.away == "garbage":
+                handler.send_response(200)
+                handler.end_headers()
+                handler.wfile.write(b"<html>no keys here</html>")
+            elif self.away in ("drip", "endless"):
+                handler.send_response(200)
+                handler.end_headers()
+                for _ in range(60):
+                    handler.wfile.write(b" " * (1 if self.away == "drip" else 1024**2))
+                    time.sleep(1 if self.away == "drip" else 0)
+            handler.connection.close()
+
     def published(self, path: str) -> Any:
         if path.endswith("openid-configuration"):
-            return {"issuer": self.url, "jwks_uri": f"{self.url}/keys"}
+            urls = {"jwks_uri": f"{self.url}/keys", "introspection_endpoint": f"{self.url}/introspect"}
+            return {"issuer": self.url, **urls}
+        if path.endswith("introspect"):
+            return self.says
         return KeySet([self.key]).as_dict(private=False)
 
     def token(self, **changes: Any) -> str:
-        claims = {"iss": self.url, "aud": "twingraph", "sub": "u1", "exp": round(time.time()) + 60, "roles": ["operator"]}
-        given = {name: value for name, value in (claims | changes).items() if value is not None}
+        given = {name: value for name, value in (self.claims() | changes).items() if value is not None}
         return jwt.encode({"alg": "RS256", "kid": "one"}, given, self.key)
+
+    def signed(self, changes: dict[str, Any]) -> str:
+        """As `token`; what is None stays."""
+        return jwt.encode({"alg": "RS256", "kid": "one"}, self.claims() | changes, self.key)
+
+    def token_by(self, key: RSAKey, key_id: str) -> str:
+        return jwt.encode({"alg": "RS256", "kid": key_id}, self.claims(), key)
+
+    def claims(self) -> dict[str, Any]:
+        return {"iss": self.url, "aud": "twingraph", "sub": "u1", "exp": round(time.time()) + 60, "roles": ["operator"]}
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +131,7 @@ def test_what_is_not_valid_is_refused(number: int, issuer: Issuer, provider: Pro
 
 
 def test_a_provider_that_is_away_lets_nobody_in(issuer: Issuer) -> None:
-    with pytest.raises(Unauthenticated, match="does not answer"):
+    with pytest.raises(IdentityUnavailable, match="does not answer"):
         Provider(Settings(oidc_issuer="http://127.0.0.1:9")).identity(issuer.token())
 
 

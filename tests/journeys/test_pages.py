@@ -45,6 +45,27 @@ def test_explorer_answers(chromium: Any, stack: Client, small: Settings, tmp_pat
     assert failures == []
 
 
+def test_explorer_asks_for_a_token_and_keeps_none(chromium: Any, stack: Client) -> None:
+    page = chromium.new_page()
+    page.goto(f"{stack.url}/explorer")
+    page.fill("input[type=password]", stack.token)
+    page.click("button:text('Open')")
+    page.wait_for_selector(".graphiql-execute-button")
+    kept = "JSON.stringify([Object.entries(sessionStorage), Object.entries(localStorage), document.cookie, location.href])"
+    assert stack.token not in page.evaluate(kept)
+
+
+def test_a_script_of_anybody_else_does_not_run(chromium: Any, stack: Client) -> None:
+    """The pages' policy lets no inline script run."""
+    page = chromium.new_page()
+    page.goto(f"{stack.url}/explorer")
+    ran = """() => { const s = document.createElement('script'); s.textContent = 'window.ran = 1'; document.body.append(s);
+      return window.ran === 1 }"""
+    assert page.evaluate(ran) is False
+    page.goto(f"{stack.url}/docs")
+    page.wait_for_selector(".swagger-ui .opblock", timeout=15_000)
+
+
 def test_neo4j_browser_answers(chromium: Any, stack: Client, small: Settings) -> None:
     page = chromium.new_page(viewport={"width": 1400, "height": 900})
     page.goto(f"http://{small.host}:{small.browser_port}/browser/")

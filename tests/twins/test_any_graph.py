@@ -83,7 +83,7 @@ def fill(registry: Registry) -> None:
     )
     store.run(statement("job/start"), id="j1", kind="import", total=3)
     store.run(statement("command/issue"), dtId="t1", id="c1", properties={"command": "stop", "request": '"x"', "timeout": 1.0})
-    keys.create(store, "k", "reader", ["wf"], ["contains"], datetime.now(UTC) + timedelta(days=1))
+    keys.create(store, keys.Grant("k", "reader", ("wf",), ("contains",)), datetime.now(UTC) + timedelta(days=1))
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def readers(whole: Registry, settings: Settings, broker: Child, tmp_path_factory
     """Every reader of the graph, by name; what they answer is not looked at."""
     store, folder = whole.store, tmp_path_factory.mktemp("archive")
     app = make_app(settings)
-    key = keys.create(store, "other", "reader")
+    key = keys.create(store, keys.Grant("other", "reader"))
     reports = sorted(path.stem for path in (ROOT / "cypher" / "report").glob("*.cypher"))
     catalog = whole.catalog
     made: dict[str, Callable[[], Any]] = {

@@ -1,0 +1,120 @@
+"""Threads that serve clients in turn: whoever asks much waits behind whoever asks little, and nobody beyond a deadline."""
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from app import metrics
+from app.errors import StoreTimeout
+
+T = TypeVar("T")
+THREADS = 32
+SHARE = 8  # threads that one client may hold
+
+
+@dataclass(slots=True)
+class _Client:
+    running: int = 0
+    waiting: deque["asyncio.Future[None]"] = field(default_factory=deque)
+
+
+class Workers:
+    """One event loop's. A thread whose caller has given up is not free until its work ends, which the database's own limit sees
+    to; its client's share bounds how many there can be."""
+
+    def __init__(self, seconds: float, threads: int = THREADS, share: int = SHARE) -> None:
+        """`seconds`: an operation's whole time, in the queue and at work."""
+        self.seconds = seconds
+        self._pool = ThreadPoolExecutor(threads, "worker")
+        self._threads, self._share = threads, share
+        self._running = 0
+        self._clients: dict[str, _Client] = {}
+        self._turns: deque[str] = deque()  # clients of whom something waits, the next first
+
+    async def run(self, client: str, work: Callable[..., T], *arguments: Any, deadline: float | None = None) -> T:
+        """`work(*arguments)` in a thread. `deadline` [monotonic s]. Raises: StoreTimeout once it has passed."""
+        until = time.monotonic() + self.seconds if deadline is None else deadline
+        known = self._clients.setdefault(client, _Client())
+        if self._running < self._threads and known.running < self._share and not known.waiting:
+            self._hold(known)
+        else:
+            await self._wait(client, known, until)
+        task = asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
+        task.add_done_callback(lambda _: self._release(client, known))
+        try:
+            async with asyncio.timeout(_left(until)):
+                return await asyncio.shield(task)
+        except TimeoutError as error:
+            task.add_done_callback(_unheard)
+            raise _overdue() from error
+
+    async def _wait(self, client: str, known: _Client, until: float) -> None:
+        """Until a thread is held for the caller."""
+        turn = asyncio.get_running_loop().create_future()
+        if not known.waiting:
+            self._turns.append(client)
+        known.waiting.append(turn)
+        metrics.QUEUED.inc()
+        granted = False
+        try:
+            async with asyncio.timeout(_left(until)):
+                await turn
+            granted = True
+        except TimeoutError as error:
+            raise _overdue() from error
+        finally:
+            metrics.QUEUED.dec()
+            if not granted and turn.done() and not turn.cancelled():  # granted in the moment in which the caller gave up
+                self._release(client, known)
+            elif not granted:
+                known.waiting.remove(turn)
+
+    def _hold(self, known: _Client) -> None:
+        known.running += 1
+        self._running += 1
+
+    def _release(self, client: str, known: _Client) -> None:
+        known.running -= 1
+        self._running -= 1
+        self._grant()
+        if not known.running and not known.waiting and self._clients.get(client) is known:
+            del self._clients[client]
+
+    def _grant(self) -> None:
+        """Holds a thread for the first who waits of the next client that may have one more."""
+        for _ in range(len(self._turns)):
+            client = self._turns.popleft()
+            known = self._clients.get(client)
+            if known is None or not known.waiting:
+                continue
+            if known.running >= self._share:
+                self._turns.append(client)
+                continue
+            turn = known.waiting.popleft()
+            if known.waiting:
+                self._turns.append(client)
+            if not turn.done():
+                self._hold(known)
+                turn.set_result(None)
+                return
+
+
+def _left(until: float) -> float | None:
+    return None if until == math.inf else until - time.monotonic()
+
+
+def _overdue() -> StoreTimeout:
+    metrics.OVERDUE.inc()
+    hint = "ask for less: a narrower filter or `first`; a change may still take effect"
+    return StoreTimeout("the operation took longer than allowed", hint=hint)
+
+
+def _unheard(task: "asyncio.Future[Any]") -> None:
+    """What comes after the deadline is nobody's."""
+    if not task.cancelled():
+        task.exception()

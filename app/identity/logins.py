@@ -1,0 +1,51 @@
+"""Failed logins of an address: after many in a minute, credentials that are not known to be good are refused unseen."""
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import structlog
+
+from app import metrics
+from app.errors import Busy
+
+log = structlog.get_logger()
+MOST, SECONDS = 20, 60.0
+KEPT = 10_000
+
+
+@dataclass(slots=True)
+class _Address:
+    since: float
+    count: int = 0
+
+
+class Logins:
+    """Bounded: the address that failed longest ago is forgotten first."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, _Address] = OrderedDict()
+
+    def require_few(self, address: str) -> None:
+        """Raises: Busy."""
+        known = self._known.get(address)
+        if known is not None and known.count >= MOST and time.monotonic() - known.since < SECONDS:
+            known.count += 1
+            metrics.LOGINS.labels("TOO_MANY").inc()
+            raise Busy("too many failed logins from this address", hint="wait a minute", code="TOO_MANY_LOGINS")
+
+    def failed(self, address: str, code: str) -> None:
+        metrics.LOGINS.labels(code).inc()
+        now = time.monotonic()
+        known = self._known.get(address)
+        if known is None or now - known.since >= SECONDS:
+            if known is not None and known.count > MOST:
+                log.warning("logins refused unseen", address=address, count=known.count - MOST)
+            known = self._known[address] = _Address(now)
+            log.warning("login failed", address=address, reason=code)
+        known.count += 1
+        self._known.move_to_end(address)
+        if known.count == MOST:
+            log.warning("many failed logins; further ones are refused unseen", address=address, seconds=SECONDS)
+        if len(self._known) > KEPT:
+            self._known.popitem(last=False)
