@@ -28,12 +28,12 @@ from app.graphql import direct
 from app.graphql.schema import SchemaCache, TwinSchema
 from app.http.statuses import HEADERS, status_of
 from app.identity import Identity, allow
-from app.identity.gate import admitted, identified
+from app.identity.gate import admitted, require_not_revoked, require_same
 from app.server import Server
 
 JSON, GRAPHQL, EVENTS = "application/json", "application/graphql-response+json", "text/event-stream"
 log = structlog.get_logger()
-CHECK_SECONDS = 3.0
+CHECK_SECONDS = 2.0
 INIT_SECONDS = timedelta(seconds=10)
 FORBIDDEN = 4403
 PROTOCOLS = ("graphql-transport-ws", "graphql-sse")
@@ -88,7 +88,7 @@ class Socket(BaseGraphQLTransportWSHandler[Any, Any]):
         view: Any = self.view
         self.schema = view.schema  # of the models as they are now
         try:
-            await self._require_same()
+            await require_same(context["server"].gate, context["credentials"], context["identity"])
             with context["server"].clients.served(context["identity"].client):
                 await super().run_operation(operation)
         except TwingraphError as error:
@@ -100,23 +100,14 @@ class Socket(BaseGraphQLTransportWSHandler[Any, Any]):
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(CHECK_SECONDS)
+            context: Any = self.context
             try:
-                await self._require_same()
+                await require_not_revoked(context["server"].gate, context["credentials"], context["identity"])
             except Unauthenticated as error:
-                log.info("connection closed", client=self.context["identity"].client, reason=error.what)
-                told = GraphQLError(error.what, extensions=error.extensions())
-                for operation in list(self.operations.values()):
-                    await operation.send_initial_errors([told])
+                log.info("connection closed", client=context["identity"].client, reason=error.what)
+                await asyncio.sleep(CHECK_SECONDS)  # in which each open operation tells its own end
                 await self.websocket.close(code=FORBIDDEN, reason=error.what)
                 return
-            except TwingraphError as error:  # who asks cannot be found out now; nor can anything be answered
-                log.warning("credentials cannot be checked", error=str(error))
-
-    async def _require_same(self) -> None:
-        """Raises: Unauthenticated when the credentials no longer stand for who opened the connection."""
-        context: Any = self.context
-        if await identified(context["server"].gate, context["credentials"]) != context["identity"]:
-            raise Unauthenticated("what these credentials stand for has changed", hint="connect again")
 
 
 class Router(GraphQL[Any, Any]):
@@ -176,8 +167,8 @@ class Router(GraphQL[Any, Any]):
 
     async def _require_still(self, started: float, identity: Identity, header: str) -> None:
         """What took its time is not answered to who may no longer ask. Raises: Unauthenticated."""
-        if time.monotonic() - started > CHECK_SECONDS and await identified(self.server.gate, header) != identity:
-            raise Unauthenticated("what these credentials stand for has changed", hint="ask for new ones")
+        if time.monotonic() - started > CHECK_SECONDS:
+            await require_same(self.server.gate, header, identity)
 
     async def run(self, request: Any, *given: Any, **named: Any) -> Any:
         started = time.monotonic()

@@ -2,6 +2,7 @@
 pinned and `tests/graphql/test_names.py` holds the contract."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -11,6 +12,7 @@ from graphql import (
     FieldNode,
     GraphQLArgument,
     GraphQLEnumType,
+    GraphQLError,
     GraphQLField,
     GraphQLID,
     GraphQLNonNull,
@@ -23,9 +25,10 @@ from graphql import (
     validate_schema,
 )
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionResult
 
 from app.dtdl import Catalog
-from app.errors import ModelError
+from app.errors import ModelError, TwingraphError
 from app.graph.cypher import print_root
 from app.graph.records import one_record
 from app.graph.select import Root, Scope, Value, param
@@ -42,8 +45,9 @@ from app.graphql.plan import CHANGED, Plans, bound, run_step
 from app.graphql.roots import ANY_TWIN, Names, query_fields
 from app.graphql.scalars import make_scalars
 from app.graphql.static import SCALARS, Mutation, Query, identity_of, server_of
-from app.graphql.subscription import MOST_TWINS, Change, Memory, Pace, Seen, Subscription, changes, counted, visible
+from app.graphql.subscription import MOST_TWINS, Change, Memory, Seen, Subscription, changes, counted, visible, while_allowed
 from app.graphql.types import TypeFactory
+from app.identity.gate import require_not_revoked
 from app.settings import Settings
 
 
@@ -86,6 +90,21 @@ class TwinSchema(strawberry.Schema):
     def process_errors(self, errors: Any, execution_context: Any = None) -> None:
         """Users' mistakes are told to the users; what is unexpected is logged in `failures`, once."""
         errors[:] = [said(error) for error in errors]
+
+    async def stream(self, *given: Any, **named: Any) -> Any:
+        """As Strawberry's, as long as who asks still may."""
+        context = named["context_value"]
+        check = partial(require_not_revoked, context["server"].gate, context["credentials"], context["identity"])
+        return self._while_allowed(await super().stream(*given, **named), check)
+
+    async def _while_allowed(self, results: Any, check: Any) -> AsyncIterator[Any]:
+        try:
+            async for result in while_allowed(results, check):
+                yield result
+        except TwingraphError as error:
+            errors: list[Any] = [GraphQLError(error.what, original_error=error)]
+            self.process_errors(errors)
+            yield ExecutionResult(data=None, errors=errors)
 
     def _grown(self, base: GraphQLSchema, factory: TypeFactory) -> GraphQLSchema:
         assert base.query_type is not None
@@ -200,9 +219,7 @@ class TwinSchema(strawberry.Schema):
 
     async def _twin_changes(self, _: Any, info: Any, dtId: str) -> AsyncIterator[str]:
         await visible(info, dtId)
-        pace = Pace(info, 0)
         async for changed in counted(server_of(info).watcher.watch(dtId)):
-            await pace.wait()
             yield changed
 
 

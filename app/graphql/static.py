@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict
 from enum import Enum
+from functools import partial
 from typing import Any, NewType, TypeVar, cast
 
 import strawberry
@@ -52,6 +53,12 @@ async def permitted(info: Any, action: str, *dt_ids: str) -> Server:
     if identity.roots is not None:
         await at_work(info, server.gate.sees, identity, dt_ids)
     return server
+
+
+def still_allowed(info: Any) -> Callable[[], None]:
+    """For work that goes on after its request was permitted: raises Unauthenticated once its credentials are no longer good."""
+    context = info.context
+    return partial(context["server"].gate.require_same, context["credentials"], context["identity"])
 
 
 async def changed(info: Any, action: str, dt_ids: tuple[str, ...], work: Callable[..., T], *arguments: Any) -> T:
@@ -277,7 +284,8 @@ class Mutation:
     @strawberry.mutation(description="Brings twins and relationships, as Azure Digital Twins writes them, in a job.")
     async def import_twins(self, info: Info, documents: list[JSON]) -> JobState:
         server = await permitted(info, "model")
-        return _job(await at_work(info, start_import, server.store, server.registry.catalog, cast(Any, documents)))
+        given = cast(Any, documents)
+        return _job(await at_work(info, start_import, server.store, server.registry.catalog, given, still_allowed(info)))
 
     @strawberry.mutation(description="Loads DTDL interfaces; answers those that are new.")
     async def load_models(self, info: Info, documents: list[JSON]) -> list[Model]:
@@ -292,7 +300,9 @@ class Mutation:
     async def migrate_twins(self, info: Info, source: str, target: str, dry_run: bool = False) -> int:
         server = await permitted(info, "model")
         catalog = server.registry.catalog
-        done = await at_work(info, migrate, server.store, catalog, source, target, dry_run, long=True)
+        check = still_allowed(info)
+        move = partial(migrate, dry=dry_run, tell=lambda _: check())
+        done = await at_work(info, move, server.store, catalog, source, target, long=True)
         await at_work(info, server.registry.changed)
         return done.moved
 

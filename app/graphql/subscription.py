@@ -8,32 +8,32 @@ import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import strawberry
 from strawberry.scalars import JSON
 
 from app import metrics
 from app.commands.issue import look
-from app.errors import NotFound, Unauthenticated
+from app.errors import NotFound
 from app.graphql.cursor import QueryError
 from app.graphql.scalars import epoch_ms
 from app.graphql.static import AlarmEvent, CommandResult, Info, at_work, identity_of, server_of, shown, shown_alarm
-from app.identity.gate import identified
 from app.twins.alarms import OVERLAP, Alarm, alarms
 from app.twins.fresh import fresh
 from app.twins.write import model_of
 
 POLL_SECONDS = 0.25
-CHECK_SECONDS = 3.0
+CHECK_SECONDS = 2.0
 KEPT_SECONDS = 300.0
 KEPT = 1000
 MOST_TWINS = 10_000
 
+T = TypeVar("T")
 Seen = dict[str, tuple[str | None, int | None]]
 
 
@@ -52,23 +52,27 @@ class TelemetryEvent:
     cursor: str
 
 
-@dataclass(slots=True)
-class Pace:
-    """Waits between two looks, and looks whether who asks still may."""
-
-    info: Any
-    seconds: float = POLL_SECONDS
-    checked: float = field(default_factory=time.monotonic)
-
-    async def wait(self) -> None:
-        """Raises: Unauthenticated when the key was revoked or the token has expired."""
-        await asyncio.sleep(self.seconds)
-        credentials = self.info.context.get("credentials")
-        if time.monotonic() - self.checked > CHECK_SECONDS and credentials:
-            self.checked = time.monotonic()
-            identity = await identified(server_of(self.info).gate, credentials)
-            if identity != identity_of(self.info):
-                raise Unauthenticated("what these credentials stand for has changed", hint="connect again")
+async def while_allowed(results: AsyncIterator[T], check: Callable[[], Awaitable[None]]) -> AsyncIterator[T]:
+    """`results`, with a look every few seconds whether who asks still may; what `check` raises ends them."""
+    checked, coming = time.monotonic(), None
+    try:
+        while True:
+            coming = asyncio.ensure_future(anext(results))
+            while not coming.done():
+                await asyncio.wait((coming,), timeout=max(0.0, checked + CHECK_SECONDS - time.monotonic()))
+                if time.monotonic() - checked >= CHECK_SECONDS:
+                    await check()
+                    checked = time.monotonic()
+            try:
+                result = coming.result()
+            except StopAsyncIteration:
+                return
+            yield result
+    finally:
+        if coming is not None and not coming.done():
+            coming.cancel()
+            await asyncio.wait((coming,))
+        await results.aclose()  # type: ignore[attr-defined]
 
 
 def counted(stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
@@ -96,7 +100,6 @@ class Subscription:
     @strawberry.subscription(description="A command at once, then at every step until it has ended.")  # type: ignore[untyped-decorator]
     async def command_changed(self, info: Info, id: strawberry.ID) -> AsyncIterator[CommandResult]:
         server, before = server_of(info), ""
-        pace = Pace(info)
         while before not in ("SUCCEEDED", "REFUSED", "FAILED", "TIMED_OUT"):
             record = await at_work(info, look, server.store, str(id))
             if not before:
@@ -108,7 +111,7 @@ class Subscription:
                 before = record.status
                 yield shown(record)
             if before == "PENDING":
-                await pace.wait()
+                await asyncio.sleep(POLL_SECONDS)
 
     @strawberry.subscription(description="Alarms that begin or end; the open ones first, or all since `after`.")  # type: ignore[untyped-decorator]
     async def alarms(
@@ -127,7 +130,6 @@ class Subscription:
             for alarm in reversed(await at_work(info, partial(found, opened=True))):
                 sent[alarm.state] = None
                 yield shown_alarm(alarm)
-        pace = Pace(info)
         while True:
             for alarm in await at_work(info, partial(found, since=since - OVERLAP)):
                 if alarm.state not in sent:
@@ -136,7 +138,7 @@ class Subscription:
                 since = max(since, alarm.recorded)
             while len(sent) > KEPT:
                 sent.popitem(last=False)
-            await pace.wait()
+            await asyncio.sleep(POLL_SECONDS)
 
     @strawberry.subscription(  # type: ignore[untyped-decorator]
         description="Every point of a twin's signals, gathered for at least `every` seconds; from `after`, or from now on."
@@ -157,7 +159,7 @@ class Subscription:
             if signal not in known:
                 raise QueryError(f"no signal {signal!r}", where=str(dt_id), hint=f"signals are {', '.join(known)}")
         since = epoch_ms(_moment(after)) if after is not None else epoch_ms(datetime.now(UTC))
-        pace, asked = Pace(info, every), signals or list(known)
+        asked = signals or list(known)
         while True:
             points = await at_work(info, fresh, server.store, str(dt_id), asked, since)
             if points:
@@ -165,7 +167,7 @@ class Subscription:
                 since = max(last[-1][0] for last in points.values())
                 rows = [_fresh(signal, known[signal].unit, found) for signal, found in points.items()]
                 yield TelemetryEvent(dt_id=dt_id, signals=rows, cursor=_cursor(since))
-            await pace.wait()
+            await asyncio.sleep(every)
 
 
 def _fresh(signal: str, unit: str, found: list[tuple[int, Any]]) -> FreshPoints:
@@ -248,7 +250,6 @@ async def changes(
     if seen is None:
         seen = {}
         yield Change("RESET", None, f"{session}.0.0")
-    pace = Pace(info)
     while True:
         found = await at_work(info, look)
         if len(found) > MOST_TWINS:
@@ -260,7 +261,7 @@ async def changes(
             for index, (kind, dt_id) in enumerate(differences):
                 yield Change(kind, dt_id, f"{session}.{number}.{index + 1}")
             seen = found
-        await pace.wait()
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str]]:

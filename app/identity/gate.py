@@ -11,7 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
 
-from app.errors import IdentityUnavailable, NotFound, Unauthenticated
+import structlog
+
+from app.errors import IdentityUnavailable, NotFound, StoreError, Unauthenticated, Unavailable
 from app.graph.cypher import print_root
 from app.graph.records import one_record
 from app.graph.select import ACCESS, Root, Scope, Value, param
@@ -22,6 +24,7 @@ from app.identity.policy import LOCAL, Identity
 from app.identity.tokens import Provider
 from app.settings import Settings
 
+log = structlog.get_logger()
 KEPT_SECONDS = 3.0  # a revoked key still opens for so long
 GOOD_SECONDS = 3600.0
 KEPT = 10_000
@@ -70,6 +73,11 @@ class Gate:
             if len(self._known) > KEPT:
                 self._known.popitem(last=False)
         return found
+
+    def require_same(self, header: str, identity: Identity) -> None:
+        """As the function of this name, for threads."""
+        if self.identify(header) != identity:
+            raise _changed()
 
     def remembered(self, header: str) -> Identity | None:
         """Who asks, where that needs no look at the graph or the provider. Raises: Unauthenticated without credentials, or with
@@ -140,6 +148,24 @@ async def admitted(gate: Gate, header: str, address: str) -> Identity:
     except Unauthenticated as error:
         gate.logins.failed(address, error.code)
         raise
+
+
+async def require_same(gate: Gate, header: str, identity: Identity) -> None:
+    """Raises: Unauthenticated when these credentials no longer stand for `identity`; as `identified`."""
+    if await identified(gate, header) != identity:
+        raise _changed()
+
+
+async def require_not_revoked(gate: Gate, header: str, identity: Identity) -> None:
+    """As `require_same`, for what is open: while who asks cannot be found out, it stays so. Raises: Unauthenticated."""
+    try:
+        await require_same(gate, header, identity)
+    except (StoreError, Unavailable) as error:
+        log.warning("credentials cannot be checked", client=identity.client, error=str(error))
+
+
+def _changed() -> Unauthenticated:
+    return Unauthenticated("what these credentials stand for has changed", hint="connect again, or ask for new ones")
 
 
 def _digest(text: str) -> bytes:

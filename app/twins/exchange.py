@@ -1,7 +1,7 @@
 """Twins as Azure Digital Twins writes them: `$dtId`, `$etag`, `$metadata.$model`, properties, components in place; and
 relationships as `$sourceId`, `$relationshipName`, `$targetId`. What another server exports can be brought, and taken away."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -47,8 +47,11 @@ def export(store: Store, catalog: Catalog) -> Iterator[Json]:
     yield from relationships
 
 
-def bring(store: Store, catalog: Catalog, documents: Iterable[tuple[str, Json]]) -> Brought:
-    """Creates what is missing of twins and relationships; what is there stays as it is. `documents` come with their place.
+def bring(
+    store: Store, catalog: Catalog, documents: Iterable[tuple[str, Json]], check: Callable[[], None] = lambda: None
+) -> Brought:
+    """Creates what is missing of twins and relationships; what is there stays as it is. `documents` come with their place;
+    `check` is called before each batch, and may raise.
 
     Raises: TwinError naming place, twin and property, NotFound for an unknown model; batches before it stay."""
     done = Brought()
@@ -70,10 +73,13 @@ def bring(store: Store, catalog: Catalog, documents: Iterable[tuple[str, Json]])
             elif not _is_section(document):
                 raise TwinError("neither a twin nor a relationship", hint="it has no $dtId and no $relationshipName")
         if len(rows) >= BATCH:
+            check()
             _ensure(store, rows, done)
             rows = []
+    check()
     _ensure(store, rows, done)
     for start in range(0, len(links), BATCH):
+        check()
         _relate(store, catalog, links[start : start + BATCH], done)
     return done
 

@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -47,8 +47,10 @@ def find_job(store: Store, identifier: str) -> Job:
     return typed(Job, dict(zip(names, (plain(value) for value in rows[0]), strict=True)))
 
 
-def start_import(store: Store, catalog: Catalog, documents: Sequence[Any]) -> Job:
-    """Brings documents in a thread of its own. Raises: TwinError; Conflict while two jobs run in this process."""
+def start_import(store: Store, catalog: Catalog, documents: Sequence[Any], check: Callable[[], None]) -> Job:
+    """Brings documents in a thread of its own; `check` may end it before each batch.
+
+    Raises: TwinError; Conflict while two jobs run in this process."""
     if len(documents) > MOST_DOCUMENTS:
         raise TwinError(f"{len(documents)} documents are more than {MOST_DOCUMENTS}", hint="several jobs, or twin bring")
     for index, document in enumerate(documents):
@@ -62,14 +64,15 @@ def start_import(store: Store, catalog: Catalog, documents: Sequence[Any]) -> Jo
     except TwingraphError:
         _running.release()
         raise
-    threading.Thread(target=_import, args=(store, catalog, identifier, documents), name="import", daemon=True).start()
+    given = (store, catalog, identifier, documents, check)
+    threading.Thread(target=_import, args=given, name="import", daemon=True).start()
     return find_job(store, identifier)
 
 
-def _import(store: Store, catalog: Catalog, identifier: str, documents: Sequence[Any]) -> None:
+def _import(store: Store, catalog: Catalog, identifier: str, documents: Sequence[Any], check: Callable[[], None]) -> None:
     status, reason, done = "SUCCEEDED", None, Brought()
     try:
-        done = bring(store, catalog, _told(store, identifier, documents))
+        done = bring(store, catalog, _told(store, identifier, documents), check)
     except TwingraphError as error:
         status, reason = "FAILED", str(error)
     finally:
