@@ -47,6 +47,7 @@ app.add_typer(opcua_app, name="opcua")
 app.add_typer(history_app, name="history")
 out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 Paths = Annotated[list[Path], typer.Argument(help="files and folders")]
+SWITCH_SECONDS = 0.001  # a thread that computes lets the server's event loop go on after so long
 
 
 def main() -> None:
@@ -95,6 +96,8 @@ def serve(
 
     settings = Settings.read(host=host, server_port=port)
     configure(settings.log_level)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    _seldom_collect()
     uvicorn.run(
         make_app(settings),
         host=settings.host,

@@ -69,7 +69,8 @@ def make_app(settings: Settings) -> FastAPI:
     held = outlets(read_mappings([MAPPINGS]), settings)
     gate, clients = Gate(store, settings), Clients(settings)
     workers = Workers(settings.query_timeout + GRACE_SECONDS)
-    server = Server(settings, store, registry, Watcher(store), gate, clients, workers, held)
+    parsers = Workers(settings.query_timeout, threads=2, share=1)
+    server = Server(settings, store, registry, Watcher(store), gate, clients, workers, parsers, held)
     graphql = Router(server, schemas)
     changes.on_catalog(graphql.take)
 

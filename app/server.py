@@ -21,4 +21,5 @@ class Server:
     gate: Gate
     clients: Clients
     workers: Workers
+    parsers: Workers  # of documents
     outlets: Sequence[Outlet] = field(default_factory=list)

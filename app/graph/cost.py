@@ -10,6 +10,7 @@ from app.graph.names import quote
 from app.graph.select import (
     Both,
     Column,
+    Compare,
     Count,
     Either,
     Exists,
@@ -28,6 +29,7 @@ from app.graph.store import Store
 
 HISTORY = 100.0
 MEASURED = 0.05  # what is compared or summed costs less than what is sent
+MATCHED = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,8 @@ def _conditions(predicate: Predicate | None, label: str, sizes: Sizes) -> float:
             return _conditions(part, label, sizes)
         case Exists(hop, _, part) | Count(hop, part):
             return sizes.beyond(hop, label) * (MEASURED + _conditions(part, hop.label or "Twin", sizes))
+        case Compare(_, "matches"):
+            return MATCHED
         case None:
             return 0.0
     return MEASURED

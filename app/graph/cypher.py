@@ -40,6 +40,11 @@ from app.graph.select import (
     param,
 )
 
+CHUNK = 100_000  # characters of a text that are taken apart at once
+STEP = "{value}.next[r][coalesce({value}.classes[c], head([x IN {value}.ranges WHERE x[0] < c AND c < x[1] | x[2]]), 0)]"
+CHUNKS = f"[i IN range(0, (size(k) - 1) / {CHUNK}) | substring(k, i * {CHUNK}, {CHUNK})]"
+PARTS = f"CASE WHEN size(k) <= {CHUNK} THEN [k] ELSE {CHUNKS} END"
+MATCHES = f"{{value}}.accept[reduce(q = 0, part IN {PARTS} | reduce(r = q, c IN split(part, '') | {STEP}))]"
 OPERATORS = {
     "eq": "{key} = {value}",
     "ne": "{key} <> {value}",
@@ -53,7 +58,7 @@ OPERATORS = {
     "contains": "{key} CONTAINS {value}",
     "startsWith": "{key} STARTS WITH {value}",
     "endsWith": "{key} ENDS WITH {value}",
-    "matches": "{key} =~ {value}",
+    "matches": f"any(k IN [{{key}}] WHERE CASE WHEN k IS :: STRING NOT NULL THEN {MATCHES} ELSE false END)",
     "has": "{value} IN {key}",
     "hasAny": "any(x IN {key} WHERE x IN {value})",
     "hasAll": "all(x IN {value} WHERE x IN {key})",

@@ -7,6 +7,7 @@ from graphql import get_named_type
 
 from app.dtdl import Catalog
 from app.graph.select import Both, Compare, Count, Either, Exists, Hop, IsNull, Not, Order, Predicate, Value, param
+from app.graphql.automaton import automaton
 from app.graphql.cursor import QueryError
 from app.graphql.filters import COUNTED
 from app.graphql.origin import ORIGIN, Origin
@@ -78,6 +79,8 @@ def _compared(key: Value, value: Arguments, convert: Callable[[Any], Any] | None
             yield IsNull(key, bool(operand))
         elif operand is None and operator in ("eq", "ne"):
             yield IsNull(key, operator == "eq")
+        elif operand is not None and operator == "matches":
+            yield Compare(key, operator, param(operand, automaton))
         elif operand is not None and operator == "between":
             yield Compare(key, operator, param(operand, pair if convert is None else paired_epoch_ms))
         elif operand is not None:

@@ -9,12 +9,11 @@ from typing import Any
 
 import orjson
 from graphql import GraphQLError
-from graphql.execution.values import VariableValues
 from strawberry.types import ExecutionResult
 
 from app import metrics
 from app.errors import TwingraphError
-from app.graphql.execute import answer
+from app.graphql.execute import answer, require_small
 from app.graphql.plan import Entry
 from app.graphql.schema import TwinSchema
 from app.identity import Identity
@@ -26,10 +25,10 @@ LONGEST = 1024**2  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request whose operation is known; `values` are its coerced variables."""
+    """One request whose operation is known."""
 
     entry: Entry
-    values: VariableValues
+    variables: Mapping[str, Any]
 
 
 def is_plain(scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
@@ -64,13 +63,14 @@ def known(schema: TwinSchema, messages: list[Message]) -> Asked | None:
     if messages[-1]["type"] != "http.request" or messages[-1].get("more_body"):
         return None
     try:
-        given = orjson.loads(b"".join(message["body"] for message in messages))
-        return _known(schema, given) if isinstance(given, dict) else None
-    except (orjson.JSONDecodeError, TwingraphError, GraphQLError):
+        body = b"".join(message["body"] for message in messages)
+        given = orjson.loads(body)
+        return _known(schema, given, len(body)) if isinstance(given, dict) else None
+    except (orjson.JSONDecodeError, TwingraphError):
         return None
 
 
-def _known(schema: TwinSchema, given: Mapping[str, Any]) -> Asked | None:
+def _known(schema: TwinSchema, given: Mapping[str, Any], size: int) -> Asked | None:
     query, variables, name, extensions = (given.get(key) for key in ("query", "variables", "operationName", "extensions"))
     texts = isinstance(query, str | None) and isinstance(name, str | None)
     if not texts or not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
@@ -79,13 +79,16 @@ def _known(schema: TwinSchema, given: Mapping[str, Any]) -> Asked | None:
     entry = schema.plans.known(text, name) if text else None
     if entry is None or not entry.compiled or entry.introspects:
         return None
-    return Asked(entry, schema.plans.variables(entry, variables or {}))
+    require_small(schema, entry, size)
+    return Asked(entry, variables or {})
 
 
 async def answered(schema: TwinSchema, asked: Asked, server: Server, identity: Identity) -> ExecutionResult:
     started = time.perf_counter()
     try:
-        result = await server.workers.run(identity.client, answer, schema, asked.entry, asked.values, server.store, identity)
+        result = await server.workers.run(identity.client, answer, schema, asked.entry, asked.variables, server.store, identity)
+    except GraphQLError as error:
+        result = ExecutionResult(data=None, errors=[error])
     except Exception as error:  # noqa: BLE001 as Strawberry does: what nobody expected is logged and answered as INTERNAL
         result = ExecutionResult(data=None, errors=[GraphQLError(str(error), original_error=error)])
     if result.errors:

@@ -1,27 +1,30 @@
-"""The Strawberry extension that answers compiled queries; parsing, validation and transports stay Strawberry's.
+"""The Strawberry extension that answers compiled queries; execution of the others and the transports stay Strawberry's.
 
-A document that was valid once in this schema generation is neither parsed nor validated again."""
+A document that was valid once in this schema generation is neither parsed nor validated again. What may take long is done
+beside the event loop."""
 
 import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import orjson
 from graphql import DocumentNode, GraphQLError, OperationDefinitionNode
 from graphql.execution.values import VariableValues
 from strawberry.extensions import SchemaExtension
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionResult
 
 from app import metrics
-from app.errors import TwingraphError
+from app.errors import TooLarge, TwingraphError
 from app.graph.records import in_json
 from app.graph.store import Store
+from app.graphql.cursor import QueryError
+from app.graphql.documents import Read
 from app.graphql.failures import as_graphql
 from app.graphql.plan import Entry, Plan, bound, run_step
 from app.identity import Identity
 
-KEPT = 1000
+SMALL_BYTES, LARGEST_BYTES = 16 * 1024, 256 * 1024  # of variables: coerced at once; of such as are input objects
 T = TypeVar("T")
 
 
@@ -37,30 +40,23 @@ class Compiled(SchemaExtension):
         metrics.REQUESTS.labels(kind, "failed" if errors else "answered").inc()
         metrics.REQUEST_SECONDS.labels(kind).observe(time.perf_counter() - started)
 
-    def on_parse(self) -> Iterator[None]:
+    async def on_parse(self) -> AsyncIterator[None]:
         context = self.execution_context
-        schema: Any = context.schema
-        context.parse_options["max_tokens"] = schema.tokens
-        known = _documents(schema).get(context.query or "")
-        if known is not None:
-            context.graphql_document, context.pre_execution_errors = known, []
+        if context.query:
+            read = await _read(context.schema, context.query, context.context)
+            if read.document is None:
+                raise read.errors[0]
+            context.graphql_document, context.pre_execution_errors = read.document, read.errors
         yield
 
     def on_validate(self) -> Iterator[None]:
         context = self.execution_context
-        schema: Any = context.schema
-        context.validation_rules = (*context.validation_rules, *schema.rules)
-        if _is_ambiguous(context):
+        if not context.pre_execution_errors and _is_ambiguous(context):
             context.pre_execution_errors = [GraphQLError("the document has several operations: operationName must name one")]
         if context.operation_type.value == "subscription" and not context.context.get("streams", True):
             what = "a subscription needs graphql-transport-ws, or Accept: text/event-stream"
             context.pre_execution_errors = [GraphQLError(what, extensions={"code": "BAD_REQUEST"})]
         yield
-        if not context.pre_execution_errors and context.query and context.graphql_document:
-            documents = _documents(schema)
-            documents[context.query] = context.graphql_document
-            if len(documents) > KEPT:
-                documents.popitem(last=False)
 
     async def on_execute(self) -> AsyncIterator[None]:
         context = self.execution_context
@@ -68,21 +64,30 @@ class Compiled(SchemaExtension):
         assert context.query is not None
         assert context.graphql_document is not None
         entry = schema.plans.entry(context.query, context.graphql_document, context.operation_name)
+        given, variables = context.context, context.variables or {}
+        size = _size(variables)
+        if entry is not None:
+            require_small(schema, entry, size)
         if entry is not None and entry.introspects:
-            values = schema.plans.variables(entry, context.variables or {})
-            key = (context.query, context.operation_name)
-            work = schema.introspection.answer
-            data = await at_work(context.context, work, key, entry.operation, entry.fragments, values)
-            context.result = ExecutionResult(data=orjson.Fragment(data), errors=None)  # type: ignore[arg-type]
+            context.result = await at_work(given, described, schema, context.query, entry, variables)
         elif entry is not None and entry.compiled:
-            values = schema.plans.variables(entry, context.variables or {})
-            given = context.context
-            context.result = await at_work(given, answer, schema, entry, values, given["server"].store, given["identity"])
+            context.result = await at_work(given, answer, schema, entry, variables, given["server"].store, given["identity"])
+        elif entry is not None:
+            context.variables = await _coerced(given, schema, entry, variables, size)
         yield
 
 
-def answer(schema: Any, entry: Entry, values: VariableValues, store: Store, identity: Identity) -> ExecutionResult:
-    """A compiled operation, run; its data is already JSON."""
+def described(schema: Any, query: str, entry: Entry, variables: Mapping[str, Any]) -> ExecutionResult:
+    """An operation that asks for the schema. Raises: GraphQLError for variables that do not fit."""
+    values = schema.plans.variables(entry, variables)
+    key = (query, entry.operation.name.value if entry.operation.name else None)
+    data: Any = orjson.Fragment(schema.introspection.answer(key, entry.operation, entry.fragments, values))
+    return ExecutionResult(data=data, errors=None)
+
+
+def answer(schema: Any, entry: Entry, given: Mapping[str, Any], store: Store, identity: Identity) -> ExecutionResult:
+    """A compiled operation, run; its data is already JSON. Raises: GraphQLError for variables that do not fit."""
+    values = schema.plans.variables(entry, given)
     try:
         plan: Plan = schema.plans.plan(entry, values, identity.access)
         variables = bound(values.coerced, identity)
@@ -118,6 +123,63 @@ async def at_work(context: Any, work: Callable[..., T], *arguments: Any) -> T:
     return await context["server"].workers.run(context["identity"].client, work, *arguments)  # type: ignore[no-any-return]
 
 
-def _documents(schema: Any) -> OrderedDict[str, DocumentNode]:
-    found: OrderedDict[str, DocumentNode] = schema.__dict__.setdefault("documents", OrderedDict())
+async def _read(schema: Any, text: str, context: Any) -> Read:
+    known: Read | None = schema.documents.known(text)
+    if known is not None:
+        return known
+    found: Read = await context["server"].parsers.run(context["identity"].client, schema.documents.read, text)
     return found
+
+
+class Ready(dict[str, Any]):
+    """The variables of a request, which were coerced before its execution began: large ones beside the event loop."""
+
+    coerced: VariableValues
+
+
+def require_small(schema: Any, entry: Entry, size: int) -> None:
+    """`size` [bytes]: of the variables as JSON. Raises: TooLarge."""
+    if size > LARGEST_BYTES and not schema.plans.takes_json(entry):
+        hint = "several requests; importTwins takes many documents"
+        raise TooLarge(f"the variables have {size:,} bytes, at most {LARGEST_BYTES:,} where they are input objects", hint=hint)
+
+
+def _size(variables: Mapping[str, Any]) -> int:
+    try:
+        return len(orjson.dumps(variables)) if variables else 0
+    except TypeError as error:
+        raise QueryError("the variables are nested too deeply", hint="at most 250 levels") from error
+
+
+async def _coerced(context: Any, schema: Any, entry: Entry, variables: Mapping[str, Any], size: int) -> Ready:
+    """Raises: GraphQLError for what does not fit."""
+    ready = Ready(variables)
+    if size > SMALL_BYTES:
+        ready.coerced = await at_work(context, schema.plans.variables, entry, variables)
+    else:
+        ready.coerced = schema.plans.variables(entry, variables)
+    return ready
+
+
+class Coerced(StrawberryGraphQLCoreExecutionContext):
+    """Takes over what is `Ready`. Of graphql-core: `build` with the variables as fifth argument, `operation`,
+    `variable_values` (3.3; tests/graphql/test_names.py holds the contract)."""
+
+    @classmethod
+    def build(cls, schema: Any, document: DocumentNode, *given: Any, **named: Any) -> Any:
+        root, context, variables, *rest = given
+        if not isinstance(variables, Ready):
+            return super().build(schema, document, *given, **named)
+        bare = DocumentNode(definitions=tuple(map(_without_variables, document.definitions)))
+        made: Any = super().build(schema, bare, root, context, None, *rest, **named)
+        if not isinstance(made, list):
+            made.variable_values = variables.coerced
+            made.operation = document.definitions[bare.definitions.index(made.operation)]
+        return made
+
+
+def _without_variables(definition: Any) -> Any:
+    if not isinstance(definition, OperationDefinitionNode):
+        return definition
+    kept = {key: getattr(definition, key) for key in definition.keys if key != "variable_definitions"}
+    return OperationDefinitionNode(**kept, variable_definitions=())

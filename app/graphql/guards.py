@@ -1,52 +1,102 @@
-"""Limits on a query before it runs, as validation rules built once a schema generation."""
+"""Limits on a document, looked at before it is validated: what validation costs grows with the square of some of them."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from graphql import (
-    ASTValidationRule,
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    GraphQLSchema,
+    NoFragmentCyclesRule,
     OperationDefinitionNode,
+    validate,
 )
 
-
-def limits(most_depth: int, most_aliases: int) -> tuple[type[ASTValidationRule], ...]:
-    class Limits(ASTValidationRule):
-        def enter_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> None:
-            document = self.context.document
-            fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
-            depth, aliases = _measure(node, fragments, frozenset(), {})
-            if depth > most_depth:
-                self._refuse(f"the query is {depth} levels deep, at most {most_depth} are allowed", node)
-            if aliases > most_aliases:
-                self._refuse(f"the query has {aliases} aliases, at most {most_aliases} are allowed", node)
-
-        def _refuse(self, what: str, node: OperationDefinitionNode) -> None:
-            self.report_error(GraphQLError(what, node, extensions={"code": "QUERY_TOO_LARGE"}))
-
-    return (Limits,)
+FIELDS = 5000  # with all fragments written out
+PAIRS = 40_000  # of fields with one response key, and of fragments, in one place: each is compared with each
+INTROSPECTION = ("__schema", "__type")  # it nests by itself; a rule of graphql-core bounds it
+Sets = list[Any]
 
 
-INTROSPECTION = ("__schema", "__type")  # it nests by itself; the token limit bounds it
+@dataclass(slots=True)
+class Limits:
+    """Of one document."""
+
+    depth: int
+    aliases: int
+    fields: int = FIELDS
+    pairs: int = PAIRS
 
 
-def _measure(node: Any, fragments: Any, inside: frozenset[str], known: dict[str, tuple[int, int]]) -> tuple[int, int]:
-    """(levels of fields below, aliases), fragments followed once each, circles passed over: another rule refuses them."""
-    deepest, aliases = 0, 0
-    for one in node.selection_set.selections if node.selection_set else ():
-        own = 0
-        below: tuple[int, int] = (0, 0)
-        if isinstance(one, FragmentSpreadNode):
-            name = one.name.value
-            if name in fragments and name not in inside:
-                if name not in known:
-                    known[name] = _measure(fragments[name], fragments, inside | {name}, known)
-                below = known[name]
-        elif not (isinstance(one, FieldNode) and one.name.value in INTROSPECTION):
-            own = isinstance(one, FieldNode)
-            aliases += bool(getattr(one, "alias", None))
-            below = _measure(one, fragments, inside, known)
-        deepest, aliases = max(deepest, below[0] + own), aliases + below[1]
-    return deepest, aliases
+def refuse_large(schema: GraphQLSchema, document: DocumentNode, most: Limits) -> list[GraphQLError]:
+    """What is too large; empty: the document can be validated."""
+    circles = validate(schema, document, [NoFragmentCyclesRule])
+    if circles:
+        return circles
+    fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
+    left = _Left(fragments, most, most.aliases, most.fields, most.pairs)
+    operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
+    try:
+        for operation in operations:
+            left.take([operation.selection_set], most.depth)
+        for fragment in fragments.values():
+            left.take([fragment.selection_set], most.depth)
+    except _Exceeded as error:
+        return [GraphQLError(f"the query has {error}", operations[:1] or None, extensions={"code": "QUERY_TOO_LARGE"})]
+    return []
+
+
+class _Exceeded(Exception):
+    pass
+
+
+@dataclass(slots=True)
+class _Left:
+    """What is left of each limit, counted as execution merges fields: by response key, fragments written out."""
+
+    fragments: dict[str, FragmentDefinitionNode]
+    most: Limits
+    aliases: int
+    fields: int
+    pairs: int
+
+    def take(self, sets: Sets, depth: int) -> None:
+        """Raises: _Exceeded."""
+        spread: set[str] = set()
+        by_key: dict[str, list[FieldNode]] = {}
+        for field in self._fields(sets, spread):
+            by_key.setdefault(field.alias.value if field.alias else field.name.value, []).append(field)
+            self.fields -= 1
+            self.aliases -= field.alias is not None
+            if self.fields < 0:
+                raise _Exceeded(f"more than {self.most.fields} fields, with all fragments written out")
+            if self.aliases < 0:
+                raise _Exceeded(f"more than {self.most.aliases} aliases")
+        self.pairs -= sum(_pairs(len(one)) for one in (spread, *by_key.values()))
+        if self.pairs < 0:
+            raise _Exceeded("too many fields of one name, or fragments, in one place: name each once")
+        if by_key and not depth:
+            raise _Exceeded(f"more than {self.most.depth} levels")
+        for fields in by_key.values():
+            if fields[0].name.value not in INTROSPECTION:
+                self.take([one.selection_set for one in fields if one.selection_set], depth - 1)
+
+    def _fields(self, sets: Sets, spread: set[str]) -> Iterator[FieldNode]:
+        waiting = list(sets)
+        while waiting:
+            for one in waiting.pop().selections:
+                if isinstance(one, FieldNode):
+                    yield one
+                elif not isinstance(one, FragmentSpreadNode):
+                    waiting.append(one.selection_set)
+                elif one.name.value in self.fragments and one.name.value not in spread:
+                    spread.add(one.name.value)
+                    waiting.append(self.fragments[one.name.value].selection_set)
+
+
+def _pairs(count: int) -> int:
+    return count * (count - 1) // 2

@@ -3,16 +3,15 @@
 A request names one as `extensions.persistedQuery.sha256Hash`, the form that Apollo Client and urql speak."""
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from app.errors import SettingError
 from app.graphql.cursor import QueryError
+from app.graphql.kept import Kept
 
-KEPT = 1000
+SENT_BYTES = 16 * 1024**2
 
 
 class Persisted:
@@ -23,8 +22,7 @@ class Persisted:
         self.only = only
         if only and not self._listed:
             raise SettingError("operations_only without operations", where=folder, hint="name a folder of .graphql files")
-        self._sent: OrderedDict[str, str] = OrderedDict()
-        self._lock = Lock()
+        self._sent: Kept[str, str] = Kept(SENT_BYTES)
 
     def text(self, query: str | None, extensions: Mapping[str, Any] | None) -> str | None:
         """The operation's text. Raises: QueryError when its hash is not known, or is not its own, or it is not allowed."""
@@ -40,21 +38,14 @@ class Persisted:
             raise QueryError("the hash is not that of the query", code="PERSISTED_QUERY_MISMATCH")
         if self.only and digest not in self._listed:
             self._refuse()
-        self._keep(digest, query)
+        self._sent.put(digest, query, len(query))
         return query
 
     def _known(self, digest: str) -> str:
-        with self._lock:
-            found = self._listed.get(digest) or (None if self.only else self._sent.get(digest))
+        found = self._listed.get(digest) or (None if self.only else self._sent.get(digest))
         if found is None:
             raise QueryError("PersistedQueryNotFound", hint="send the query with its hash", code="PERSISTED_QUERY_NOT_FOUND")
         return found
-
-    def _keep(self, digest: str, query: str) -> None:
-        with self._lock:
-            self._sent[digest] = query
-            if len(self._sent) > KEPT:
-                self._sent.popitem(last=False)
 
     def _refuse(self) -> None:
         hint = "only operations of the server's folder are run here"

@@ -1,9 +1,8 @@
 """Plans: compiled once for a query's text and the shape of its variables; bound and run for every request."""
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from threading import Event, Lock
+from threading import Event
 from typing import Any
 
 from graphql import (
@@ -16,8 +15,10 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
+    get_named_type,
     get_operation_ast,
     get_variable_values,
+    is_leaf_type,
     type_from_ast,
 )
 from graphql.execution.values import VariableValues
@@ -30,8 +31,10 @@ from app.graph.cypher import Statement, print_root
 from app.graph.records import one_record
 from app.graph.select import ACCESS, Hole, Root
 from app.graph.store import Store
+from app.graphql.automaton import automaton
 from app.graphql.collect import Collector
 from app.graphql.cursor import QueryError
+from app.graphql.documents import Documents
 from app.graphql.history import Unsettled
 from app.graphql.introspection import is_introspection
 from app.graphql.origin import ORIGIN, Origin
@@ -42,6 +45,9 @@ from app.identity import Identity
 from app.settings import Settings
 
 KEPT = 1000
+GIVEN_COST, PATTERN_COST = 20.0, 5000.0  # of a value that is compared; of a pattern, whose table is made
+MOST_GIVEN = 5000
+STEP_BYTES, TEXT_BYTES = 2000, 16  # of a step, and of each character of its statement with the closures that belong to it
 TRIES = 4  # of a read whose history was compacted meanwhile
 CHANGED = "\x00changed"  # the variable that holds the dtId of the twin a mutation has changed
 Access = tuple[str, ...] | None
@@ -97,8 +103,9 @@ def _run(text: str, step: Step, store: Store, variables: Mapping[str, Any], time
 
 @dataclass(slots=True)
 class Entry:
-    """What is known of one query text: the operation, and its plans by the shape of the variables."""
+    """What is known of one operation of a document: its plans by the shape of the variables."""
 
+    text: str
     operation: OperationDefinitionNode
     fragments: dict[str, FragmentDefinitionNode]
     compiled: bool
@@ -110,45 +117,41 @@ class Entry:
 
 @dataclass(slots=True)
 class FieldEntry:
-    """What is known of one field that the executor asks for; `nodes` are held, so that no other has their identity."""
+    """What is known of one field that the executor asks for."""
 
-    nodes: tuple[Any, ...]
     types: dict[str, Any]
     structural: set[tuple[str | int, ...]] = field(default_factory=set)
     steps: dict[Any, Step] = field(default_factory=dict)
 
 
 class Plans:
-    """The plan cache of one schema generation; bounded, the least used goes first."""
+    """The plans of one schema generation, kept with their documents."""
 
-    def __init__(self, schema: GraphQLSchema, catalog: Catalog, settings: Settings) -> None:
-        self.schema, self.catalog, self.settings = schema, catalog, settings
+    def __init__(self, schema: GraphQLSchema, catalog: Catalog, settings: Settings, documents: Documents) -> None:
+        self.schema, self.catalog, self.settings, self.documents = schema, catalog, settings, documents
         self.sizes = Sizes()
-        self._entries: OrderedDict[tuple[str, str | None], Entry] = OrderedDict()
-        self._fields: OrderedDict[tuple[int, ...], FieldEntry] = OrderedDict()
-        self._lock = Lock()
 
     def entry(self, query: str, document: DocumentNode, operation_name: str | None) -> Entry | None:
-        key = (query, operation_name)
-        with self._lock:
-            found = self._entries.get(key)
-            if found is not None:
-                self._entries.move_to_end(key)
-                return found
+        found = self.known(query, operation_name)
+        if found is not None:
+            return found
         operation = get_operation_ast(document, operation_name)
         if operation is None:
             return None
-        made = self._inspect(document, operation)
-        with self._lock:
-            self._entries[key] = made
-            if len(self._entries) > KEPT:
-                self._entries.popitem(last=False)
+        made = self._inspect(query, document, operation)
+        read = self.documents.known(query)
+        if read is not None and read.document is document:
+            read.entries[operation_name] = made
         return made
 
     def known(self, query: str, operation_name: str | None) -> Entry | None:
         """An operation that has been answered before, so that its document is valid."""
-        with self._lock:
-            return self._entries.get((query, operation_name))
+        read = self.documents.known(query)
+        return read.entries.get(operation_name) if read is not None else None
+
+    def takes_json(self, entry: Entry) -> bool:
+        """Whether no variable is an input object."""
+        return all(is_leaf_type(get_named_type(type_)) for type_ in entry.types.values())
 
     def variables(self, entry: Entry, given: Mapping[str, Any]) -> VariableValues:
         """Coerced by graphql-core, so errors are the specification's. Raises: GraphQLError."""
@@ -170,13 +173,15 @@ class Plans:
         steps = []
         for name, nodes in selector.collector.fields(self.schema.query_type, [entry.operation.selection_set]):
             steps.append(self._step(selector, shaper, name, nodes))
-        made = Plan(tuple(steps), sum(cost(step.root, self.sizes) for step in steps if step.root is not None))
+        reads = sum(cost(step.root, self.sizes) for step in steps if step.root is not None)
+        made = Plan(tuple(steps), reads + sum(_given(step.statement) for step in steps if step.statement is not None))
         self._afford(made.cost, access)
         entry.structural |= selector.structural
         key = (access, key[1], _settled(values.coerced, entry.structural))
         if len(entry.plans) >= KEPT:
             entry.plans.clear()
         entry.plans[key] = made
+        self.documents.grow(entry.text, sum(map(_weight, steps)))
         return made
 
     def look_at(self, plan: Plan, store: Store, variables: Mapping[str, Any], access: Access) -> None:
@@ -200,15 +205,15 @@ class Plans:
         """One field for the executor: the same tree, with each twin's type beside its fields.
 
         Known again by its nodes, which are the same for as long as their document is kept."""
-        asked = (info.operation, *info.field_nodes)
-        known = tuple(map(id, asked))
-        entry = self._fields.get(known)
+        text = info.operation.loc.source.body
+        read = self.documents.known(text)
+        asked = tuple(map(id, (info.operation, *info.field_nodes)))
+        entry = read.fields.get(asked) if read is not None else None
         if entry is None:
             types = {**variable_types(self.schema, info.operation), CHANGED: GraphQLNonNull(GraphQLID)}
-            entry = FieldEntry(asked, types)
-            self._fields[known] = entry
-            if len(self._fields) > KEPT:
-                self._fields.popitem(last=False)
+            entry = FieldEntry(types)
+            if read is not None and read.document is not None and info.operation in read.document.definitions:
+                read.fields[asked] = entry
         opened = open_variables(values, entry.types)
         key = (access, _shape(opened), _settled(values, entry.structural))
         found = entry.steps.get(key)
@@ -217,11 +222,13 @@ class Plans:
         selector = self._selector(info.fragments, VariableValues({}, opened), values, access)
         selector.hidden_types = True
         selected = selector.root(info.path.key, field_def, nodes)
-        self._afford(cost(selected.root, self.sizes), access)
-        made = Step(info.path.key, print_root(selected.root), self._shaper(typed=True).build(selected))
+        statement = print_root(selected.root)
+        self._afford(cost(selected.root, self.sizes) + _given(statement), access)
+        made = Step(info.path.key, statement, self._shaper(typed=True).build(selected))
         entry.structural |= selector.structural
         if len(entry.steps) >= KEPT:
             entry.steps.clear()
+        self.documents.grow(text, _weight(made))
         entry.steps[access, key[1], _settled(values, entry.structural)] = made
         return made
 
@@ -249,17 +256,29 @@ class Plans:
         nullable = not isinstance(field_def.type, GraphQLNonNull)
         return Step(name, print_root(selected.root), shaper.build(selected), nullable, selected.root)
 
-    def _inspect(self, document: DocumentNode, operation: OperationDefinitionNode) -> Entry:
+    def _inspect(self, text: str, document: DocumentNode, operation: OperationDefinitionNode) -> Entry:
         fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
         types = variable_types(self.schema, operation)
         names = list(_root_names(operation.selection_set, fragments, set()))
         reads = operation.operation is OperationType.QUERY
-        return Entry(operation, fragments, reads and self._all_compile(names), reads and is_introspection(names), types)
+        return Entry(text, operation, fragments, reads and self._all_compile(names), reads and is_introspection(names), types)
 
     def _all_compile(self, names: list[str]) -> bool:
         assert self.schema.query_type is not None
         fields = self.schema.query_type.fields
         return all(name == "__typename" or (name in fields and _is_compiled(fields[name])) for name in names)
+
+
+def _given(statement: Statement) -> float:
+    """What the values of a question cost, whatever it reads. Raises: QueryError."""
+    if len(statement.params) > MOST_GIVEN:
+        raise QueryError(f"the question has more than {MOST_GIVEN:,} conditions and other values", code="QUERY_TOO_LARGE")
+    return sum(PATTERN_COST if param.convert is automaton else GIVEN_COST for param in statement.params)
+
+
+def _weight(step: Step) -> int:
+    """Bytes by estimate."""
+    return STEP_BYTES + TEXT_BYTES * len(step.statement.text) if step.statement is not None else STEP_BYTES
 
 
 def _most_rows(plan: Mapping[str, Any]) -> float:

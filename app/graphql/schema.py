@@ -22,6 +22,7 @@ from graphql import (
     NameNode,
     VariableNode,
     get_named_type,
+    specified_rules,
     validate_schema,
 )
 from strawberry.schema.config import StrawberryConfig
@@ -33,9 +34,10 @@ from app.graph.cypher import print_root
 from app.graph.records import one_record
 from app.graph.select import Root, Scope, Value, param
 from app.graphql.conditions import where
-from app.graphql.execute import Compiled, at_work
+from app.graphql.documents import Documents
+from app.graphql.execute import Coerced, Compiled, at_work
 from app.graphql.failures import said
-from app.graphql.guards import limits
+from app.graphql.guards import Limits
 from app.graphql.introspection import Introspection
 from app.graphql.mutation import IDENTIFIER, mutation_fields
 from app.graphql.names import Taken, root_names
@@ -55,8 +57,7 @@ class TwinSchema(strawberry.Schema):
     """Strawberry's static part and the types grown from `catalog`, as one schema."""
 
     plans: Plans
-    rules: tuple[Any, ...]
-    tokens: int
+    documents: Documents
     timeout: float
     memory: Memory
     _labels: frozenset[str]
@@ -68,6 +69,7 @@ class TwinSchema(strawberry.Schema):
             mutation=Mutation,
             subscription=Subscription,
             extensions=[Compiled],
+            execution_context_class=Coerced,
             config=StrawberryConfig(scalar_map=SCALARS),
         )
         self.memory = Memory()
@@ -81,11 +83,12 @@ class TwinSchema(strawberry.Schema):
         if errors:
             raise ValueError("; ".join(error.message for error in errors[:5]))
         self._labels = frozenset(catalog.by_label)
-        self.plans = Plans(self._schema, catalog, settings)
-        self.rules = limits(settings.query_depth, settings.query_aliases)
+        limits = Limits(settings.query_depth, settings.query_aliases)
+        self.documents = Documents(self._schema, specified_rules, settings.query_tokens, limits)
+        self.plans = Plans(self._schema, catalog, settings, self.documents)
         self.introspection = Introspection(self._schema)
         self.persisted = persisted
-        self.tokens, self.timeout = settings.query_tokens, settings.query_timeout
+        self.timeout = settings.query_timeout
 
     def process_errors(self, errors: Any, execution_context: Any = None) -> None:
         """Users' mistakes are told to the users; what is unexpected is logged in `failures`, once."""

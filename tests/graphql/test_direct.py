@@ -39,6 +39,8 @@ REQUESTS: dict[str, Any] = {
 DIRECT = {"point", "variables", "no twin", "one of several operations", "a page too large", "by its hash"} | {
     "a pattern that Neo4j refuses",
     "fields beside each other",
+    "a variable that does not fit",
+    "a variable that is missing",
 }
 
 

@@ -64,7 +64,7 @@ async def test_equal_questions_share_one_plan(app: FastAPI, ask: Ask) -> None:
     query = "query Shared($id: ID!) { turbine(dtId: $id) { dtId name } }"
     answers = [(await ask(query, id=name))["data"]["turbine"]["name"] for name in ("t1", "t2", "t3")]
     assert answers == ["Turbine 1", "Turbine 2", "Turbine 3"]
-    (entry,) = [e for (text, _), e in schema.plans._entries.items() if text == query]
+    (entry,) = schema.documents.known(query).entries.values()
     assert len(entry.plans) == 1
 
 

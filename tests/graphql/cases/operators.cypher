@@ -16,7 +16,7 @@ RETURN rows
 
 CALL () {
   MATCH (n:`Turbine`:`Asset`)
-  WHERE n.dtId IS NOT NULL AND (n.`name` IN $p0 AND NOT n.`name` IN $p1 AND n.`name` =~ $p2)
+  WHERE n.dtId IS NOT NULL AND (n.`name` IN $p0 AND NOT n.`name` IN $p1 AND any(k IN [n.`name`] WHERE CASE WHEN k IS :: STRING NOT NULL THEN $p2.accept[reduce(q = 0, part IN CASE WHEN size(k) <= 100000 THEN [k] ELSE [i IN range(0, (size(k) - 1) / 100000) | substring(k, i * 100000, 100000)] END | reduce(r = q, c IN split(part, '') | $p2.next[r][coalesce($p2.classes[c], head([x IN $p2.ranges WHERE x[0] < c AND c < x[1] | x[2]]), 0)]))] ELSE false END))
   WITH n ORDER BY n.dtId LIMIT $p3
   RETURN collect([n.`dtId`]) AS rows
 }
