@@ -1,6 +1,9 @@
 """`twingraph keys …`."""
 
+import hashlib
+import ssl
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,6 +31,7 @@ def create(
     twin: Annotated[list[str] | None, typer.Option(help="of a device: dtId it may push, or wf01-*; any")] = None,
     publish: Annotated[list[str] | None, typer.Option(help="of a device: MQTT topic it publishes: fleet/wf01/#")] = None,
     subscribe: Annotated[list[str] | None, typer.Option(help="of a device: MQTT topic it subscribes to")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="of a device: its client certificate (PEM)")] = None,
     days: Days = DAYS,
 ) -> None:
     """Makes a key and shows it, this once."""
@@ -38,8 +42,17 @@ def create(
         raise SettingError("--via says what lies below a --root: give one", hint="a key without --root sees everything")
     settings = Settings.read()
     over = via or [part for part in settings.scope_via.split(",") if part]
-    bound = (tuple(one or ()) for one in (source, twin, publish, subscribe))
-    grant = keys.Grant(name, role, tuple(root or ()), tuple(over) if root else (), *bound)
+    grant = keys.Grant(
+        name,
+        role,
+        roots=tuple(root or ()),
+        via=tuple(over) if root else (),
+        sources=tuple(source or ()),
+        twins=tuple(twin or ()),
+        publish=tuple(publish or ()),
+        subscribe=tuple(subscribe or ()),
+        certificate=_digest(certificate) if certificate is not None else None,
+    )
     with open_store(settings) as store:
         made = keys.create(store, grant, _until(days))
     _show(made, grant.publish or grant.subscribe)
@@ -50,6 +63,16 @@ def _show(made: str, mqtt: object) -> None:
     if mqtt:
         _, identifier, secret = made.split("_", 2)
         err.print(f"MQTT: user {identifier}, password {secret}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _digest(certificate: Path) -> str:
+    """Raises: SettingError."""
+    try:
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.read_text())).hexdigest()
+    except (OSError, ValueError) as error:
+        raise SettingError(
+            f"no certificate: {error}", where=str(certificate), hint="a file with one certificate, PEM"
+        ) from error
 
 
 def _until(days: float) -> datetime | None:

@@ -56,6 +56,7 @@ def with_secrets(settings: Settings) -> Settings:
     """Settings whose empty passwords are those of the state folder."""
     given = {"mqtt_password": settings.mqtt_password or secret(settings.home, "mqtt")}
     given["token"] = settings.token or secret(settings.home, "token")
+    given["push_token"] = settings.push_token or secret(settings.home, "push")
     return Settings.read(**{name: getattr(settings, name) for name in settings.__slots__} | given)
 
 
@@ -147,11 +148,12 @@ async def ingest(settings: Settings, paths: list[Path]) -> None:
     store = await asyncio.to_thread(open_store, settings)
     registry = await asyncio.to_thread(Registry, store)
     directory = await asyncio.to_thread(Directory, store)
+    gate = Gate(store, settings)
     runner = Runner(
         registry,
         lambda: read_mappings(paths),
         lambda: {file: (file.stat().st_mtime_ns, file.stat().st_size) for file in mapping_files(paths) if file.exists()},
-        lambda mapping: _pipeline(settings, mapping, store, registry, directory),
+        lambda mapping: _pipeline(settings, mapping, store, registry, directory, gate),
     )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(runner.run())
@@ -170,6 +172,10 @@ def _assembler(settings: Settings, mapping: Mapping, registry: Registry, directo
     return Assembler(mapping.source, registry.catalog, Matcher(mapping, directory), settings.max_skew_seconds)
 
 
-def _pipeline(settings: Settings, mapping: Mapping, store: Store, registry: Registry, directory: Directory) -> Pipeline:
+def _pipeline(
+    settings: Settings, mapping: Mapping, store: Store, registry: Registry, directory: Directory, gate: Gate
+) -> Pipeline:
     assembler = _assembler(settings, mapping, registry, directory)
-    return Pipeline(make_source(mapping, settings), assembler, store, settings.flush_seconds, settings.batch_messages)
+    source = make_source(mapping, settings)
+    source.gate = gate
+    return Pipeline(source, assembler, store, settings.flush_seconds, settings.batch_messages)

@@ -28,6 +28,7 @@ HELP: dict[str, str] = {
     "worker": "name of this process among several ingest processes that share a source; empty: the host's",
     "opcua_port": "OPC UA server of the simulated farm",
     "token": "bearer token of the server; empty: the one generated in the state folder",
+    "push_token": "token that the HTTP sources of a gateway ask for; empty: the one generated in its state folder",
     "oidc_issuer": "OpenID Connect provider whose tokens are let in; empty: none",
     "oidc_audience": "audience its tokens must be for",
     "oidc_keys_seconds": "how long a provider's keys are trusted while it does not answer [s]",
@@ -84,6 +85,7 @@ class Settings:
     worker: str = ""
     opcua_port: int = 4840
     token: str = ""
+    push_token: str = ""
     oidc_issuer: str = ""
     oidc_audience: str = "twingraph"
     oidc_keys_seconds: float = 86_400.0

@@ -10,6 +10,7 @@ In: messages of any protocol. Out: batches on the one write path, then acknowled
     units      unit → unit
     quality    what a source says of a value → Good, Uncertain, Bad
     certificates  TLS towards brokers
+    admission  who may push over HTTP, and readings of which twins
     assemble   messages → one batch in columns; what does not fit is set aside with the reason
     pipeline   collect → assemble → commit → acknowledge; pauses and tries again while the database is away
     runner     the sources of one process: started, stopped, reloaded, each without the others

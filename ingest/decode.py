@@ -14,7 +14,7 @@ import orjson
 from app.errors import MessageError
 from ingest.mapping import Rule
 from ingest.message import Payload
-from ingest.unpack import unpacked
+from ingest.unpack import LINES, PACKED, SHORT, require_few, require_short, unpacked
 
 EARLIEST = 631_152_000_000  # 1990-01-01: clocks that were never set say 1970 or 1980
 Record = dict[str, Any]
@@ -84,6 +84,7 @@ def _flat(fields: Mapping[str, Any], before: str = "") -> Record:
 
 
 def _json(body: bytes, rule: Rule) -> Any:
+    require_few(body)
     try:
         decoded = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -96,6 +97,7 @@ def _json(body: bytes, rule: Rule) -> Any:
 def _msgpack(body: bytes, rule: Rule) -> Any:
     import ormsgpack
 
+    require_short(body, PACKED)
     try:
         return ormsgpack.unpackb(body)
     except ormsgpack.MsgpackDecodeError as error:
@@ -103,6 +105,8 @@ def _msgpack(body: bytes, rule: Rule) -> Any:
 
 
 def _csv(body: bytes, rule: Rule) -> Any:
+    if len(body) > SHORT and body.count(b"\n") + body.count(b"\r") > LINES:
+        raise MessageError(f"a message has at most {LINES:,} lines", code="TOO_LARGE")
     try:
         lines = body.decode("utf-8-sig").splitlines()
         rows = list(csv.reader((line for line in lines if line.strip()), strict=True))

@@ -2,20 +2,24 @@
 gzip; `POST /write` and `/api/v2/write` with InfluxDB's line protocol, whose series keys are the addresses; Prometheus' remote
 write, to any path (ingest.remotewrite). 202 once committed.
 
-options: {port: 8088, host: 127.0.0.1, wait: 10}    `wait`: seconds for the commit, then 503: send it again
+options: {port: 8088, host: 127.0.0.1, wait: 10, certificate: server.pem, key: server.key, client_ca: devices.pem}
+    `wait`: seconds for the commit, then 503: send it again; `certificate`: TLS; `client_ca`: who signs certificates of devices
 
 A reading that bears its time of measure is stored once, however often it is sent.
 
-Whoever sends must bear the token. What the mapping refuses becomes dead letters, as from any source, and is acknowledged; what
-is no JSON is refused at once, and kept by who sent it."""
+Who sends is known, and bound to what it may send (ingest.admission), before anything of the body is read. What the mapping
+refuses becomes dead letters, as from any source, and is acknowledged; what is no JSON is refused at once, and kept by who sent
+it."""
 
 import asyncio
-import hmac
+import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Mapping as Map
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -26,17 +30,23 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from app.errors import MessageError, StackError
+from app.errors import MessageError, StackError, TwingraphError
+from app.http.protocol import SERVER_LIMITS
+from app.http.statuses import HEADERS, body_of, status_of
 from app.settings import Settings
+from ingest.admission import Admission
+from ingest.certificates import check
 from ingest.lineprotocol import lines
 from ingest.mapping import Mapping
 from ingest.message import Message, Source, Take
 from ingest.remotewrite import samples
-from ingest.unpack import LONGEST, inflated
+from ingest.unpack import LONGEST, inflated, require_few
 
 log = structlog.get_logger()
 PORT, WAIT_SECONDS = 8088, 10.0
 CONCURRENT = 1000
+MOST_MESSAGES = 20_000  # of a request
+HELD_BYTES = 64 * 1024**2  # of bodies that are read and not yet committed
 PROMETHEUS = "application/x-protobuf"  # its remote write, to any address
 WRITE = ("write", "api/v2/write")  # where InfluxDB's clients write
 AS_THE_RULE_SAYS = ("text/csv", "application/msgpack", "application/cloudevents+json", "application/cloudevents-batch+json")
@@ -58,20 +68,25 @@ class Receipt:
 
 class HttpSource(Source):
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
-        self.name, self._token = mapping.source, settings.token
+        self.name = mapping.source
+        self._mapping, self._push_token = mapping, settings.push_token
         self._host = str(mapping.options.get("host", settings.host))
         self._port = int(mapping.options.get("port", PORT))
         self._wait = float(mapping.options.get("wait", WAIT_SECONDS))
+        self._certificate, self._key, self._client_ca = (
+            str(mapping.options.get(name) or "") for name in ("certificate", "key", "client_ca")
+        )
         self._takes_events = mapping.takes_events
+        self._held = 0
         self._take: Take | None = None
 
     async def run(self, take: Take) -> None:
-        """Raises: StackError when the port is taken."""
+        """Raises: StackError when the port is taken, or a certificate cannot be used."""
         self._take = take
+        self._admission = Admission(self._mapping, self._push_token, self.gate)
         app = Starlette(routes=[Route("/{address:path}", self._post, methods=["POST"])])
-        config = uvicorn.Config(
-            app, self._host, self._port, log_level="error", access_log=False, limit_concurrency=CONCURRENT, lifespan="off"
-        )
+        options: dict[str, Any] = {"limit_concurrency": CONCURRENT, "lifespan": "off", **SERVER_LIMITS, **self._tls()}
+        config = uvicorn.Config(app, self._host, self._port, log_level="error", access_log=False, **options)
         server = _Server(config, self._listening)
         try:
             await server.serve()
@@ -91,18 +106,40 @@ class HttpSource(Source):
         for receipt in receipts:
             receipt.acknowledge()
 
+    def _tls(self) -> dict[str, Any]:
+        """Raises: StackError."""
+        for file in filter(None, (self._certificate, self._client_ca)):
+            check(Path(file))
+        if not self._certificate:
+            return {}
+        held: dict[str, Any] = {"ssl_certfile": self._certificate, "ssl_keyfile": self._key or None}
+        return held | ({"ssl_ca_certs": self._client_ca, "ssl_cert_reqs": ssl.CERT_OPTIONAL} if self._client_ca else {})
+
     async def _post(self, request: Request) -> JSONResponse:
-        given = request.headers.get("authorization", "").removeprefix("Bearer ").removeprefix("Token ")
-        if not self._token or not hmac.compare_digest(given.encode(), self._token.encode()):
-            return _refused(401, "UNAUTHENTICATED", "a valid token is needed", {"WWW-Authenticate": "Bearer"})
+        held = _Held(self)
         try:
-            body = await _body(request)
-            messages = _messages(request, body, self._takes_events)
+            return await self._taken(request, held)
         except ClientDisconnect:
             return _refused(400, "GONE", "the client has gone")
         except MessageError as error:
-            status = {"TOO_LARGE": 413, "MEDIA_TYPE": 415}.get(error.code, 400)
-            return _refused(status, error.code, error.what)
+            status = {"TOO_LARGE": 413, "MEDIA_TYPE": 415, "BUSY": 503}.get(error.code, 400)
+            return _refused(status, error.code, error.what, {"Retry-After": "5"} if status == 503 else None)
+        except TwingraphError as error:
+            status = status_of(error)
+            return JSONResponse(body_of(error), status, HEADERS.get(status))
+        finally:
+            held.release()
+
+    async def _taken(self, request: Request, held: "_Held") -> JSONResponse:
+        """Raises: MessageError; what Admission raises."""
+        who = await self._admission.who(_header(request), request.client.host if request.client else "", _peer(request))
+        address = request.path_params["address"]
+        many = address in WRITE or _kind(request) == PROMETHEUS  # each line has an address of its own
+        if not many:
+            await self._admission.require(who, [address])
+        messages = _messages(request, await _body(request, held), self._takes_events)
+        if many:
+            await self._admission.require(who, [address for address, _, _ in messages])
         attributes = {name[3:]: value for name, value in request.headers.items() if name.startswith("ce-")}
         if messages and not await self._committed(messages, attributes if self._takes_events and attributes else None):
             return _refused(503, "NOT_COMMITTED", "not committed yet: send it again", {"Retry-After": "5"})
@@ -137,53 +174,100 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _body(request: Request) -> bytes:
-    """Raises: MessageError."""
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > LONGEST:
+@dataclass(slots=True)
+class _Held:
+    """The bytes of one request's body."""
+
+    source: HttpSource
+    size: int = 0
+
+    def take(self, size: int) -> None:
+        """Raises: MessageError."""
+        self.size += size
+        self.source._held += size
+        if self.size > LONGEST:
             raise MessageError(f"a body has at most {LONGEST:,} bytes", code="TOO_LARGE")
+        if self.source._held > HELD_BYTES:
+            raise MessageError("too much is being sent: send it again", code="BUSY")
+
+    def release(self) -> None:
+        self.source._held -= self.size
+
+
+def _header(request: Request) -> str:
+    """InfluxDB's clients call a bearer token `Token`."""
+    given = request.headers.get("authorization", "")
+    return f"Bearer {given[6:]}" if given[:6].lower() == "token " else given
+
+
+def _peer(request: Request) -> str | None:
+    chain = request.scope.get("extensions", {}).get("tls", {}).get("client_cert_chain") or (None,)
+    return chain[0]  # type: ignore[no-any-return]
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").replace(" ", "").lower().partition(";")[0]
+
+
+async def _body(request: Request, held: _Held) -> bytes:
+    """Raises: MessageError."""
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > LONGEST:
+        raise MessageError(f"a body has at most {LONGEST:,} bytes", code="TOO_LARGE")
+    parts = []
+    async for part in request.stream():
+        held.take(len(part))
         parts.append(part)
     body = b"".join(parts)
     encoding = request.headers.get("content-encoding", "identity").lower()
-    if encoding == "snappy" and request.headers.get("content-type", "").lower().startswith(PROMETHEUS):
+    if encoding == "snappy" and _kind(request) == PROMETHEUS:
         return body
     if encoding not in ("identity", "gzip"):
         raise MessageError(f"content-encoding {encoding!r:.40}: send gzip or none", code="MEDIA_TYPE")
-    return inflated(body) if encoding == "gzip" else body
+    if encoding == "gzip":
+        body = inflated(body)
+        held.take(max(0, len(body) - held.size))
+    return body
 
 
 def _messages(request: Request, body: bytes, takes_events: bool) -> list[Given]:
     """Raises: MessageError."""
-    address = request.path_params["address"]
-    said = request.headers.get("content-type", "").replace(" ", "").lower()
-    kind = said.partition(";")[0]
+    address, kind = request.path_params["address"], _kind(request)
     if address in WRITE:
-        return list(lines(body, request.query_params.get("precision", "ns")))
+        return _few(list(islice(lines(body, request.query_params.get("precision", "ns")), MOST_MESSAGES + 1)))
     if kind == PROMETHEUS:
-        if "proto=io.prometheus.write.v2" in said:
+        if "proto=io.prometheus.write.v2" in request.headers["content-type"]:
             raise MessageError("remote write 1.0 is understood, 2.0 is not", code="MEDIA_TYPE")
         return list(samples(body))
     if takes_events and "ce-specversion" in request.headers:
         return [(address, body, None)]
-    return [(address, payload, None) for payload in _payloads(kind, body)]
+    return [(address, payload, None) for payload in _few(_payloads(kind, body))]
+
+
+def _few(given: list[Any]) -> list[Any]:
+    """Raises: MessageError."""
+    if len(given) > MOST_MESSAGES:
+        raise MessageError(f"a request has at most {MOST_MESSAGES:,} messages", code="TOO_LARGE")
+    return given
 
 
 def _payloads(kind: str, body: bytes) -> list[Any]:
     """Raises: MessageError."""
     if kind == "application/x-ndjson":
+        if body.count(b"\n") > 2 * MOST_MESSAGES:
+            raise MessageError(f"a request has at most {MOST_MESSAGES:,} messages", code="TOO_LARGE")
         return [line for line in body.splitlines() if line.strip()]
     if kind in AS_THE_RULE_SAYS:
         return [body]
     if kind != "application/json":
         known = ", ".join(("application/json", "application/x-ndjson", *AS_THE_RULE_SAYS))
         raise MessageError(f"{kind or 'no content type'}: send one of {known}", code="MEDIA_TYPE")
+    require_few(body)
     try:
         decoded = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise MessageError(f"not JSON: {error}", code="NOT_JSON") from error
-    return [orjson.dumps(one) for one in decoded] if isinstance(decoded, list) else [body]
+    return [orjson.dumps(one) for one in _few(decoded)] if isinstance(decoded, list) else [body]
 
 
 def _refused(status: int, code: str, what: str, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.errors import MessageError
 
-LINE = re.compile(r'((?:\\.|[^\\ ])+) +((?:"(?:\\.|[^"\\])*"|\\.|[^\\" ])+)(?: +(-?\d+))? *')
+LINE = re.compile(r'((?:\\.|[^\\ ])+) +((?:"(?:\\.|[^"\\])*"|\\.|[^\\" ])+)(?: +(-?\d{1,19}))? *')
 FIELD = re.compile(r'((?:\\.|[^\\=,])+)=("(?:\\.|[^"\\])*"|[^",]+)(?:,|$)')
 ESCAPED = re.compile(r"\\([,= \"\\])")
 WORDS = {"t": True, "T": True, "true": True, "True": True, "TRUE": True}

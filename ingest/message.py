@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app import metrics
+from app.identity import Gate
 from app.twins.write import Position
 
 
@@ -45,6 +46,7 @@ class Source:
     reconnects = 0
     online = False  # connected to its server, or listening
     problem: str | None = None  # why it is not
+    gate: Gate | None = None  # who may push; none where there is no database
     stored: Callable[[], Mapping[str, int | str]] = dict  # positions committed so far, by part; the pipeline binds it
 
     stopping = False

@@ -5,13 +5,30 @@ import zlib
 from app.errors import MessageError
 
 LONGEST, MOST_MEMBERS = 16 * 1024**2, 1000
+SHORT = 64 * 1024  # bytes: of nothing larger is anything counted
+OPENED, LINES, PACKED = 500_000, 200_000, 2 * 1024**2  # objects and arrays, lines of CSV, bytes of MessagePack
 STEP = 512  # bytes of zstd at a time: even these can become megabytes
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 ZLIB = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
 
+def require_few(body: bytes) -> None:
+    """That JSON becomes no multitude of objects: each takes some hundred bytes, however few it was sent in.
+
+    Raises: MessageError."""
+    if len(body) > SHORT and body.count(b"{") + body.count(b"[") > OPENED:
+        raise MessageError(f"a message has at most {OPENED:,} objects and arrays", code="TOO_LARGE")
+
+
+def require_short(body: bytes, most: int = LONGEST) -> None:
+    """Raises: MessageError."""
+    if len(body) > most:
+        raise MessageError(f"a message has at most {most:,} bytes", code="TOO_LARGE")
+
+
 def unpacked(body: bytes) -> bytes:
     """The body, unpacked where it begins as gzip, zlib or zstd does. Raises: MessageError."""
+    require_short(body)
     head = body[:4]
     if head[:2] == GZIP or head[:2] in ZLIB:
         return inflated(body)

@@ -35,6 +35,7 @@ SYSTEM_CONSTRAINTS = (
     ("_position_id", "_Position", "id"),
 )
 SYSTEM_INDEXES = (
+    ("_key_certificate", "_Key", "certificate"),
     ("_event_at", "_Event", "at"),
     ("_event_kind", "_Event", "kind"),
     ("_event_recorded", "_Event", "_recorded"),

@@ -4,6 +4,7 @@ Attributes of uvicorn that are used: `flow`, `cycle`, `pipeline`, `headers`, `ur
 (uvicorn 0.54; tests/http/test_protocol.py holds the contract)."""
 
 import asyncio
+import ssl
 from typing import Any
 
 import httptools
@@ -41,6 +42,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._moved = self._since  # when something last came, or went
         self._raw = 0  # bytes that came since the stage began and that no part of a body accounts for
         self._look: asyncio.TimerHandle | None = None
+        self._peer = _certificate(transport)
         if len(self.connections) > CONNECTIONS:
             metrics.HTTP_REFUSED.labels("CONNECTIONS").inc()
             transport.abort()
@@ -89,6 +91,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if any(names.count(name) > 1 for name in SINGLE):
             raise _Refused(400)
         self._enter("body")
+        if self._peer is not None:
+            self.scope["extensions"] = {"tls": {"client_cert_chain": [self._peer]}}
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -142,6 +146,13 @@ class LimitedProtocol(HttpToolsProtocol):
             self.loop.call_later(LINGER_SECONDS, self.transport.close)
         else:
             self.transport.abort()
+
+
+def _certificate(transport: asyncio.Transport) -> str | None:
+    """The client's, verified, as PEM."""
+    connection = transport.get_extra_info("ssl_object")
+    given = connection.getpeercert(binary_form=True) if connection is not None else None
+    return ssl.DER_cert_to_PEM_cert(given) if given else None
 
 
 class _Refused(Exception):

@@ -6,7 +6,7 @@ import hmac
 import time
 from base64 import b64decode
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
@@ -14,9 +14,7 @@ from threading import Lock
 import structlog
 
 from app.errors import IdentityUnavailable, NotFound, StoreError, Unauthenticated, Unavailable
-from app.graph.cypher import print_root
-from app.graph.records import one_record
-from app.graph.select import ACCESS, Root, Scope, Value, param
+from app.graph.cypher import seen
 from app.graph.store import Store
 from app.identity import keys
 from app.identity.logins import Logins
@@ -59,17 +57,26 @@ class Gate:
         if known is not None:
             return known
         text = _credentials(header)
+        return self._kept(_digest(text), lambda: self._looked_up(text))
+
+    def certified(self, certificate: str) -> Identity:
+        """Whom a client certificate, verified, stands for; by its SHA-256. Raises: Unauthenticated, StoreError."""
+        digest = _digest(f"certificate {certificate}")
+        known = self._remembered(digest)
+        return known if known is not None else self._kept(digest, lambda: self._of_certificate(certificate))
+
+    def _kept(self, digest: bytes, look_up: Callable[[], Identity]) -> Identity:
         try:
-            found = self._looked_up(text)
+            found = look_up()
             found.alive()
         except Unauthenticated:
             with self._lock:
-                self._known.pop(_digest(text), None)
+                self._known.pop(digest, None)
             raise
         now = time.monotonic()
         with self._lock:
-            self._known[_digest(text)] = _Known(found, now + KEPT_SECONDS, now)
-            self._known.move_to_end(_digest(text))
+            self._known[digest] = _Known(found, now + KEPT_SECONDS, now)
+            self._known.move_to_end(digest)
             if len(self._known) > KEPT:
                 self._known.popitem(last=False)
         return found
@@ -85,8 +92,11 @@ class Gate:
         text = _credentials(header)
         if self._token and hmac.compare_digest(text.encode(), self._token.encode()):
             return LOCAL
+        return self._remembered(_digest(text))
+
+    def _remembered(self, digest: bytes) -> Identity | None:
         with self._lock:
-            known = self._known.get(_digest(text))
+            known = self._known.get(digest)
         if known is None or known.until <= time.monotonic():
             return None
         known.identity.alive()
@@ -114,16 +124,32 @@ class Gate:
             return self._provider.identity(text)
         raise Unauthenticated("a valid token is needed", hint="Authorization: Bearer <token>")
 
+    def _of_certificate(self, certificate: str) -> Identity:
+        found = keys.find_certified(self._store, certificate)
+        if found is None:
+            raise Unauthenticated("no key is of this client certificate", hint="twingraph keys create --certificate")
+        self._uses.note(found.key)
+        return found
+
     def sees(self, identity: Identity, dt_ids: Iterable[str]) -> None:
         """Raises: NotFound for a twin outside the identity's scope, in the words for one that does not exist."""
         if identity.roots is None:
             return
-        for dt_id in dict.fromkeys(dt_ids):
-            asked = print_root(Root("Twin", Scope((Value("dtId"),)), dt_id=param(dt_id), access=identity.via))
-            variables = {ACCESS: list(identity.roots)}
-            parameters = {f"p{index}": given.value(variables) for index, given in enumerate(asked.params)}
-            if not one_record(self._store, asked.text, parameters, LOOK_SECONDS)[0]:
+        asked = list(dict.fromkeys(dt_ids))
+        found = self.seen(identity, asked)
+        for dt_id in asked:
+            if dt_id not in found:
                 raise NotFound(f"no twin {dt_id!r}", hint="twins(model:) lists those that are")
+
+    def seen(self, identity: Identity, dt_ids: Sequence[str]) -> set[str]:
+        """Those of these twins that are there and within the identity's scope. Raises: StoreError."""
+        text = f"UNWIND $dtIds AS dtId MATCH (t:Twin {{dtId: dtId}}) WHERE {seen('t', identity.access, '$roots')} RETURN t.dtId"
+        rows = self._store.read(text, {"dtIds": list(dt_ids), "roots": list(identity.roots or ())}, LOOK_SECONDS)
+        return {dt_id for (dt_id,) in rows}
+
+    def is_there(self, dt_id: str) -> bool:
+        """Whether there is such a twin, seen or not. Raises: StoreError."""
+        return bool(self._store.read("MATCH (t:Twin {dtId: $dtId}) RETURN t.dtId", {"dtId": dt_id}, LOOK_SECONDS))
 
 
 async def identified(gate: Gate, header: str) -> Identity:

@@ -7,6 +7,7 @@ import hashlib
 import re
 import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,7 +32,8 @@ MQTT_ITERATIONS = 1024
 @dataclass(frozen=True, slots=True)
 class Grant:
     """What a key is for. `roots` and `via`: as of an Identity; `sources`, `twins` (globs of dtIds): what a device may push,
-    empty: any; `publish`, `subscribe`: its MQTT topics, with MQTT's wildcards."""
+    empty: any; `publish`, `subscribe`: its MQTT topics, with MQTT's wildcards; `certificate`: the SHA-256 of a client
+    certificate that stands for the key, as hexadecimal digits."""
 
     name: str
     role: str
@@ -41,6 +43,7 @@ class Grant:
     twins: tuple[str, ...] = ()
     publish: tuple[str, ...] = ()
     subscribe: tuple[str, ...] = ()
+    certificate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Key:
     twins: tuple[str, ...] = ()
     publish: tuple[str, ...] = ()
     subscribe: tuple[str, ...] = ()
+    certificate: str | None = None
     mqtt: str | None = None
     created_at: str | None = None
     expires_at: str | None = None
@@ -92,8 +96,8 @@ def _check(grant: Grant) -> None:
         if not NAME.fullmatch(one):
             raise SettingError(f"{one!r} is not the name of a relationship", hint="such as contains")
     device = (grant.sources, grant.twins, grant.publish, grant.subscribe)
-    if grant.role != DEVICE and any(device):
-        raise SettingError(f"sources, twins and topics are for keys of role {DEVICE}", hint=f"--role {DEVICE}")
+    if grant.role != DEVICE and (any(device) or grant.certificate):
+        raise SettingError(f"sources, twins, topics and certificates are for keys of role {DEVICE}", hint=f"--role {DEVICE}")
     if grant.role == DEVICE and not any((*device, grant.roots)):
         raise SettingError("a device's key is bound to sources, twins, a subtree or topics", hint="--twin, --root, --publish")
     for topic in (*grant.publish, *grant.subscribe):
@@ -131,7 +135,8 @@ def rotate(store: Store, identifier: str, grace: timedelta, lasts: timedelta | N
     old = next((key for key in listed(store) if key.id == identifier and key.revoked_at is None), None)
     if old is None:
         raise NotFound(f"no key {identifier!r}", hint="twingraph keys list")
-    grant = Grant(**{field.name: getattr(old, field.name) or _empty(field.name) for field in fields(Grant)})
+    given = {field.name: getattr(old, field.name) for field in fields(Grant)}
+    grant = Grant(**given | {"roots": old.roots or (), "certificate": None})  # a new key, and a certificate of its own
     made = create(store, grant, None if lasts is None else datetime.now(UTC) + lasts)
     store.run(statement("identity/shorten"), id=identifier, until=datetime.now(UTC) + grace)
     return made
@@ -140,13 +145,27 @@ def rotate(store: Store, identifier: str, grace: timedelta, lasts: timedelta | N
 def find(store: Store, text: str) -> Identity | None:
     """The identity of a key that is valid now; of its roots those twins that were there when it was made."""
     identifier, _, secret = text.removeprefix(PREFIX).partition("_")
-    rows = store.read(statement("identity/find"), {"id": identifier})
-    key = next(all_typed(Key, (_row(node) for node, _ in rows)), None)
-    if key is None or key.role not in (*ROLES, DEVICE) or not secrets.compare_digest(key.hash.encode(), _hash(secret).encode()):
-        return None
-    roots = None if key.roots is None else tuple(rows[0][1])
-    if key.roots is not None and not roots:
-        return None
+    for key, roots in _found(store, id=identifier):
+        if secrets.compare_digest(key.hash.encode(), _hash(secret).encode()):
+            return _identity(key, roots)
+    return None
+
+
+def find_certified(store: Store, certificate: str) -> Identity | None:
+    """As `find`, by the SHA-256 of a client certificate that was verified."""
+    return next((_identity(key, roots) for key, roots in _found(store, certificate=certificate)), None)
+
+
+def _found(store: Store, **by: str) -> Iterator[tuple[Key, tuple[str, ...]]]:
+    """The keys that are good, and the roots of each that are still the twins of then."""
+    for node, roots in store.read(statement("identity/find"), {"id": None, "certificate": None} | by):
+        for key in all_typed(Key, [_row(node)]):
+            if key.role in (*ROLES, DEVICE) and (key.roots is None or roots):
+                yield key, tuple(roots)
+
+
+def _identity(key: Key, known_roots: tuple[str, ...]) -> Identity:
+    roots = None if key.roots is None else known_roots
     expires = datetime.fromisoformat(key.expires_at) if key.expires_at is not None else None
     bound = (key.sources or None, key.twins or None)
     return Identity(key.name, key.role, roots, tuple(sorted(key.via)), expires, key.id, *bound)
@@ -185,10 +204,6 @@ def _row(node: dict[str, Any]) -> dict[str, Any]:
 
 def _list(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
-
-
-def _empty(name: str) -> Any:
-    return "" if name in ("name", "role") else ()
 
 
 def _expires(key: Key, now: datetime) -> bool:

@@ -28,7 +28,7 @@ from tests.ingest.test_mqtt import publish
 
 EDGE = """
 gateway: edge
-uplink: {{url: "http://127.0.0.1:{region}", token_variable: TWINGRAPH_TOKEN}}
+uplink: {{url: "http://127.0.0.1:{region}", token_variable: TWINGRAPH_PUSH_TOKEN}}
 spool: {{file: edge.sqlite}}
 window: 1
 grace: 0.5

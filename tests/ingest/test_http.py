@@ -2,32 +2,47 @@
 
 import asyncio
 import gzip
+import ssl
 import struct
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import cramjam
 import httpx
 import orjson
+import psutil
 import pytest
 from prometheus_remote_writer import RemoteWriter
 
 from app.errors import StackError, StoreUnavailable
 from app.graph.store import Store
+from app.identity import Gate, gate, keys
+from app.identity.keys import Grant
 from app.settings import Settings
 from app.twins.directory import Directory
 from app.twins.registry import Registry
+from app.twins.write import NewTwin, create
 from ingest.assemble import Assembler
 from ingest.http import LONGEST, HttpSource
-from ingest.mapping import Mapping, Rule, Target
+from ingest.mapping import Mapping, Rule, Target, Under
 from ingest.match import Matcher
+from ingest.message import Message
 from ingest.pipeline import Pipeline
-from tests.conftest import free_port
+from tests.conftest import free_port, twingraph
 from tests.ingest.base import SourceContract, recent
+from tests.ingest.test_tls import Authority
 
 LINES = {"Content-Type": "application/x-ndjson"}
+
+
+def gated(mapping: Mapping, settings: Settings, registry: Registry) -> HttpSource:
+    source = HttpSource(mapping, settings)
+    source.gate = Gate(registry.store, settings)
+    return source
 
 
 class TestHttp(SourceContract):
@@ -38,8 +53,8 @@ class TestHttp(SourceContract):
         return Mapping(source=f"push-{uuid.uuid4().hex}", protocol="http", options=options, rules=rules, bound=("c-*",))
 
     @pytest.fixture
-    def source(self, mapping: Mapping, secured: Settings) -> HttpSource:
-        return HttpSource(mapping, secured)
+    def source(self, mapping: Mapping, secured: Settings, registry: Registry) -> HttpSource:
+        return gated(mapping, secured, registry)
 
     @pytest.fixture(autouse=True)
     async def client(self, mapping: Mapping, secured: Settings) -> AsyncIterator[None]:
@@ -138,7 +153,7 @@ class TestHttp(SourceContract):
         rules = (Rule(match="plant/{unit}", twin="{unit}", kind="event"),)
         events = Mapping(source="events", protocol="http", options={"port": port}, rules=rules)
         assembler = Assembler("events", registry.catalog, Matcher(events, Directory(registry.store)), 600)
-        task = asyncio.create_task(Pipeline(HttpSource(events, secured), assembler, registry.store, 0.02, 1000).run())
+        task = asyncio.create_task(Pipeline(gated(events, secured, registry), assembler, registry.store, 0.02, 1000).run())
         await asyncio.sleep(0.5)
         event = {"ts": start, "kind": "error", "code": "c"}
         url = f"http://127.0.0.1:{port}/plant/c-01"
@@ -157,7 +172,7 @@ class TestHttp(SourceContract):
         rules = (Rule(match="turbine,line={line},unit={unit}", twin="{line}-{unit}"),)
         mapped = mapping.model_copy(update={"rules": rules})
         assembler = Assembler(mapped.source, registry.catalog, Matcher(mapped, Directory(registry.store)), 600)
-        task = asyncio.create_task(Pipeline(HttpSource(mapped, secured), assembler, registry.store, 0.02, 1000).run())
+        task = asyncio.create_task(Pipeline(gated(mapped, secured, registry), assembler, registry.store, 0.02, 1000).run())
         await asyncio.sleep(0.5)
         start = recent()
         body = f"""# two readings
@@ -180,7 +195,7 @@ turbine,line=c,unit=02 power=2i {start + 1}000000
         rules = (Rule(match=match, twin="{line}-{unit}", signals={"value": Target(to="power")}),)
         mapped = mapping.model_copy(update={"rules": rules})
         assembler = Assembler(mapped.source, registry.catalog, Matcher(mapped, Directory(registry.store)), 600)
-        task = asyncio.create_task(Pipeline(HttpSource(mapped, secured), assembler, registry.store, 0.02, 1000).run())
+        task = asyncio.create_task(Pipeline(gated(mapped, secured, registry), assembler, registry.store, 0.02, 1000).run())
         await asyncio.sleep(0.5)
         start, url = recent(), f"{self.http.base_url}/api/v1/write"
         writer = RemoteWriter(url, auth={"bearer_token": secured.token}, retries=0)
@@ -215,7 +230,7 @@ turbine,line=c,unit=02 power=2i {start + 1}000000
         registry.store.command("MATCH (s:_Segment|_DeadLetter) DETACH DELETE s")
         mapped = mapping.model_copy(update={"rules": (Rule(match="plant/{unit}", twin="{unit}", payload="cloudevents"),)})
         assembler = Assembler(mapped.source, registry.catalog, Matcher(mapped, Directory(registry.store)), 600)
-        task = asyncio.create_task(Pipeline(HttpSource(mapped, secured), assembler, registry.store, 0.02, 1000).run())
+        task = asyncio.create_task(Pipeline(gated(mapped, secured, registry), assembler, registry.store, 0.02, 1000).run())
         await asyncio.sleep(0.5)
         start = recent()
         said = [datetime.fromtimestamp((start + offset) / 1000, UTC).isoformat() for offset in (0, 1000)]
@@ -234,3 +249,149 @@ turbine,line=c,unit=02 power=2i {start + 1}000000
     async def test_a_taken_port_is_named(self, running: Any, mapping: Mapping, secured: Settings) -> None:
         with pytest.raises(StackError, match="cannot listen"):
             await HttpSource(mapping, secured).run(lambda message: None)
+
+    @pytest.mark.parametrize(
+        ("grant", "sent", "status"),
+        [
+            ({"twins": ("c-01",)}, "c-01", 202),
+            ({"twins": ("c-01",)}, "c-02", 403),
+            ({"twins": ("c-0*",)}, "c-02", 202),
+            ({"sources": ("push-*",)}, "c-01", 202),
+            ({"sources": ("other",)}, "c-01", 403),
+            ({"roots": ("c-01",)}, "c-01", 202),
+            ({"roots": ("c-01",)}, "c-02", 403),
+            ({"roots": ("c-01",)}, "nobody", 403),
+            ({"publish": ("plant/#",)}, "c-01", 202),
+        ],
+    )
+    async def test_a_device_pushes_what_it_is_bound_to(
+        self, grant: dict[str, Any], sent: str, status: int, running: Any, registry: Registry
+    ) -> None:
+        key = keys.create(registry.store, Grant("device", "ingest", **grant))
+        headers = {"Authorization": f"Bearer {key}"}
+        answer = await self.http.post(f"/plant/{sent}", json={"ts": recent(), "power": 1.0}, headers=headers)
+        assert (answer.status_code, answer.json().get("code")) == (status, {202: None, 403: "FORBIDDEN"}[status])
+        elsewhere = await self.http.post("/elsewhere", json={"power": 1.0}, headers=headers)
+        assert elsewhere.status_code == (202 if status == 202 and not (grant.keys() & {"twins", "roots"}) else 403)
+
+    async def test_other_roles_and_strangers_push_nothing(self, running: Any, registry: Registry) -> None:
+        for role in ("reader", "operator", "engineer"):
+            headers = {"Authorization": f"Token {keys.create(registry.store, Grant(role, role))}"}
+            assert (await self.http.post("/plant/c-01", json={"power": 1.0}, headers=headers)).status_code == 403
+        key = keys.create(registry.store, Grant("device", "ingest", twins=("c-*",)))
+        headers = {"Authorization": f"Bearer {key}"}
+        assert (await self.http.post("/plant/c-01", json={"power": 1.0}, headers=headers)).status_code == 202
+        keys.revoke(registry.store, key.split("_")[1])
+        await asyncio.sleep(gate.KEPT_SECONDS)
+        assert (await self.http.post("/plant/c-01", json={"power": 1.0}, headers=headers)).status_code == 401
+
+    async def test_a_line_of_another_twin_refuses_all(
+        self, registry: Registry, twins: list[str], mapping: Mapping, secured: Settings
+    ) -> None:
+        registry.store.command("MATCH (s:_Segment|_DeadLetter) DETACH DELETE s")
+        rules = (Rule(match="turbine,unit={unit}", twin="c-{unit}"),)
+        mapped = mapping.model_copy(update={"rules": rules})
+        key = keys.create(registry.store, Grant("device", "ingest", twins=("c-01",)))
+        headers, start = {"Authorization": f"Token {key}"}, recent()
+        async with pushed(mapped, secured, registry):
+            lines = [f"turbine,unit=0{unit} power={unit} {start}" for unit in (1, 2)]
+            answer = await self.http.post("/write?precision=ms", content="\n".join(lines), headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (403, "FORBIDDEN")
+            answer = await self.http.post("/write?precision=ms", content=lines[0], headers=headers)
+            assert answer.status_code == 202
+            assert await self.stored(registry.store, 1) == [["c-01", start, 1.0]]
+            for text in ("turbine,unit=01 power=1 " + "9" * 5000, f"turbine,unit=01 power={'9' * 5000}i {start}"):
+                answer = await self.http.post("/write?precision=ms", content=text, headers=headers)
+                assert (answer.status_code, answer.json()["code"]) == (400, "NOT_LINE_PROTOCOL")
+
+    async def test_twins_that_a_rule_makes_are_made_below_what_the_device_is_bound_to(
+        self, registry: Registry, twins: list[str], mapping: Mapping, secured: Settings
+    ) -> None:
+        rule = Rule(match="{farm}/{unit}", twin="{farm}-{unit}", create="Turbine", under=Under(twin="{farm}", by="contains"))
+        mapped = mapping.model_copy(update={"rules": (rule,), "bound": ("*",)})
+        create(registry.store, registry.catalog, [NewTwin(name, "WindFarm") for name in ("fa", "fb")])
+        key = keys.create(registry.store, Grant("device", "ingest", roots=("fa",), via=("contains",)))
+        headers = {"Authorization": f"Bearer {key}"}
+        async with pushed(mapped, secured, registry):
+            for address, status in (("fa/1", 202), ("fb/1", 403), ("fa/1", 202), ("c/01", 403)):
+                answer = await self.http.post(f"/{address}", json={"power": 1.0}, headers=headers)
+                assert (address, answer.status_code) == (address, status)
+        made = registry.store.read("MATCH (:Twin {dtId: 'fa'})-[:contains]->(t:Turbine) RETURN t.dtId")
+        registry.store.run("MATCH (t:Twin) WHERE t.dtId STARTS WITH 'f' DETACH DELETE t")
+        assert made == [["fa-1"]]
+
+    @pytest.mark.parametrize(
+        ("body", "kind"),
+        [
+            (b"[" + b",".join([b"{}"] * 1_000_000) + b"]", "application/json"),
+            (b"[" + b",".join([b"1"] * 30_000) + b"]", "application/json"),
+            (b"{}\n" * 1_000_000, "application/x-ndjson"),
+            (b"\n" * 1_000_000, "application/x-ndjson"),
+            (b"a,unit=01 power=1\n" * 30_000, "text/plain"),
+        ],
+    )
+    async def test_F31_a_request_is_no_multitude(self, body: bytes, kind: str, running: Any, registry: Registry) -> None:
+        path = "/write" if kind == "text/plain" else "/plant/c-01"
+        before = psutil.Process().memory_info().rss
+        answer = await self.http.post(path, content=body, headers={"Content-Type": kind})
+        assert (answer.status_code, answer.json()["code"]) == (413, "TOO_LARGE")
+        assert psutil.Process().memory_info().rss - before < 150_000_000
+
+    async def test_F31_bodies_together_have_a_limit(
+        self, running: Any, registry: Registry, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ingest.http.HELD_BYTES", 1000)
+        answer = await self.http.post("/plant/c-01", content=b" " * 2000 + b'{"power": 1.0}')
+        assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "BUSY", "5")
+        assert (await self.http.post("/plant/c-01", json={"power": 1.0})).status_code == 202
+
+    async def test_a_client_certificate_stands_for_its_key(
+        self, registry: Registry, twins: list[str], mapping: Mapping, secured: Settings, tmp_path: Path
+    ) -> None:
+        authority = Authority(tmp_path, "authority")
+        server, device, other = (authority.issue(name) for name in ("server", "device", "other"))
+        options = {**mapping.options, "certificate": server[0], "key": server[1], "client_ca": str(authority.file)}
+        mapped = mapping.model_copy(update={"options": options})
+        made = twingraph(secured, "keys", "create", "d", "--role", "ingest", "--twin", "c-01", "--certificate", str(device[0]))
+        assert made.returncode == 0, made.stderr
+        async with pushed(mapped, secured, registry):
+            told = [(device, "c-01", 202), (device, "c-02", 403), (other, "c-01", 401), (None, "c-01", 401)]
+            for certificate, twin, status in told:
+                trust = ssl.create_default_context(cafile=authority.file)
+                if certificate is not None:
+                    trust.load_cert_chain(*certificate)
+                async with httpx.AsyncClient(verify=trust, timeout=20) as http:
+                    url = f"https://127.0.0.1:{mapping.options['port']}/plant/{twin}"
+                    answer = await http.post(url, json={"ts": recent(), "power": 1.0})
+                assert (twin, answer.status_code) == (twin, status)
+
+
+async def test_a_gateways_source_knows_its_own_token_alone(secured: Settings) -> None:
+    """Not the administrator's."""
+    port = free_port()
+    mapping = Mapping(source="g", protocol="http", options={"port": port}, rules=(Rule(match="{unit}", twin="{unit}"),))
+    task = asyncio.create_task(HttpSource(mapping, secured).run(acknowledged))
+    await asyncio.sleep(0.5)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        statuses = [
+            (await http.post("/c-01", json={"power": 1.0}, headers={"Authorization": f"Bearer {token}"})).status_code
+            for token in (secured.push_token, secured.token, "other")
+        ]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert statuses == [202, 401, 401]
+
+
+async def acknowledged(message: Message) -> None:
+    message.receipt.acknowledge()
+
+
+@asynccontextmanager
+async def pushed(mapping: Mapping, settings: Settings, registry: Registry) -> AsyncIterator[None]:
+    """The source of another mapping, at its port."""
+    assembler = Assembler(mapping.source, registry.catalog, Matcher(mapping, Directory(registry.store)), 600)
+    task = asyncio.create_task(Pipeline(gated(mapping, settings, registry), assembler, registry.store, 0.02, 1000).run())
+    await asyncio.sleep(0.5)
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
