@@ -2,6 +2,7 @@
 
     main.py       opens the rooms bottom-up and joins them; the only file that knows all
     demo.py       `make demo`: the whole stack on one machine
+    keeper.py     what a running stack is looked after with: disk, database, devices of the broker
     cli.py        the command `twingraph`
     server.py     what one server process holds
     settings.py   one table: name, default, help
@@ -18,7 +19,7 @@
     predict/      windows, features, hazard, train, score, runner
     simulate/     the fleet that stands in for hardware
     report/       Cypher reports
-    stack/        the local services: Java runtime, jars by checksum, Neo4j, broker, doors
+    stack/        the local services: Java runtime, jars by checksum, Neo4j, broker and its accounts, supervisor, doors
     http/         what every request passes: protocol (limits of connections), entrance (who asks, bodies), workers, statuses
     graphql/      door: types, select, shape, plan, execute, mutation, subscription, router
     rest/         door: models up, twins, commands, health, pages

@@ -170,7 +170,7 @@ def fleet(
     from app.simulate.layout import Layout
     from app.simulate.runner import Run
     from app.simulate.runner import run as run_fleet
-    from app.stack.supervise import say_ready
+    from app.stack.parts import say_ready
     from ingest.mqtt import connect
 
     settings = with_secrets(Settings.read())
@@ -247,9 +247,12 @@ def stack_start() -> None:
 @stack_app.command("run")
 def stack_run() -> None:
     """Runs Neo4j and the MQTT broker in the foreground; Ctrl-C stops them."""
-    from app.stack.supervise import BROKER, NEO4J, Supervisor
+    from app.keeper import Keeper
+    from app.stack.parts import BROKER, NEO4J
+    from app.stack.supervise import Supervisor
 
-    supervisor = Supervisor(Settings.read(), (NEO4J, BROKER), err)
+    settings = Settings.read()
+    supervisor = Supervisor(settings, (NEO4J, BROKER), err, tend=Keeper(settings))
     supervisor.stop_on_signals()
     supervisor.up()
     try:
@@ -374,7 +377,7 @@ def predict_run() -> None:
     from app.main import open_store
     from app.predict.hazard import Hazard
     from app.predict.runner import run
-    from app.stack.supervise import say_ready
+    from app.stack.parts import say_ready
     from app.twins.registry import Registry
 
     settings = Settings.read()
@@ -441,7 +444,7 @@ def _seldom_collect() -> None:
 
 async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
     """Ready once it has run for a second."""
-    from app.stack.supervise import say_ready
+    from app.stack.parts import say_ready
 
     running = asyncio.create_task(work)
     _cancel_on_signals(running)

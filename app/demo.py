@@ -10,16 +10,19 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from app.cli import print_doors
 from app.dtdl import Catalog
 from app.graph.store import Store
+from app.keeper import Keeper
 from app.main import open_registry, open_store
 from app.predict.train import train
-from app.settings import Settings
+from app.settings import Settings, variable
 from app.simulate.fleet import Fleet, Observation
 from app.simulate.history import STEP, as_series, run
 from app.simulate.layout import Layout
 from app.simulate.publish import events
 from app.stack import jars
+from app.stack.broker import FLEET, fleet_password
 from app.stack.doors import running
-from app.stack.supervise import BROKER, NEO4J, Supervisor, python_part
+from app.stack.parts import BROKER, NEO4J, python_part
+from app.stack.supervise import Supervisor
 from app.twins.directory import Directory
 from app.twins.registry import read_models
 from app.twins.write import Batch, append, ensure
@@ -42,14 +45,21 @@ def run_demo(settings: Settings, speed: float, farms: int, turbines: int, seed: 
     parts = (
         NEO4J,
         BROKER,
-        python_part("fleet", ["fleet", *size], opened=("opcua",) if farms > 1 else (), seconds=120),
+        python_part(
+            "fleet",
+            ["fleet", *size],
+            opened=("opcua",) if farms > 1 else (),
+            seconds=120,
+            essential=False,
+            changes=lambda held: {variable("mqtt_user"): FLEET, variable("mqtt_password"): fleet_password(held)},
+        ),
         python_part("server", ["serve"], "server_port", ("graphql", "metrics", "api"), "/health/ready", 120),
         python_part("ingest", ["ingest"]),
-        python_part("predictor", ["predict", "run"]),
+        python_part("predictor", ["predict", "run"], essential=False),
     )
     for name in ("neo4j", "artemis", "explorer"):
         jars.fetch(name, settings.cache, console)
-    supervisor = Supervisor(settings, parts, console)
+    supervisor = Supervisor(settings, parts, console, tend=Keeper(settings))
     supervisor.stop_on_signals()
     supervisor.between["neo4j"] = lambda: prepare(settings, layout, seed, speed, console)
     supervisor.between["broker"] = lambda: _train_once(settings, console)

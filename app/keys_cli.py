@@ -1,6 +1,7 @@
 """`twingraph keys …`."""
 
 import hashlib
+import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -119,6 +120,25 @@ def rotate(
         made = keys.rotate(store, identifier, timedelta(hours=grace), timedelta(days=days) if days else None)
         kept = next(key for key in keys.listed(store) if made.startswith(f"{keys.PREFIX}{key.id}_"))
     _show(made, kept.mqtt)
+
+
+@keys_app.command("mosquitto")
+def mosquitto(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="where users and acl are written")],
+    server: Annotated[str, typer.Option(help="user of the server itself, who may do all; its password is not written")] = "",
+) -> None:
+    """Writes the logins and rights of devices for a mosquitto: its password_file and acl_file."""
+    from app.identity import keys
+    from app.main import open_store
+
+    with open_store(Settings.read()) as store:
+        devices = keys.live_devices(store)
+    users, rules = keys.mosquitto_files(devices)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (("users", users), ("acl", (f"user {server}\ntopic readwrite #\n\n" if server else "") + rules)):
+        with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+            stream.write(text)
+    out.print(f"{len(devices)} devices; mosquitto reads both files again at SIGHUP")
 
 
 @keys_app.command("revoke")

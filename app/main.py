@@ -43,11 +43,15 @@ MEASURE_SECONDS = 60.0
 GRACE_SECONDS = 2.0  # for a read to end by its own limit, before its caller gives up
 
 
-def open_store(settings: Settings) -> Store:
-    """Raises: StoreError when the database is away or refuses the login."""
+def make_store(settings: Settings) -> Store:
     uri = settings.neo4j_uri or f"bolt://{settings.host}:{settings.bolt_port}"
     password = settings.neo4j_password or secret(settings.home, "neo4j")
-    store = Store(uri, settings.neo4j_user, password, settings.neo4j_database)
+    return Store(uri, settings.neo4j_user, password, settings.neo4j_database)
+
+
+def open_store(settings: Settings) -> Store:
+    """Raises: StoreError when the database is away or refuses the login."""
+    store = make_store(settings)
     store.verify()
     return store
 

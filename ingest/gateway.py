@@ -11,9 +11,10 @@ aggregates:                                                          of the othe
 mappings: [plant.yaml]                                               as for `twingraph ingest`; beside this file
 
 Its HTTP sources ask for TWINGRAPH_PUSH_TOKEN, or the one in secrets/push of its state folder; its uplink wants a key of role
-ingest, or the next gateway's token. What a source calls bad is not forwarded; the quality itself is not, either. A source is acknowledged once its readings are in
-the spool; the spool lets go of them once the uplink has answered 202. A reading that comes after its window was closed makes a
-second row of the same moment, which the far end drops as a duplicate."""
+ingest, or the next gateway's token. What a source calls bad is not forwarded; the quality itself is not, either.
+
+A source is acknowledged once its readings are in the spool; the spool lets go of them once the uplink has answered 202. A
+reading that comes after its window was closed makes a second row of the same moment, which the far end drops as a duplicate."""
 
 import asyncio
 import gzip

@@ -8,6 +8,7 @@ A PUBACK is sent after the commit. A broker need not redeliver an unacknowledged
 transient failure is retried by the pipeline while the message waits here; `receive_max` bounds how many can wait."""
 
 import asyncio
+import hashlib
 import os
 import socket
 import ssl
@@ -95,6 +96,11 @@ def connect(settings: Settings, identifier: str, options: Map[str, Any] | None =
     )
 
 
+def client_id(name: str, settings: Settings) -> str:
+    """Of a source by default: who guesses it takes its session over, so it cannot be guessed."""
+    return f"twingraph-{name}-{hashlib.sha256(f'{settings.mqtt_password} {name}'.encode()).hexdigest()[:8]}"
+
+
 class MqttSource(Source):
     """Subscribes to every address of the mapping's rules; keeps its session over reconnects."""
 
@@ -133,7 +139,8 @@ class MqttSource(Source):
             self._settings,
             str(
                 self._options.get("client_id")
-                or f"twingraph-{self.name}{f'-{self._settings.worker or socket.gethostname()}' if self._share else ''}"
+                or client_id(self.name, self._settings)
+                + (f"-{self._settings.worker or socket.gethostname()}" if self._share else "")
             ),
             self._options,
             session_expiry_interval=SESSION_SECONDS,

@@ -28,7 +28,7 @@ from ingest.backoff import pauses
 from ingest.mapping import Mapping, fill
 from ingest.match import Commanded
 from ingest.message import Gone, Message, Source, Take
-from ingest.mqtt import LOGIN, LOST, connect
+from ingest.mqtt import LOGIN, LOST, client_id, connect
 from ingest.quality import is_bad, quality
 from ingest.sparkplug_b import Payload
 
@@ -258,7 +258,7 @@ class SparkplugSource(Source):
         """A will and a birth of one time each connection; the birth once everything is subscribed."""
         since = _now()
         will = aiomqtt.Will(self._state, payload=_state(False, since), qos=QoS.AT_LEAST_ONCE, retain=True)
-        client = connect(self._settings, self._host_id, self._options, clean_start=True, will=will)
+        client = connect(self._settings, client_id(self.name, self._settings), self._options, clean_start=True, will=will)
         async with client:
             self._client = client
             for topic in (*self._topics, self._state):

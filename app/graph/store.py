@@ -136,6 +136,16 @@ class Store:
         """Whether a small transaction can be committed now."""
         return self._takes(neo4j.WRITE_ACCESS, statement("store/probe"))
 
+    def has_stopped(self) -> bool:
+        """Whether Neo4j answers, and begins no transaction: it must be restarted. Raises: StoreError without an answer."""
+        try:
+            self.read("RETURN 1", timeout=PROBE_SECONDS)
+        except StoreError as error:
+            if (getattr(error.__cause__, "code", None) or "").endswith("TransactionStartFailed"):
+                return True
+            raise
+        return False
+
     def _answers(self) -> bool:
         return self._takes(neo4j.READ_ACCESS, "RETURN 1")
 
@@ -235,6 +245,6 @@ def _refusal(code: str) -> StoreError:
     if "TransactionTimedOut" in code:
         return StoreTimeout("the read took longer than allowed", hint="ask for less: a narrower filter or `first`")
     if code.endswith(("ArgumentError", "InvalidArguments", "TypeError", "ParameterMissing", "SemanticError")):
-        hint = "patterns are those of Java; latitudes lie between -90 and 90"
+        hint = "latitudes lie between -90 and 90, times and numbers within their types"
         return ValueRefused("a value of the request does not fit", hint=hint)
     return StoreError(f"Neo4j refuses the statement: {code}")

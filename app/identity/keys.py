@@ -7,7 +7,8 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -48,7 +49,8 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as the graph has it, without its text. `roots` None: all; `mqtt`: the secret as the embedded broker checks it."""
+    """A key as the graph has it, without its text. `roots` None: all; `mqtt`, `mosquitto`: the secret, one-way, as the embedded
+    broker and mosquitto check it."""
 
     id: str
     name: str
@@ -62,6 +64,7 @@ class Key:
     subscribe: tuple[str, ...] = ()
     certificate: str | None = None
     mqtt: str | None = None
+    mosquitto: str | None = None
     created_at: str | None = None
     expires_at: str | None = None
     revoked_at: str | None = None
@@ -81,7 +84,8 @@ def create(store: Store, grant: Grant, expires: datetime | None = None) -> str:
     identifier, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     given = {field.name: _list(getattr(grant, field.name)) for field in fields(grant)}
     held = {"id": identifier, "hash": _hash(secret), "expiresAt": expires, "roots": list(grant.roots) or None}
-    held |= {"mqtt": masked(secret)} if grant.publish or grant.subscribe else {}
+    if grant.publish or grant.subscribe:
+        held |= {"mqtt": masked(secret), "mosquitto": _for_mosquitto(secret)}
     store.run(statement("identity/create"), properties=given | held)
     return f"{PREFIX}{identifier}_{secret}"
 
@@ -196,6 +200,24 @@ def masked(secret: str) -> str:
     salt = secrets.token_bytes(32)
     derived = hashlib.pbkdf2_hmac("sha1", secret.encode(), salt, MQTT_ITERATIONS, 64)
     return f"ENC({MQTT_ITERATIONS}:{salt.hex().upper()}:{derived.hex().upper()})"
+
+
+def _for_mosquitto(secret: str) -> str:
+    """As `mosquitto_passwd` writes it: PBKDF2 with SHA-512."""
+    salt = secrets.token_bytes(12)
+    derived = hashlib.pbkdf2_hmac("sha512", secret.encode(), salt, MQTT_ITERATIONS)
+    return f"$7${MQTT_ITERATIONS}${b64encode(salt).decode()}${b64encode(derived).decode()}"
+
+
+def mosquitto_files(devices: Iterable[Key]) -> tuple[str, str]:
+    """The password file and the access control list of these devices."""
+    users, rules = "", ""
+    for one in devices:
+        users += f"{one.id}:{one.mosquitto}\n"
+        rules += f"user {one.id}\n"
+        rules += "".join(f"topic write {topic}\n" for topic in one.publish)
+        rules += "".join(f"topic read {topic}\n" for topic in one.subscribe) + "\n"
+    return users, rules
 
 
 def _row(node: dict[str, Any]) -> dict[str, Any]:

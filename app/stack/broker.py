@@ -1,12 +1,17 @@
-"""The demo's MQTT broker: Apache ActiveMQ Artemis, embedded main, journal on disk, one user."""
+"""The embedded MQTT broker: Apache Artemis, journal on disk; the server's account, and one of each device."""
 
-import hashlib
+import json
 import os
-import secrets
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+from app.identity.keys import masked
 from app.settings import Settings
-from app.stack import jars
+from app.stack import accounts, disk, jars, stomp
+from app.stack.accounts import Account
 from app.stack.child import Child, port_is_open, start, wait_until
 from app.stack.neo4j import JAVA
 from app.stack.secrets import secret
@@ -23,28 +28,23 @@ BROKER = """\
     <large-messages-directory>{data}/large</large-messages-directory>
     <journal-datasync>true</journal-datasync>
     <journal-pool-files>10</journal-pool-files>
-    <max-disk-usage>95</max-disk-usage>
+    <min-disk-free>{free}</min-disk-free>
+    <configuration-file-refresh-period>1000</configuration-file-refresh-period>
+    <security-invalidation-interval>2000</security-invalidation-interval>
     <acceptors>
-      <acceptor name="mqtt">tcp://{host}:{port}?protocols=MQTT;securityDomain=activemq;tcpNoDelay=true;allowLinkStealing=true;defaultMqttSessionExpiryInterval=86400</acceptor>
+      <acceptor name="mqtt">tcp://{host}:{port}?protocols=MQTT;{options}</acceptor>
+      <acceptor name="steering">tcp://127.0.0.1:{steering}?protocols=STOMP;securityDomain=activemq</acceptor>
     </acceptors>
     <security-settings>
-      <security-setting match="#">
-        <permission type="createAddress" roles="twingraph"/>
-        <permission type="deleteAddress" roles="twingraph"/>
-        <permission type="createDurableQueue" roles="twingraph"/>
-        <permission type="deleteDurableQueue" roles="twingraph"/>
-        <permission type="createNonDurableQueue" roles="twingraph"/>
-        <permission type="deleteNonDurableQueue" roles="twingraph"/>
-        <permission type="send" roles="twingraph"/>
-        <permission type="consume" roles="twingraph"/>
-        <permission type="browse" roles="twingraph"/>
-      </security-setting>
-    </security-settings>
+{security}    </security-settings>
     <address-settings>
       <address-setting match="#">
         <max-size-bytes>256M</max-size-bytes>
         <page-size-bytes>4M</page-size-bytes>
         <address-full-policy>PAGE</address-full-policy>
+        <dead-letter-address>DLQ</dead-letter-address>
+        <expiry-address>ExpiryQueue</expiry-address>
+        <max-delivery-attempts>-1</max-delivery-attempts>
         <auto-create-queues>true</auto-create-queues>
         <auto-create-addresses>true</auto-create-addresses>
       </address-setting>
@@ -55,35 +55,44 @@ BROKER = """\
 LOGIN = """\
 activemq {
   org.apache.activemq.artemis.spi.core.security.jaas.PropertiesLoginModule required
+    reload=true
     org.apache.activemq.jaas.properties.user="users.properties"
     org.apache.activemq.jaas.properties.role="roles.properties";
 };
 """
-ITERATIONS = 1024
+FLEET, FLEET_PUBLISHES, FLEET_SUBSCRIBES = "fleet", ("fleet/#",), ("fleet/+/+/command",)
+FOLLOW_SECONDS = 2.0  # in which the broker has read its files again
+LOGGING = """\
+.level=WARNING
+handlers=java.util.logging.ConsoleHandler
+java.util.logging.ConsoleHandler.level=WARNING
+java.util.logging.ConsoleHandler.formatter=java.util.logging.SimpleFormatter
+java.util.logging.SimpleFormatter.format=%1$tFT%1$tT.%1$tLZ %4$s %5$s%6$s%n
+"""
+OPTIONS = "securityDomain=activemq;tcpNoDelay=true;allowLinkStealing=true;maximumPacketSize=16777216"
+OPTIONS += ";defaultMqttSessionExpiryInterval=86400"
 
 
 def start_broker(settings: Settings, folder: Path | None = None) -> Child:
     lib = folder or jars.fetch("artemis", settings.cache)
-    home = settings.home / "broker"
-    etc, security = home / "etc", home / "security"  # the broker takes every *.properties beside broker.xml for its own
-    for path in (etc, security):
+    home = _home(settings)
+    for path in (home / "etc", home / "security"):  # the broker takes every *.properties beside broker.xml for its own
         path.mkdir(parents=True, exist_ok=True)
-    (etc / "broker.xml").write_text(
-        BROKER.format(data=home / "data", host=settings.host, port=settings.mqtt_port), encoding="utf-8"
-    )
-    (security / "login.config").write_text(LOGIN)
-    password = settings.mqtt_password or secret(settings.home, "mqtt")
-    users = security / "users.properties"
-    with os.fdopen(os.open(users, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
-        stream.write(f"{settings.mqtt_user} = {_masked(password)}\n")
-    (security / "roles.properties").write_text(f"twingraph = {settings.mqtt_user}\n")
+    (home / "security" / "login.config").write_text(LOGIN)
+    (home / "security" / "logging.config").write_text(LOGGING)
+    (home / "steering").write_text(str(_free_port()))
+    devices = _known_devices(home)
+    _write(settings, _server(settings), devices)
     command = [
         JAVA,
         "-Xms64m",
         "-Xmx384m",
-        f"-Djava.security.auth.login.config={security / 'login.config'}",
+        f"-Djava.security.auth.login.config={home / 'security' / 'login.config'}",
+        f"-Djava.util.logging.config.file={home / 'security' / 'logging.config'}",
+        "-Duser.timezone=UTC",
+        "--enable-native-access=ALL-UNNAMED",
         "-cp",
-        f"{etc}:{lib}/*",
+        os.pathsep.join([str(home / "etc"), jars.classpath("artemis", lib)]),
         "org.apache.activemq.artemis.core.server.embedded.Main",
         str(home),
     ]
@@ -92,8 +101,71 @@ def start_broker(settings: Settings, folder: Path | None = None) -> Child:
     return child
 
 
-def _masked(password: str) -> str:
-    """Artemis' one-way form `ENC(iterations:salt:hash)`, PBKDF2 with SHA-1."""
-    salt = secrets.token_bytes(32)
-    derived = hashlib.pbkdf2_hmac("sha1", password.encode(), salt, ITERATIONS, 64)
-    return f"ENC({ITERATIONS}:{salt.hex().upper()}:{derived.hex().upper()})"
+def admit(settings: Settings, devices: Sequence[Account]) -> bool:
+    """Lets these devices in, and no others; a running broker follows within seconds, and connections of those who are no longer
+    let in, or to other topics, are closed. Whether anything has changed. Raises: StackError, OSError."""
+    home = _home(settings)
+    known = {one.user: one for one in _known_devices(home)}
+    wanted = {one.user: one for one in devices}
+    if known == wanted:
+        return False
+    server = _server(settings)
+    _write(settings, server, list(wanted.values()))
+    gone = [user for user, one in known.items() if wanted.get(user) != one]
+    if gone:
+        time.sleep(FOLLOW_SECONDS)
+        password = settings.mqtt_password or secret(settings.home, "mqtt")
+        stomp.close_connections(int((home / "steering").read_text()), server.user, password, gone)
+    _replace(home / "devices.json", json.dumps([asdict(one) for one in wanted.values()]))
+    return True
+
+
+def _home(settings: Settings) -> Path:
+    return settings.home / "broker"
+
+
+def _server(settings: Settings) -> Account:
+    return Account(settings.mqtt_user, masked(settings.mqtt_password or secret(settings.home, "mqtt")))
+
+
+def _write(settings: Settings, server: Account, devices: Sequence[Account]) -> None:
+    home = _home(settings)
+    fleet = Account(FLEET, masked(fleet_password(settings)), FLEET_PUBLISHES, FLEET_SUBSCRIBES)
+    held = [fleet, *devices]
+    text = BROKER.format(
+        data=home / "data",
+        free=disk.SHORT // 2,
+        host=settings.host,
+        port=settings.mqtt_port,
+        options=OPTIONS,
+        steering=(home / "steering").read_text(),
+        security=accounts.settings(held),
+    )
+    _replace(home / "security" / "users.properties", accounts.users(server, held))
+    _replace(home / "security" / "roles.properties", accounts.roles(server, held))
+    _replace(home / "etc" / "broker.xml", text)
+
+
+def fleet_password(settings: Settings) -> str:
+    return secret(settings.home, "mqtt-fleet")
+
+
+def _known_devices(home: Path) -> list[Account]:
+    """Those that were let in last, so that they are again while the graph cannot be asked."""
+    path = home / "devices.json"
+    rows = json.loads(path.read_text()) if path.exists() else []
+    return [Account(row["user"], row["password"], tuple(row["publish"]), tuple(row["subscribe"])) for row in rows]
+
+
+def _replace(path: Path, text: str) -> None:
+    """Whole, and readable by its owner alone."""
+    part = path.with_suffix(".part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+        stream.write(text)
+    part.replace(path)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -9,6 +9,7 @@ import psutil
 
 from app.errors import StackError
 from app.settings import Settings
+from app.stack.broker import FLEET, fleet_password
 from app.stack.secrets import secret
 
 FILE = "doors.json"
@@ -32,8 +33,8 @@ def doors(settings: Settings, parts: frozenset[str]) -> dict[str, Any]:
         "mqtt": {
             "host": settings.mqtt_host,
             "port": settings.mqtt_port,
-            "user": settings.mqtt_user,
-            "password": settings.mqtt_password or secret(settings.home, "mqtt"),
+            "user": FLEET,
+            "password": fleet_password(settings),
         },
         "opcua": {"urls": [f"opc.tcp://{host}:{settings.opcua_port}/fleet"]},
         "metrics": {"url": f"{server}/metrics"},

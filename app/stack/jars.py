@@ -4,6 +4,7 @@ A list is a text file, one `group:artifact:version[:classifier] sha256:…` a li
 nothing is resolved at run time."""
 
 import hashlib
+import os
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,11 @@ class Jar:
 
 def listed(name: str, lists: Path = LISTS) -> list[Jar]:
     return [Jar.parse(line) for line in (lists / f"{name}.txt").read_text().splitlines() if line.strip()]
+
+
+def classpath(name: str, folder: Path, lists: Path = LISTS) -> str:
+    """The listed jars in the folder, and nothing else that may lie there."""
+    return os.pathsep.join(str(folder / jar.file) for jar in listed(name, lists))
 
 
 def fetch(name: str, cache: Path, console: Console | None = None, lists: Path = LISTS) -> Path:

@@ -69,7 +69,7 @@ def start_neo4j(settings: Settings, folder: Path | None = None) -> Child:
         "-Dfile.encoding=UTF-8",
         *OPENS,
         "-cp",
-        f"{lib}/*",
+        jars.classpath("neo4j", lib),
         "org.neo4j.server.Neo4jCommunity",
         f"--home-dir={home}",
         f"--config-dir={conf}",
@@ -85,7 +85,16 @@ def _set_initial_password(lib: Path, home: Path, state: Path) -> None:
     argument = state / "secrets" / "neo4j"
     secret(state, "neo4j")
     done = subprocess.run(
-        [JAVA, *OPENS, "-cp", f"{lib}/*", "org.neo4j.cli.AdminTool", "dbms", "set-initial-password", f"@{argument}"],
+        [
+            JAVA,
+            *OPENS,
+            "-cp",
+            jars.classpath("neo4j", lib),
+            "org.neo4j.cli.AdminTool",
+            "dbms",
+            "set-initial-password",
+            f"@{argument}",
+        ],
         env={**os.environ, "NEO4J_HOME": str(home), "NEO4J_CONF": str(home / "conf")},
         capture_output=True,
         text=True,

@@ -1,61 +1,71 @@
-"""Children in order, each healthy before the next; the first death stops all."""
+"""Children in order, each healthy before the next. The death of an essential one ends the stack; another is started again,
+later and later; one that is asked for is restarted. What the stack needs meanwhile is looked after in a thread."""
 
 import json
-import os
+import random
 import shutil
 import signal
-import sys
 import time
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.error import URLError
+from queue import SimpleQueue
+from threading import Event, Thread
 
 import psutil
+from prometheus_client import multiprocess
 from rich.console import Console
 
 from app.errors import StackError
 from app.settings import Settings, variable
-from app.stack.broker import start_broker
-from app.stack.child import Child, ending, require_free_ports, start, wait_until
+from app.stack import disk
+from app.stack.child import Child, ending, require_free_ports
 from app.stack.doors import doors, remove_doors, running, write_doors
-from app.stack.neo4j import start_neo4j
+from app.stack.parts import Part
 
-NEEDED_BYTES = 2 * 1024**3
 CHILDREN = "children.json"
+LOOK_SECONDS, TEND_SECONDS = 0.25, 3.0
+CALM_SECONDS, LONGEST_PAUSE = 60.0, 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One child: how it starts, which ports it takes, which doors it opens."""
+@dataclass(slots=True)
+class Held:
+    """A part and its child; `starting`: while another child is started in its place."""
 
-    name: str
-    start: Callable[[Settings], Child]
-    ports: tuple[str, ...] = ()
-    doors: tuple[str, ...] = ()
+    part: Part
+    child: Child
+    since: float = field(default_factory=time.monotonic)
+    again: float | None = None  # when it is to be started again
+    starting: bool = False
+    failures: int = 0
 
-
-NEO4J = Part("neo4j", start_neo4j, ("bolt_port", "browser_port"), ("neo4j",))
-BROKER = Part("broker", start_broker, ("mqtt_port",), ("mqtt",))
+    def pause(self) -> float:
+        self.failures = 0 if time.monotonic() - self.since > CALM_SECONDS else self.failures + 1
+        return min(2.0**self.failures, LONGEST_PAUSE) * random.uniform(0.5, 1.0)
 
 
 @dataclass(slots=True)
 class Supervisor:
+    """`tend` is called every few seconds once all has started."""
+
     settings: Settings
     parts: tuple[Part, ...]
     console: Console
     between: dict[str, Callable[[], None]] = field(default_factory=dict)
-    children: list[Child] = field(default_factory=list)
-    asked_to_stop: bool = False
+    tend: "Callable[[Supervisor], None] | None" = None
+    held: dict[str, Held] = field(default_factory=dict)
+    stopping: Event = field(default_factory=Event)
+    _wanted: "SimpleQueue[Held]" = field(default_factory=SimpleQueue)
 
     def up(self) -> None:
         """Starts all, in order. Raises: StackError with the reason; what was started is stopped again."""
         home = self.settings.home
-        home.mkdir(parents=True, exist_ok=True)
+        first = not (home / "neo4j" / "data").exists()
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        home.chmod(0o700)
         _require_idle(home)
         _end_leftovers(home)
-        _require_space(home)
+        _require_room(home, first)
         ports = {variable(name): getattr(self.settings, name) for part in self.parts for name in part.ports}
         require_free_ports(self.settings.host, ports)
         try:
@@ -63,7 +73,7 @@ class Supervisor:
                 self._refuse_stop()
                 started = time.monotonic()
                 with self.console.status(f"starting {part.name} …"):
-                    self.children.append(part.start(self.settings))
+                    self.held[part.name] = Held(part, part.start(self.settings))
                 self._note()
                 self.console.print(f"[green]✔[/] {part.name} [dim]{time.monotonic() - started:.1f} s[/]")
                 if part.name in self.between:
@@ -73,80 +83,112 @@ class Supervisor:
             raise
         opened = frozenset(name for part in self.parts for name in part.doors)
         write_doors(home, doors(self.settings, opened))
+        # One thread for as long as the process lives: the kernel ends a child when the thread that has started it ends.
+        Thread(target=self._start_again, name="starter", daemon=True).start()
+        if self.tend is not None:
+            Thread(target=self._tend_forever, args=(self.tend,), name="tend", daemon=True).start()
 
     def watch(self) -> int:
-        """Until Ctrl-C, SIGTERM (0) or the death of a child (1, after a clear message)."""
-        while not self.asked_to_stop:
-            for child in self.children:
-                code = child.exited()
-                if code is not None:
-                    self.console.print(f"[red]✘ {child.name} {ending(code)}[/]; its log: {child.log}", soft_wrap=True)
-                    self.console.print(child.tail(), style="dim", markup=False, highlight=False)
+        """Until Ctrl-C, SIGTERM (0) or the death of an essential child (1, after a clear message)."""
+        while not self.stopping.is_set():
+            for held in self.held.values():
+                if not held.starting and not self._looked_after(held):
                     return 1
-            time.sleep(0.25)
+            self.stopping.wait(LOOK_SECONDS)
         return 0
+
+    def restart(self, name: str, why: str) -> None:
+        """Stops a part's child and starts another, as often as it takes."""
+        held = self.held[name]
+        if not held.starting:
+            self.tell(f"{name} is restarted: {why}")
+            held.starting = True
+            self._wanted.put(held)
+
+    def tell(self, what: str, style: str = "red") -> None:
+        self.console.print(f"[{style}]✘[/] {time.strftime('%H:%M:%S')} ", what, markup=True, highlight=False, soft_wrap=True)
 
     def down(self) -> None:
         """Stops all, the last started first."""
+        self.stopping.set()
         remove_doors(self.settings.home)
-        for child in reversed(self.children):
-            with self.console.status(f"stopping {child.name} …"):
-                child.stop()
-        self.children.clear()
+        for held in reversed(self.held.values()):
+            with self.console.status(f"stopping {held.part.name} …"):
+                held.child.stop()
+        self.held.clear()
+        for left in psutil.Process().children():  # one that was just being started
+            left.terminate()
+            left.wait(30)
         (self.settings.home / CHILDREN).unlink(missing_ok=True)
 
     def stop_on_signals(self) -> None:
         def ask(*_: object) -> None:
-            self.asked_to_stop = True
+            self.stopping.set()
 
         signal.signal(signal.SIGTERM, ask)
         signal.signal(signal.SIGINT, ask)
 
+    def _looked_after(self, held: Held) -> bool:
+        """Whether the stack can go on."""
+        code = held.child.exited()
+        if code is None:
+            return True
+        if held.again is None:
+            self._tell_end(held, code)
+            if held.part.essential:
+                return False
+            pause = held.pause()
+            held.again = time.monotonic() + pause
+            self.tell(f"{held.part.name} is started again in {pause:.0f} s", "yellow")
+        elif time.monotonic() >= held.again:
+            held.starting = True
+            self._wanted.put(held)
+        return True
+
+    def _tell_end(self, held: Held, code: int) -> None:
+        child = held.child
+        self.console.print(f"[red]✘ {child.name} {ending(code)}[/]; its log: {child.log}", soft_wrap=True)
+        self.console.print(child.tail(), style="dim", markup=False, highlight=False)
+
+    def _start_again(self) -> None:
+        """For as long as the stack runs: what was put into the queue, one after the other."""
+        while not self.stopping.is_set():
+            held = self._wanted.get()
+            held.child.stop()
+            multiprocess.mark_process_dead(held.child.process.pid, str(self.settings.home / "metrics"))  # type: ignore[no-untyped-call]
+            try:
+                held.child = held.part.start(self.settings)
+                held.since, held.again = time.monotonic(), None
+                self._note()
+                self.tell(f"{held.part.name} runs again", "green")
+            except StackError as error:
+                if self.stopping.is_set():
+                    return
+                held.again = time.monotonic() + held.pause()
+                self.tell(f"{held.part.name} cannot be started: {error}")
+            held.starting = False
+
+    def _tend_forever(self, tend: "Callable[[Supervisor], None]") -> None:
+        while not self.stopping.wait(TEND_SECONDS):
+            try:
+                tend(self)
+            except Exception as error:  # noqa: BLE001 whatever it is, it is told, and the rest goes on
+                self.tell(f"looking after the stack failed: {error!r}")
+
     def _refuse_stop(self) -> None:
-        if self.asked_to_stop:
+        if self.stopping.is_set():
             raise StackError("stopped while starting")
 
     def _note(self) -> None:
-        rows = [[child.process.pid, psutil.Process(child.process.pid).create_time()] for child in self.children]
-        (self.settings.home / CHILDREN).write_text(json.dumps(rows))
+        (self.settings.home / CHILDREN).write_text(json.dumps(list(_noted(self.held))))
 
 
-def python_part(
-    name: str, arguments: list[str], port: str = "", opened: tuple[str, ...] = (), path: str = "", seconds: float = 60
-) -> Part:
-    """A child that is this program with `arguments`; healthy when `path` answers on `port`, or its ready file is there."""
-
-    def begin(settings: Settings) -> Child:
-        ready = settings.home / "ready" / name
-        ready.parent.mkdir(exist_ok=True)
-        ready.unlink(missing_ok=True)
-        metrics = settings.home / "metrics"
-        metrics.mkdir(exist_ok=True)
-        environment = settings.environment() | {"PROMETHEUS_MULTIPROC_DIR": str(metrics), "TWINGRAPH_READY": str(ready)}
-        child = start(name, [sys.executable, "-m", "app.cli", *arguments], settings.home, environment)
+def _noted(held: dict[str, Held]) -> Iterator[tuple[int, float]]:
+    for one in list(held.values()):
         try:
-            wait_until(child, lambda: _answers(settings, port, path) if port else ready.exists(), seconds)
-        except StackError:
-            child.stop()
-            raise
-        return child
-
-    return Part(name, begin, (port,) if port else (), opened)
-
-
-def say_ready() -> None:
-    """Called by a child once it does its work."""
-    path = os.environ.get("TWINGRAPH_READY")
-    if path:
-        Path(path).touch()
-
-
-def _answers(settings: Settings, port: str, path: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://{settings.host}:{getattr(settings, port)}{path}", timeout=1) as answer:
-            return bool(answer.status == 200)
-    except (URLError, OSError):
-        return False
+            yield one.child.process.pid, psutil.Process(one.child.process.pid).create_time()
+        except psutil.Error:
+            continue
 
 
 def _require_idle(home: Path) -> None:
@@ -173,7 +215,8 @@ def _end_leftovers(home: Path) -> None:
     shutil.rmtree(home / "metrics", ignore_errors=True)
 
 
-def _require_space(home: Path) -> None:
-    free = shutil.disk_usage(home).free
-    if free < NEEDED_BYTES:
-        raise StackError(f"only {free / 1024**2:.0f} MB free, 2 GB are needed", where=str(home), hint="set TWINGRAPH_HOME")
+def _require_room(home: Path, first: bool) -> None:
+    """A first start writes much; a later one must be possible on a disk that was just made room on."""
+    found, needed = disk.room(home), disk.FIRST_START if first else disk.AGAIN
+    if found.free < needed:
+        raise StackError(f"{found}, {needed / 1024**2:,.0f} MB are needed", where=str(home), hint="set TWINGRAPH_HOME")

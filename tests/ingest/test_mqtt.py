@@ -19,7 +19,7 @@ from app.twins.registry import Registry
 from ingest.assemble import Assembler
 from ingest.mapping import Mapping, Rule
 from ingest.match import Matcher
-from ingest.mqtt import MqttSource, connect
+from ingest.mqtt import MqttSource, client_id, connect
 from ingest.pipeline import Pipeline
 from tests.conftest import apart, installed
 from tests.ingest.base import SourceContract, recent
@@ -149,7 +149,7 @@ class TestMqtt(SourceContract):
         await asyncio.gather(running, return_exceptions=True)
         at = recent()
         await self.send("c-02", at, {"power": 8.0})  # the session is kept while nobody listens
-        async with connect(secured, f"twingraph-{mapping.source}", session_expiry_interval=3600) as lost:
+        async with connect(secured, client_id(mapping.source, secured), session_expiry_interval=3600) as lost:
             packet = await anext(lost.messages())
             assert isinstance(packet, aiomqtt.PublishPacket)
         assembler = Assembler(mapping.source, registry.catalog, Matcher(mapping, Directory(registry.store)), 600)

@@ -120,6 +120,21 @@ def test_a_killed_child_is_reported_and_nothing_acknowledged_is_missing(demo: De
     assert running.stop() == 0
 
 
+@pytest.mark.timeout(300)
+def test_F35_predictor_and_fleet_are_started_again(demo: Demo, own: Settings) -> None:
+    """Killed one after the other; database, broker and server do not notice, and readings go on."""
+    demo.doors()
+    before = {name: child.pid for name, child in demo.children().items()}
+    for victim in ("predictor", "fleet"):
+        demo.children()[victim].kill()
+        assert eventually(lambda back=victim: f"{back} runs again" in demo.log.read_text(), 90)  # type: ignore[misc]
+    after = {name: child.pid for name, child in demo.children().items()}
+    assert {name for name in before if before[name] != after[name]} == {"predictor", "fleet"}
+    assert demo.process.poll() is None
+    count = points(own)
+    assert eventually(lambda: points(own) > count + 2)
+
+
 def test_nothing_outlives_a_killed_parent(demo: Demo) -> None:
     demo.doors()
     children = psutil.Process(demo.process.pid).children()
