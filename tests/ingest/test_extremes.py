@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from app.graph.store import Store
+from app.identity import Gate
 from app.settings import Settings
 from app.stack.child import Child
 from app.twins.directory import Directory
@@ -109,8 +110,10 @@ async def pushing(extreme: Registry, secured: Settings) -> AsyncIterator[httpx.A
     mapping = Mapping(source="extreme-http", protocol="http", rules=RULES, options={"port": port})
     headers = {"Authorization": f"Bearer {secured.token}", "Content-Type": "application/x-ndjson"}
     url = f"http://127.0.0.1:{port}"
+    source = HttpSource(mapping, secured)
+    source.gate = Gate(extreme.store, secured)
     async with (
-        Running(HttpSource(mapping, secured), mapping, extreme),
+        Running(source, mapping, extreme),
         httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as http,
     ):
         yield http

@@ -14,6 +14,7 @@ import pytest
 import structlog
 from prometheus_client import REGISTRY
 
+from app.identity import Gate
 from app.settings import Settings
 from app.stack.broker import start_broker
 from app.stack.child import Child
@@ -201,9 +202,11 @@ async def test_F2_database_outage(registry: Registry, twin: str, secured: Settin
     store, source, port = registry.store, f"outage-{time.time_ns()}", free_port()
     mqtt = Mapping(source=source, protocol="mqtt", rules=(Rule(match=f"{source}/{{unit}}", twin="{unit}"),))
     http = Mapping(source=f"{source}-http", protocol="http", rules=RULES, options={"port": port, "wait": 2})
+    pushed = HttpSource(http, secured)
+    pushed.gate = Gate(store, secured)
     roads = [
         Pipeline(made, Assembler(one.source, registry.catalog, Matcher(one, Directory(store)), 600), store, 0.05, 1000)
-        for one, made in ((mqtt, MqttSource(mqtt, secured)), (http, HttpSource(http, secured)))
+        for one, made in ((mqtt, MqttSource(mqtt, secured)), (http, pushed))
     ]
     tasks = [asyncio.create_task(road.run()) for road in roads]
     await asyncio.sleep(1)
