@@ -3,9 +3,10 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import orjson
 
@@ -20,7 +21,14 @@ from app.graph.store import Store
 from app.graph.typed import typed
 from app.twins.write import model_of
 
+T = TypeVar("T")
 POLL_SECONDS = 0.05
+
+
+class Run(Protocol):
+    def __call__(self, work: Callable[..., T], *arguments: Any) -> Awaitable[T]: ...
+
+
 _under_way: set["asyncio.Task[CommandRecord]"] = set()  # a task that nobody holds may be collected
 
 
@@ -40,6 +48,7 @@ class CommandRecord:
 
 
 async def issue(
+    run: Run,
     store: Store,
     catalog: Catalog,
     outlets: Sequence[Outlet],
@@ -49,30 +58,31 @@ async def issue(
     timeout: float,
     wait: bool = True,
 ) -> CommandRecord:
-    """The command's record once the device has answered or `timeout` seconds have passed; without `wait` at once.
+    """The command's record once the device has answered or `timeout` seconds have passed; without `wait` at once. `run` does
+    work in a thread of the client's, within its deadline.
 
-    Raises: NotFound; CommandError when the model refuses it or nothing delivers to the twin."""
+    Raises: NotFound; StoreTimeout; CommandError when the model refuses it or nothing delivers to the twin."""
     if not 0.1 <= timeout <= 300:
         raise CommandError(f"timeout: {timeout} is outside 0.1 to 300 s", where=dt_id, code="COMMAND_REFUSED")
-    await asyncio.to_thread(_check, store, catalog, dt_id, command, request)
+    await run(_check, store, catalog, dt_id, command, request)
     outlet = next((outlet for outlet in outlets if outlet.serves(dt_id)), None)
     if outlet is None:
         raise CommandError("no source delivers commands to this twin", where=dt_id, hint="add it to commands: of a mapping")
     identifier = uuid.uuid4().hex
     properties = {"command": command, "request": orjson.dumps(request).decode(), "timeout": timeout}
-    await asyncio.to_thread(store.run, statement("command/issue"), dtId=dt_id, id=identifier, properties=properties)
-    seen_through = _see_through(store, outlet, Delivery(identifier, dt_id, command, request, timeout))
+    await run(partial(store.run, statement("command/issue"), dtId=dt_id, id=identifier, properties=properties))
+    seen_through = _see_through(run, store, outlet, Delivery(identifier, dt_id, command, request, timeout))
     if wait:
         return await seen_through
     task = asyncio.create_task(seen_through)
     _under_way.add(task)
     task.add_done_callback(_under_way.discard)
-    return await asyncio.to_thread(look, store, identifier)
+    return await run(look, store, identifier)
 
 
-async def _see_through(store: Store, outlet: Outlet, delivery: Delivery) -> CommandRecord:
-    await _deliver(store, outlet, delivery)
-    record = await _wait(store, delivery.id, delivery.timeout)
+async def _see_through(run: Run, store: Store, outlet: Outlet, delivery: Delivery) -> CommandRecord:
+    await _deliver(run, store, outlet, delivery)
+    record = await _wait(run, store, delivery.id, delivery.timeout)
     metrics.COMMANDS.labels(record.status).inc()
     return record
 
@@ -112,7 +122,7 @@ def _check(store: Store, catalog: Catalog, dt_id: str, command: str, request: An
         raise CommandError(error.what, where=f"{dt_id}.{command}.{error.where}", code="COMMAND_REFUSED") from error
 
 
-async def _deliver(store: Store, outlet: Outlet, delivery: Delivery) -> None:
+async def _deliver(run: Run, store: Store, outlet: Outlet, delivery: Delivery) -> None:
     try:
         answer = await outlet.send(delivery)
     except CommandError as error:
@@ -120,17 +130,17 @@ async def _deliver(store: Store, outlet: Outlet, delivery: Delivery) -> None:
     if answer is not None:
         response = None if answer.response is None else orjson.dumps(answer.response).decode()
         row = {"id": delivery.id, "status": answer.status, "response": response, "reason": answer.reason}
-        await asyncio.to_thread(store.run, statement("command/answer"), rows=[row])
+        await run(partial(store.run, statement("command/answer"), rows=[row]))
 
 
-async def _wait(store: Store, identifier: str, timeout: float) -> CommandRecord:
+async def _wait(run: Run, store: Store, identifier: str, timeout: float) -> CommandRecord:
     deadline = time.monotonic() + timeout
     while True:
-        record = await asyncio.to_thread(look, store, identifier)
+        record = await run(look, store, identifier)
         if record.status != "PENDING":
             return record
         if time.monotonic() >= deadline:
             row = {"id": identifier, "status": "TIMED_OUT", "response": None, "reason": f"no answer within {timeout} s"}
-            await asyncio.to_thread(store.run, statement("command/answer"), rows=[row])
-            return await asyncio.to_thread(look, store, identifier)
+            await run(partial(store.run, statement("command/answer"), rows=[row]))
+            return await run(look, store, identifier)
         await asyncio.sleep(POLL_SECONDS)

@@ -57,6 +57,7 @@ class Store:
             auth=(user, password),
             max_connection_pool_size=pool,
             connection_timeout=5,
+            connection_acquisition_timeout=15,
             liveness_check_timeout=30,
             notifications_min_severity="OFF",
             user_agent="twingraph",

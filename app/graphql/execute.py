@@ -22,6 +22,7 @@ from app.graphql.cursor import QueryError
 from app.graphql.documents import Read
 from app.graphql.failures import as_graphql
 from app.graphql.plan import Entry, Plan, bound, run_step
+from app.http.workers import begin
 from app.identity import Identity
 
 SMALL_BYTES, LARGEST_BYTES = 16 * 1024, 256 * 1024  # of variables: coerced at once; of such as are input objects
@@ -65,6 +66,8 @@ class Compiled(SchemaExtension):
         assert context.graphql_document is not None
         entry = schema.plans.entry(context.query, context.graphql_document, context.operation_name)
         given, variables = context.context, context.variables or {}
+        if context.operation_type.value != "subscription":
+            begin(given["server"].workers.seconds)
         size = _size(variables)
         if entry is not None:
             require_small(schema, entry, size)

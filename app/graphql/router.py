@@ -34,6 +34,7 @@ from app.server import Server
 JSON, GRAPHQL, EVENTS = "application/json", "application/graphql-response+json", "text/event-stream"
 log = structlog.get_logger()
 CHECK_SECONDS = 2.0
+AGAIN_SECONDS = 2.0  # that the look after a long operation may add to it
 INIT_SECONDS = timedelta(seconds=10)
 FORBIDDEN = 4403
 PROTOCOLS = ("graphql-transport-ws", "graphql-sse")
@@ -168,7 +169,7 @@ class Router(GraphQL[Any, Any]):
     async def _require_still(self, started: float, identity: Identity, header: str) -> None:
         """What took its time is not answered to who may no longer ask. Raises: Unauthenticated."""
         if time.monotonic() - started > CHECK_SECONDS:
-            await require_same(self.server.gate, header, identity)
+            await require_same(self.server.gate, header, identity, AGAIN_SECONDS)
 
     async def run(self, request: Any, *given: Any, **named: Any) -> Any:
         started = time.monotonic()

@@ -17,6 +17,7 @@ from app.dtdl.syntax import parse
 from app.errors import ModelError, NotFound
 from app.graphql.cursor import QueryError
 from app.graphql.scalars import LONG, whole
+from app.http.workers import apart
 from app.identity import Identity, allow
 from app.server import Server
 from app.twins import write
@@ -355,8 +356,9 @@ def _require_below(identity: Identity, new: set[str], links: list[NewRelationshi
 async def send(info: Any, dt_id: str, command: str, request: Any, timeout: float | None, wait: bool = True) -> CommandResult:
     server = await permitted(info, "command", dt_id)
     seconds = server.settings.command_timeout if timeout is None else timeout
-    record = await issue(server.store, server.registry.catalog, server.outlets, dt_id, command, request, seconds, wait)
-    return shown(record)
+    run, catalog = partial(at_work, info), server.registry.catalog
+    with apart():
+        return shown(await issue(run, server.store, catalog, server.outlets, dt_id, command, request, seconds, wait))
 
 
 def shown(record: CommandRecord) -> CommandResult:

@@ -4,8 +4,10 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -13,6 +15,7 @@ from app import metrics
 from app.errors import StoreTimeout
 
 T = TypeVar("T")
+_until: ContextVar[float | None] = ContextVar("until", default=None)
 THREADS = 32
 SHARE = 8  # threads that one client may hold
 
@@ -37,8 +40,10 @@ class Workers:
         self._turns: deque[str] = deque()  # clients of whom something waits, the next first
 
     async def run(self, client: str, work: Callable[..., T], *arguments: Any, deadline: float | None = None) -> T:
-        """`work(*arguments)` in a thread. `deadline` [monotonic s]. Raises: StoreTimeout once it has passed."""
-        until = time.monotonic() + self.seconds if deadline is None else deadline
+        """`work(*arguments)` in a thread. `deadline` [monotonic s]: without one, that of the operation which this is a step of.
+
+        Raises: StoreTimeout once it has passed."""
+        until = deadline if deadline is not None else _until.get() or time.monotonic() + self.seconds
         known = self._clients.setdefault(client, _Client())
         if self._running < self._threads and known.running < self._share and not known.waiting:
             self._hold(known)
@@ -104,13 +109,29 @@ class Workers:
                 return
 
 
+def begin(seconds: float) -> None:
+    """All that this task does in threads from now on is one operation."""
+    _until.set(time.monotonic() + seconds)
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """What is done here has its own deadlines, and its time is not the operation's: a device is waited for."""
+    began, until = time.monotonic(), _until.get()
+    _until.set(None)
+    try:
+        yield
+    finally:
+        _until.set(None if until is None else until + time.monotonic() - began)
+
+
 def _left(until: float) -> float | None:
     return None if until == math.inf else until - time.monotonic()
 
 
 def _overdue() -> StoreTimeout:
     metrics.OVERDUE.inc()
-    hint = "ask for less: a narrower filter or `first`; a change may still take effect"
+    hint = "ask for less: a narrower filter or `first`; a change may still take effect; /health/ready tells if the database is silent"
     return StoreTimeout("the operation took longer than allowed", hint=hint)
 
 

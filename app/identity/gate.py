@@ -152,13 +152,13 @@ class Gate:
         return bool(self._store.read("MATCH (t:Twin {dtId: $dtId}) RETURN t.dtId", {"dtId": dt_id}, LOOK_SECONDS))
 
 
-async def identified(gate: Gate, header: str) -> Identity:
-    """Raises: Unauthenticated, StoreError, Unavailable."""
+async def identified(gate: Gate, header: str, seconds: float = LOOK_SECONDS) -> Identity:
+    """`seconds`: how long an answer is waited for. Raises: Unauthenticated, StoreError, Unavailable."""
     known = gate.remembered(header)
     if known is not None:
         return known
     looking = asyncio.get_running_loop().run_in_executor(THREADS, gate.identify, header)
-    done, _ = await asyncio.wait((looking,), timeout=LOOK_SECONDS)
+    done, _ = await asyncio.wait((looking,), timeout=seconds)
     if not done:
         looking.add_done_callback(lambda late: late.cancelled() or late.exception())
         raise IdentityUnavailable("who asks cannot be found out now", hint="the database or the identity provider is silent")
@@ -176,9 +176,9 @@ async def admitted(gate: Gate, header: str, address: str) -> Identity:
         raise
 
 
-async def require_same(gate: Gate, header: str, identity: Identity) -> None:
+async def require_same(gate: Gate, header: str, identity: Identity, seconds: float = LOOK_SECONDS) -> None:
     """Raises: Unauthenticated when these credentials no longer stand for `identity`; as `identified`."""
-    if await identified(gate, header) != identity:
+    if await identified(gate, header, seconds) != identity:
         raise _changed()
 
 

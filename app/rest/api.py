@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Body, Depends, Header, Request
@@ -131,7 +132,8 @@ def _patch(server: Server, who: Identity, dt_id: str, body: dict[str, Any], etag
 async def command(server: Held, who: Who, dt_id: str, name: str, body: CommandIn) -> dict[str, Any]:
     await at_work(server, who, permit, server, who, "command", dt_id)
     seconds = server.settings.command_timeout if body.timeout is None else body.timeout
-    record = await issue(server.store, server.registry.catalog, server.outlets, dt_id, name, body.request, seconds)
+    run = partial(at_work, server, who)
+    record = await issue(run, server.store, server.registry.catalog, server.outlets, dt_id, name, body.request, seconds)
     return {"id": record.id, "status": record.status, "response": record.response, "reason": record.reason}
 
 

@@ -38,6 +38,9 @@ db.tx_log.rotation.retention_policy=256M size
 db.checkpoint.interval.time=5m
 server.bolt.telemetry.enabled=false
 db.shutdown_transaction_end_timeout=2s
+server.bolt.connection_keep_alive=5s
+server.bolt.connection_keep_alive_for_requests=ALL
+server.bolt.connection_keep_alive_probes=3
 internal.dbms.cypher_ip_blocklist=0.0.0.0/0
 """
 
