@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
+from app.clock import Clock
 from app.errors import ModelError, TwingraphError
 from app.graph.store import Store
 from app.graphql.router import Router, origins
@@ -39,6 +41,7 @@ from ingest.sources import MAPPINGS, make_source, mapping_files, outlets, read_m
 
 log = structlog.get_logger()
 FOLLOW_SECONDS = 1.0
+BACKGROUND_THREADS = 64
 MEASURE_SECONDS = 60.0
 GRACE_SECONDS = 2.0  # for a read to end by its own limit, before its caller gives up
 
@@ -79,9 +82,13 @@ def make_app(settings: Settings) -> FastAPI:
     graphql = Router(server, schemas)
     changes.on_catalog(graphql.take)
 
+    clock = Clock(store)
+
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
+        _widen_executor()
         tasks = [
+            asyncio.create_task(_again(FOLLOW_SECONDS, clock.look, "compare clocks")),
             asyncio.create_task(_again(FOLLOW_SECONDS, registry.refresh, "look for new models")),
             asyncio.create_task(_again(MEASURE_SECONDS, graphql.measure, "measure the graph")),
         ]
@@ -127,6 +134,11 @@ def _load_folder(registry: Registry, settings: Settings) -> None:
         log.error("models of the folder not loaded; serving those of the graph", folder=str(settings.models), error=str(error))
 
 
+def _widen_executor() -> None:
+    """For this event loop: sources poll in threads, and a silent database holds some; the default are four and the cores."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(BACKGROUND_THREADS, "background"))
+
+
 async def _again(seconds: float, work: Callable[[], object], what: str) -> None:
     """Takes over models that another process has loaded, and the like; whatever fails once is tried again."""
     while True:
@@ -147,12 +159,13 @@ async def ingest(settings: Settings, paths: list[Path]) -> None:
     """Runs every source of the mapping files, and follows their changes, until cancelled.
 
     Raises: MappingError, SettingError, StoreError."""
+    _widen_executor()
     settings = with_secrets(settings)
     kept = read_retention(Path(settings.retention)) if settings.retention else []
     store = await asyncio.to_thread(open_store, settings)
     registry = await asyncio.to_thread(Registry, store)
     directory = await asyncio.to_thread(Directory, store)
-    gate = Gate(store, settings)
+    gate, clock = Gate(store, settings), Clock(store)
     runner = Runner(
         registry,
         lambda: read_mappings(paths),
@@ -161,7 +174,8 @@ async def ingest(settings: Settings, paths: list[Path]) -> None:
     )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(runner.run())
-        tasks.create_task(housekeep(store, registry, kept))
+        tasks.create_task(housekeep(store, registry, clock, kept))
+        tasks.create_task(_again(FOLLOW_SECONDS, clock.look, "compare clocks"))
 
 
 def assemblers(settings: Settings, mappings: list[Mapping], store: Store) -> dict[str, Assembler]:

@@ -10,6 +10,11 @@ SIZES = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 
 MESSAGES = Counter("twingraph_ingest_messages", "Messages committed and acknowledged", ["source"])
 VALUES = Counter("twingraph_ingest_values", "Values made durable", ["source"])
+AHEAD = Counter(
+    "twingraph_ingest_ahead",
+    "Twins whose latest values lay in the future, by a clock that was ahead, and follow again",
+    ["source"],
+)
 DUPLICATES = Counter("twingraph_ingest_duplicates", "Values that were there already", ["source"])
 REJECTED = Counter("twingraph_ingest_rejected", "Messages or values set aside, by reason", ["source", "code"])
 DROPPED = Counter(
@@ -33,6 +38,8 @@ PLANS = Counter("twingraph_graphql_plans", "Plan cache", ["result"])
 HTTP_REFUSED = Counter("twingraph_http_refused", "Requests refused before they were read, by reason", ["reason"])
 LOGINS = Counter("twingraph_logins_refused", "Requests refused for their credentials, by reason", ["reason"])
 QUEUED = Gauge("twingraph_queued_operations", "Operations that wait for a thread", multiprocess_mode="livesum")
+CLOCK_JUMPS = Counter("twingraph_clock_jumps", "Jumps of the host's clock by more than five seconds")
+CLOCK_OFFSET = Gauge("twingraph_clock_offset_seconds", "Database's clock less the host's", multiprocess_mode="mostrecent")
 OVERDUE = Counter("twingraph_overdue_operations", "Operations whose deadline has passed")
 REFUSED = Counter("twingraph_graphql_refused", "Requests of clients that ask too much")
 SUBSCRIBERS = Gauge("twingraph_graphql_subscribers", "Open subscriptions", multiprocess_mode="livesum")

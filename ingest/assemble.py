@@ -274,7 +274,18 @@ class _Work:
             one.received = self.received[one.dt_id]
         stale = [{"id": dt_id, "at": at} for dt_id, at in self.stale.items()]
         qualities = _changes(self.qualities)
-        batch = Batch(series, self.events, self.closed, self.answers, self.deadletters, stale, positions, qualities=qualities)
+        batch = Batch(
+            series,
+            self.events,
+            self.closed,
+            self.answers,
+            self.deadletters,
+            stale,
+            positions,
+            (),
+            qualities,
+            self.now + self.skew,
+        )
         return Assembled(batch, self.rejected, sum(one.points() for one in series), self.doubled)
 
     def _series(self, dt_id: str, shapes: dict[Shape, Rows]) -> Series | None:

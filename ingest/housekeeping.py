@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import structlog
 
+from app.clock import Clock
 from app.errors import SettingError, StoreError
 from app.graph.statements import statement
 from app.graph.store import Store
@@ -19,7 +20,7 @@ FORGET_SECONDS = 3600.0
 KEEP_DEADLETTERS = 10_000
 
 
-async def housekeep(store: Store, registry: Registry, kept: Sequence[Keep] = ()) -> None:
+async def housekeep(store: Store, registry: Registry, clock: Clock, kept: Sequence[Keep] = ()) -> None:
     """Forever. A failure is logged and tried again; it never touches the sources."""
     forgot_at = float("-inf")
     while True:
@@ -27,7 +28,7 @@ async def housekeep(store: Store, registry: Registry, kept: Sequence[Keep] = ())
         try:
             joined = await asyncio.to_thread(compact, store)
             pause = BUSY if joined else IDLE
-            if kept and time.monotonic() - forgot_at > FORGET_SECONDS:
+            if kept and clock.steady and time.monotonic() - forgot_at > FORGET_SECONDS:
                 forgot_at = time.monotonic()
                 gone = await asyncio.to_thread(forget, store, registry.catalog, kept)
                 log.info("history that is no longer kept", columns=gone)

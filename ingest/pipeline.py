@@ -21,6 +21,7 @@ log = structlog.get_logger()
 MOST_MESSAGES = 20_000
 MOST_BYTES = 64 * 1024**2
 GRACE_SECONDS = 5.0
+TOLD_SECONDS = 60.0
 PACE, LONGEST_PACE = 3.0, 0.5
 FAILURES = 5  # of a part, one after another, while others are taken, until it is halved or set aside
 
@@ -222,6 +223,7 @@ class Pipeline(Road):
         super().__init__(source, flush, most)
         self.assembler, self.store = assembler, store
         source.stored = partial(positions_of, store, source.name)
+        self._ahead_told = float("-inf")
 
     def _write(self, messages: list[Message]) -> None:
         started = time.perf_counter()
@@ -254,6 +256,13 @@ class Pipeline(Road):
         for code, count in assembled.rejected.items():
             metrics.REJECTED.labels(name, code).inc(count)
         tally = self.tally
+        if outcome.ahead:
+            metrics.AHEAD.labels(name).inc(outcome.ahead)
+            if time.monotonic() - self._ahead_told > TOLD_SECONDS:
+                self._ahead_told = time.monotonic()
+                log.warning(
+                    "latest values lay in the future, by a clock that was ahead, and follow again", twins=outcome.ahead
+                )
         tally.values += outcome.points
         tally.duplicates += outcome.duplicates + assembled.doubled
         tally.rejected += sum(assembled.rejected.values())

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import strawberry
 from strawberry.scalars import JSON
 
-from app import metrics
+from app import clock, metrics
 from app.commands.issue import look
 from app.errors import NotFound
 from app.graphql.cursor import QueryError
@@ -135,7 +135,7 @@ class Subscription:
                 if alarm.state not in sent:
                     sent[alarm.state] = None
                     yield shown_alarm(alarm)
-                since = max(since, alarm.recorded)
+                since = min(max(since, alarm.recorded), datetime.now(UTC))
             while len(sent) > KEPT:
                 sent.popitem(last=False)
             await asyncio.sleep(POLL_SECONDS)
@@ -161,7 +161,10 @@ class Subscription:
         since = epoch_ms(_moment(after)) if after is not None else epoch_ms(datetime.now(UTC))
         asked = signals or list(known)
         while True:
-            points = await at_work(info, fresh, server.store, str(dt_id), asked, since)
+            limit = clock.limit(server.settings.max_skew_seconds)
+            if since > limit:  # the clock was ahead
+                since = epoch_ms(datetime.now(UTC))
+            points = await at_work(info, fresh, server.store, str(dt_id), asked, since, limit)
             if points:
                 await visible(info, str(dt_id))
                 since = max(last[-1][0] for last in points.values())

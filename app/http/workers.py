@@ -131,7 +131,7 @@ def _left(until: float) -> float | None:
 
 def _overdue() -> StoreTimeout:
     metrics.OVERDUE.inc()
-    hint = "ask for less: a narrower filter or `first`; a change may still take effect; /health/ready tells if the database is silent"
+    hint = "ask for less: a narrower filter or `first`; a change may still take effect; is the database silent? /health/ready"
     return StoreTimeout("the operation took longer than allowed", hint=hint)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from app import clock
 from app.graph.segment import sound
 from app.graph.statements import statement
 from app.graph.store import Store
@@ -41,10 +42,11 @@ class Windows:
 
     def read(self, store: Store, labels: Mapping[str, str]) -> None:
         """Moves on to the newest history. The last hour is read again: late points fall into it."""
-        ((rows, newest),) = store.read(statement("predict/components"))
+        ((rows, newest),) = store.read(statement("predict/components"), {"limit": clock.limit()})
         kinds = {kind.label: index for index, kind in enumerate(KINDS)}
         parts = [Part(d, kinds[labels[m]], t, f) for d, m, t, f in rows if labels.get(m) in kinds]
-        if [part.dt_id for part in parts] != [part.dt_id for part in self.parts]:
+        went_back = newest is not None and newest // BIN_MS < self.last  # after a clock that was ahead
+        if went_back or [part.dt_id for part in parts] != [part.dt_id for part in self.parts]:
             self.parts, self.last = parts, 0
             self.bins = np.full((BINS, len(parts), len(SIGNALS)), np.nan, np.float32)
         if newest is not None:

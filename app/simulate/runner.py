@@ -67,6 +67,9 @@ async def _publish(fleet: Fleet, plan: Run, period: float, client: Any, controll
         started = time.monotonic()
         speed = 1.0 if caught_up else plan.speed
         wait = max(min(SHORTEST, period), period / speed)
+        if fleet.at > time.time() + period:
+            log.warning("the clock has gone back; the fleet goes on from it", seconds=round(fleet.at - time.time()))
+            fleet.at = time.time()
         step = min(wait * speed, time.time() - fleet.at)
         if step > 0:
             seen = fleet.step(step)

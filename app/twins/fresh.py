@@ -10,8 +10,8 @@ from app.graph.store import Store
 Points = Mapping[str, list[tuple[int, Any]]]
 
 
-def fresh(store: Store, dt_id: str, signals: Sequence[str], after: int) -> Points:
-    """Signal → (epoch ms, value) of every point measured after `after`, oldest first. Raises: StoreError."""
+def fresh(store: Store, dt_id: str, signals: Sequence[str], after: int, limit: int) -> Points:
+    """Signal → (epoch ms, value) of every point measured after `after`, up to `limit`, oldest first. Raises: StoreError."""
     rows = store.read(statement("telemetry/fresh"), {"dtId": dt_id, "after": after})
     found: dict[str, dict[int, Any]] = {signal: {} for signal in signals}
     for segment in sound(one for (one,) in rows):
@@ -22,6 +22,6 @@ def fresh(store: Store, dt_id: str, signals: Sequence[str], after: int) -> Point
                 found[signal].update(
                     (start + offset, value)
                     for offset, value in zip(offsets, segment[signal], strict=True)
-                    if start + offset > after
+                    if after < start + offset <= limit
                 )
     return {signal: sorted(points.items()) for signal, points in found.items() if points}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from app import clock
 from app.dtdl import Catalog, Property, is_indexed
 from app.dtdl.values import flatten, stored_keys
 from app.errors import Conflict, NotFound, TwinError
@@ -52,7 +53,7 @@ class Batch:
     """Everything of one transaction. Either all of it is in the graph afterwards, or none.
 
     `stale`: {id, at} of twins whose values up to then are no longer current. `taken`: ids and payloads of the dead letters that
-    this batch is made of; they go."""
+    this batch is made of; they go. `limit` [epoch ms]: the latest time that can be one of measure; 0: that of now."""
 
     series: Sequence[Series] = ()
     events: Sequence[Event] = ()
@@ -63,13 +64,17 @@ class Batch:
     positions: Sequence[Position] = ()
     taken: Sequence[tuple[str, bytes]] = ()
     qualities: Sequence[Quality] = ()
+    limit: int = 0
 
 
 @dataclass(slots=True)
 class Outcome:
+    """`ahead`: twins whose latest values lay beyond the limit, by a clock that was wrong, and now are those of the batch."""
+
     points: int = 0
     duplicates: int = 0
     segments: int = 0
+    ahead: int = 0
     unknown: list[str] = field(default_factory=list)
 
 
@@ -82,9 +87,9 @@ def append(store: Store, batch: Batch) -> Outcome:
 
 
 def _append(transaction: Transaction, batch: Batch) -> Outcome:
-    outcome = Outcome()
+    outcome, limit = Outcome(), batch.limit or clock.limit()
     if batch.series:
-        _append_series(transaction, batch.series, outcome)
+        _append_series(transaction, batch.series, limit, outcome)
     for name, rows in (
         ("event/record", [_event_row(event) for event in batch.events]),
         ("event/close", list(batch.closed)),
@@ -94,7 +99,7 @@ def _append(transaction: Transaction, batch: Batch) -> Outcome:
         ("telemetry/quality", [_quality_row(one) for one in batch.qualities]),
     ):
         if rows:
-            transaction.run(statement(name), rows=rows)
+            transaction.run(statement(name), rows=rows, limit=limit)
     if batch.taken:
         rows = [{"id": identifier, "payload": payload} for identifier, payload in batch.taken]
         ((taken,),) = transaction.run(statement("deadletter/take"), rows=rows)
@@ -110,7 +115,7 @@ def positions_of(store: Store, source: str) -> dict[str, int | str]:
     return dict(store.read(statement("telemetry/positions"), {"source": source}))
 
 
-def _append_series(transaction: Transaction, series: Sequence[Series], outcome: Outcome) -> None:
+def _append_series(transaction: Transaction, series: Sequence[Series], limit: int, outcome: Outcome) -> None:
     series = sorted(series, key=lambda one: one.dt_id)  # one order of locks for all writers: no deadlocks
     rows = []
     for index, one in enumerate(series):
@@ -122,10 +127,10 @@ def _append_series(transaction: Transaction, series: Sequence[Series], outcome: 
     outcome.points += sum(series[index].points() for index in taken)
     if len(taken) < len(series):
         rest = set(range(len(series))).difference(taken)
-        _append_late(transaction, [series[index] for index in sorted(rest)], outcome)
+        _append_late(transaction, [series[index] for index in sorted(rest)], limit, outcome)
 
 
-def _append_late(transaction: Transaction, series: Sequence[Series], outcome: Outcome) -> None:
+def _append_late(transaction: Transaction, series: Sequence[Series], limit: int, outcome: Outcome) -> None:
     spans = [one.span() for one in series]
     asked = [
         {"i": index, "id": one.dt_id, "from": first, "to": last}
@@ -135,7 +140,7 @@ def _append_late(transaction: Transaction, series: Sequence[Series], outcome: Ou
     outcome.unknown += [series[index].dt_id for index in set(range(len(series))).difference(row[0] for row in found)]
     rows: list[dict[str, Any]] = []
     heard: list[dict[str, Any]] = []
-    for index, newest, at, segments in found:
+    for index, newest, ahead, stale, at, segments in found:
         whole = list(sound(segments))
         fresh, duplicates = without(series[index], _stored_times(whole), _forgotten(whole))
         outcome.duplicates += duplicates
@@ -144,14 +149,20 @@ def _append_late(transaction: Transaction, series: Sequence[Series], outcome: Ou
                 heard.append({"id": series[index].dt_id, "received": series[index].received})
             continue
         first, last = fresh.span()
-        latest = _newer(fresh, dict(at), max(last, newest if isinstance(newest, int) else last))
+        held = newest if isinstance(newest, int) else last
+        latest = _newer(fresh, dict(at), max(last, held) if held <= limit else last, limit)
+        if held > limit:  # what comes goes on here until the time is past, so that no instant is stored twice
+            latest["_ahead"] = max(held, ahead or held)
+            outcome.ahead += 1
+        if isinstance(stale, int) and stale > limit:
+            latest["_stale"] = None
         rows.append({"id": fresh.dt_id, "latest": latest, "segment": segment_properties(fresh, first, last)})
         outcome.points += fresh.points()
     outcome.segments += len(rows)
     if rows:
         transaction.run(statement("telemetry/insert"), rows=rows)
     if heard:
-        transaction.run(statement("telemetry/heard"), rows=heard)
+        transaction.run(statement("telemetry/heard"), rows=heard, limit=limit)
 
 
 def _stored_times(segments: Iterable[Mapping[str, Any]]) -> dict[str, set[int]]:
@@ -176,11 +187,12 @@ def _forgotten(segments: Iterable[Mapping[str, Any]]) -> dict[str, list[tuple[in
     return spans
 
 
-def _newer(series: Series, at: Mapping[str, int], last: int) -> dict[str, Any]:
+def _newer(series: Series, at: Mapping[str, int], last: int, limit: int) -> dict[str, Any]:
+    """What becomes the latest: what is newer than what is held, unless that lies in the future."""
     properties = latest_properties(series, last)
     for signal in series.columns:
         held = at.get(f"_at_{signal}")
-        if isinstance(held, int) and held >= properties[f"_at_{signal}"]:
+        if isinstance(held, int) and properties[f"_at_{signal}"] <= held <= limit:
             stale = [key for key in properties if key.partition(".")[0] in (signal, f"_at_{signal}")]
             for key in stale:
                 del properties[key]

@@ -8,4 +8,4 @@ CALL (t, row) {
   WHERE s._to >= row.from AND s._from <= row.to
   RETURN collect(properties(s)) AS segments
 }
-RETURN collect([row.i, t._last, [key IN keys(t) WHERE key STARTS WITH '_at_' | [key, t[key]]], segments]) AS found
+RETURN collect([row.i, t._last, t._ahead, t._stale, [key IN keys(t) WHERE key STARTS WITH '_at_' | [key, t[key]]], segments]) AS found
