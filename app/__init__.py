@@ -8,6 +8,8 @@
     settings.py   one table: name, default, help
     errors.py     the tree of errors, drawn at the top
     metrics.py    every counter, by name
+    clock.py      the wall clock: jumps, and what lies beyond it
+    disk.py       room on the disk
     logs.py       one JSON object a line
     dtdl/         the compiler: syntax → resolve → check → catalog → lower. Pure
     graph/        the Neo4j store, the only room that imports its driver: store, statements, ddl, select, cost, cypher, past,
@@ -36,7 +38,7 @@ An arrow means "imports"; nothing points up:
                         twins                   domain
                         graph                   store
                         dtdl                    compiler
-                settings · errors · metrics     ground
+                settings · errors · metrics · clock · disk     ground
 
 Rooms that are still to come have their place: `clocks` on the ground; `sync`, `optimise`, `decide` and `workflow` beside
 `commands`; `console` beside `graphql`. `predict` and `ingest` take the fleet's layout from `simulate`, as they would take a

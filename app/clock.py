@@ -1,11 +1,11 @@
 """The wall clock of this process: what lies beyond it was stamped by a clock that was ahead; a jump is told."""
 
 import time
+from collections.abc import Callable
 
 import structlog
 
 from app import metrics
-from app.graph.store import Store
 
 log = structlog.get_logger()
 SKEW_SECONDS = 600.0
@@ -21,8 +21,9 @@ def limit(skew: float = SKEW_SECONDS) -> int:
 class Clock:
     """Compared with the steady clock, and with the database's."""
 
-    def __init__(self, store: Store, skew: float = SKEW_SECONDS) -> None:
-        self._store, self._skew = store, skew
+    def __init__(self, database: Callable[[], float]) -> None:
+        """`database`: its time, in seconds since 1970."""
+        self._database = database
         self._offset = time.time() - time.monotonic()
         self._jumped_at = float("-inf")
         self._told = False
@@ -37,8 +38,7 @@ class Clock:
             self._jumped_at = time.monotonic()
             log.warning("the clock has jumped", seconds=round(jump, 1), hint="keep it by NTP; latest values follow it")
         asked = time.time()
-        ((theirs,),) = self._store.read("RETURN datetime.realtime().epochMillis", {}, 2.0)
-        self.offset = theirs / 1000 - (asked + time.time()) / 2
+        self.offset = self._database() - (asked + time.time()) / 2
         metrics.CLOCK_OFFSET.set(self.offset)
         differs = abs(self.offset) > JUMP_SECONDS
         if differs and not self._told:

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass, field
 
+from app import disk
 from app.errors import StackError, StoreError
 from app.graph.store import Store
 from app.identity import keys
 from app.main import make_store
 from app.settings import Settings
-from app.stack import disk
 from app.stack.accounts import Account
 from app.stack.broker import admit
 from app.stack.supervise import Supervisor

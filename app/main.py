@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -12,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
+from app import disk
 from app.clock import Clock
 from app.errors import ModelError, TwingraphError
 from app.graph.store import Store
@@ -43,6 +45,7 @@ log = structlog.get_logger()
 FOLLOW_SECONDS = 1.0
 BACKGROUND_THREADS = 64
 MEASURE_SECONDS = 60.0
+DISK_SECONDS = 10.0
 GRACE_SECONDS = 2.0  # for a read to end by its own limit, before its caller gives up
 
 
@@ -82,13 +85,14 @@ def make_app(settings: Settings) -> FastAPI:
     graphql = Router(server, schemas)
     changes.on_catalog(graphql.take)
 
-    clock = Clock(store)
+    clock = Clock(store.time)
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
         _widen_executor()
         tasks = [
             asyncio.create_task(_again(FOLLOW_SECONDS, clock.look, "compare clocks")),
+            asyncio.create_task(_again(DISK_SECONDS, partial(disk.measure, settings.home), "look at the disk")),
             asyncio.create_task(_again(FOLLOW_SECONDS, registry.refresh, "look for new models")),
             asyncio.create_task(_again(MEASURE_SECONDS, graphql.measure, "measure the graph")),
         ]
@@ -98,7 +102,7 @@ def make_app(settings: Settings) -> FastAPI:
         store.close()
 
     app = FastAPI(title="Twingraph", version="0.1.0", docs_url=None, redoc_url=None, lifespan=running)
-    app.state.server, app.state.readiness = server, health.Readiness(store)
+    app.state.server, app.state.readiness = server, health.Readiness(store, clock, settings.home)
     app.add_middleware(
         Entrance,  # type: ignore[arg-type]
         gate=gate,
@@ -165,7 +169,7 @@ async def ingest(settings: Settings, paths: list[Path]) -> None:
     store = await asyncio.to_thread(open_store, settings)
     registry = await asyncio.to_thread(Registry, store)
     directory = await asyncio.to_thread(Directory, store)
-    gate, clock = Gate(store, settings), Clock(store)
+    gate, clock = Gate(store, settings), Clock(store.time)
     runner = Runner(
         registry,
         lambda: read_mappings(paths),

@@ -137,6 +137,11 @@ class Store:
         """Whether a small transaction can be committed now."""
         return self._takes(neo4j.WRITE_ACCESS, statement("store/probe"))
 
+    def time(self) -> float:
+        """The database's clock [s since 1970]. Raises: StoreError."""
+        ((milliseconds,),) = self.read("RETURN datetime.realtime().epochMillis", timeout=PROBE_SECONDS)
+        return float(milliseconds) / 1000
+
     def has_stopped(self) -> bool:
         """Whether Neo4j answers, and begins no transaction: it must be restarted. Raises: StoreError without an answer."""
         try:

@@ -3,11 +3,13 @@
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from app import metrics
+from app import disk, metrics
+from app.clock import JUMP_SECONDS, Clock
 from app.errors import StoreError, StoreUnavailable
 from app.graph.store import Store
 from app.identity import allow
@@ -23,7 +25,8 @@ class Readiness:
     """One question to the database at a time, in a thread of its own, so that neither a silent database nor busy clients hold
     up the answer; now and then whether it can write, too."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Clock, home: Path) -> None:
+        self._clock, self._home = clock, home
         self._store, self._pool = store, ThreadPoolExecutor(1, "readiness")
         self._asking: asyncio.Future[None] | None = None
         self._known: tuple[float, StoreError | None] = float("-inf"), None
@@ -44,6 +47,16 @@ class Readiness:
         self._known = time.monotonic(), failure
         return failure
 
+    def warnings(self) -> list[str]:
+        """What does not keep it from serving yet."""
+        found = disk.room(self._home)
+        says = [] if found.state == "OK" else [f"disk {found.state}: {found}"]
+        if abs(self._clock.offset) > JUMP_SECONDS:
+            says.append(f"the database's clock is {self._clock.offset:+.0f} s from this host's")
+        if not self._clock.steady:
+            says.append("this host's clock has jumped within the last hour")
+        return says
+
     def _ask(self) -> None:
         """Raises: StoreError."""
         self._store.read("RETURN 1", {}, PATIENCE_SECONDS)
@@ -60,13 +73,14 @@ async def live() -> dict[str, str]:
 
 @router.get("/health/ready", summary="The database answers")
 async def ready(request: Request, server: Held, response: Response) -> dict[str, Any]:
-    problem = await request.app.state.readiness.problem()
+    readiness: Readiness = request.app.state.readiness
+    problem = await readiness.problem()
     if problem is not None:
         response.status_code = 503
         response.headers["Retry-After"] = "5"
         return {"status": "not ready", "reason": str(problem)}
-    left_out = len(server.registry.left_out)
-    return {"status": "ready"} | ({"modelsLeftOut": left_out} if left_out else {})
+    told = {"modelsLeftOut": len(server.registry.left_out), "warnings": readiness.warnings()}
+    return {"status": "ready"} | {name: value for name, value in told.items() if value}
 
 
 @router.get("/metrics", summary="Prometheus metrics of all processes of the stack")

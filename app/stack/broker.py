@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from app import disk
 from app.identity.keys import masked
 from app.settings import Settings
-from app.stack import accounts, disk, jars, stomp
+from app.stack import accounts, jars, stomp
 from app.stack.accounts import Account
 from app.stack.child import Child, port_is_open, start, wait_until
 from app.stack.neo4j import JAVA

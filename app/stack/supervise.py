@@ -16,9 +16,9 @@ import psutil
 from prometheus_client import multiprocess
 from rich.console import Console
 
+from app import disk
 from app.errors import StackError
 from app.settings import Settings, variable
-from app.stack import disk
 from app.stack.child import Child, ending, require_free_ports
 from app.stack.doors import doors, remove_doors, running, write_doors
 from app.stack.parts import Part

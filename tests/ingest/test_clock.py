@@ -1,6 +1,5 @@
 """F36: the host's clock is two hours ahead for a while, then right again; nothing stays behind in the future."""
 
-import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -50,7 +49,7 @@ def latest(registry: Registry) -> dict[str, Any]:
 async def test_F36_clock_ahead_then_right(registry: Registry, twin: str, secured: Settings, broker: Child) -> None:
     """Readings without a time of their own, over the broker: received in the future, then now."""
     mapping = Mapping(source=f"clock-{time.time_ns()}", protocol="mqtt", rules=(Rule(match="c/{unit}", twin="{unit}"),))
-    running, clock = Running(MqttSource(mapping, secured), mapping, registry), Clock(registry.store)
+    running, clock = Running(MqttSource(mapping, secured), mapping, registry), Clock(registry.store.time)
     clock.look()
     jumps = REGISTRY.get_sample_value("twingraph_clock_jumps_total") or 0.0
     with structlog.testing.capture_logs() as told:
@@ -116,7 +115,9 @@ def test_F36_readers_of_what_is_new(registry: Registry, twin: str) -> None:
     links = [NewRelationship("f", "contains", "t"), NewRelationship("t", "hasComponent", "g")]
     ensure(store, registry.catalog, [NewTwin("f", "WindFarm"), NewTwin("g", "Gearbox")], links)
     for moment, value in ((later, 1.0), (start, 2.0)):
-        append(store, Batch([Series("g", [moment], {"vibrationMean": [value]}, {"vibrationMean": value})], limit=moment + 600_000))
+        append(
+            store, Batch([Series("g", [moment], {"vibrationMean": [value]}, {"vibrationMean": value})], limit=moment + 600_000)
+        )
     assert fresh(store, "g", ["vibrationMean"], start - 1, start + 600_000) == {"vibrationMean": [(start, 2.0)]}
     windows = Windows()
     with ahead():

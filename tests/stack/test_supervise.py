@@ -13,13 +13,14 @@ from threading import Thread
 import pytest
 from rich.console import Console
 
+from app import disk
+from app.disk import Room
 from app.errors import StoreError
 from app.graph.store import Store
 from app.main import make_store
 from app.settings import Settings
-from app.stack import disk, supervise
+from app.stack import supervise
 from app.stack.child import Child, start
-from app.stack.disk import Room
 from app.stack.parts import Part
 from app.stack.supervise import Supervisor
 from tests.conftest import ROOT, eventually, free_port, twingraph

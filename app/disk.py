@@ -4,6 +4,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from app import metrics
+
 FIRST_START = 2 * 1024**3
 LOW, SHORT = 2 * 1024**3, 512 * 1024**2
 AGAIN = 256 * 1024**2  # what a database that has stopped for want of room needs to start
@@ -23,6 +25,11 @@ class Room:
 
     def __str__(self) -> str:
         return f"{self.free / 1024**2:,.0f} MB free on the disk of {self.folder}"
+
+
+def measure(folder: Path) -> None:
+    """Raises: OSError."""
+    metrics.DISK_FREE.set(room(folder).free)
 
 
 def room(folder: Path) -> Room:
