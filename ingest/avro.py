@@ -2,6 +2,7 @@
 
 import io
 import struct
+import time
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -13,7 +14,7 @@ import orjson
 
 from app.errors import MessageError, Unavailable
 
-TIMEOUT = 10.0
+TIMEOUT, MOST_BYTES = 10.0, 4 * 1024**2
 DAMAGED = (EOFError, ValueError, IndexError, TypeError, struct.error, UnicodeDecodeError, AssertionError, OverflowError)
 
 
@@ -35,17 +36,30 @@ def read(body: bytes, registry: str) -> Any:
 @lru_cache(1000)
 def _schema(registry: str, number: int) -> Any:
     try:
-        answer = httpx.get(f"{registry.rstrip('/')}/schemas/ids/{number}", timeout=TIMEOUT)
-    except httpx.TransportError as error:
-        raise Unavailable(f"schema registry: {error}", where=registry) from error
-    if answer.status_code == 404:
+        status, body = _fetched(f"{registry.rstrip('/')}/schemas/ids/{number}")
+    except (httpx.TransportError, TimeoutError) as error:
+        raise Unavailable(f"schema registry: {error!r}", where=registry) from error
+    if status == 404:
         raise MessageError(f"the registry has no schema {number}", code="NO_SCHEMA")
-    if answer.status_code != 200:
-        raise Unavailable(f"schema registry answers {answer.status_code}", where=registry)
+    if status != 200:
+        raise Unavailable(f"schema registry answers {status}", where=registry)
     try:
-        return fastavro.parse_schema(orjson.loads(answer.json()["schema"]))
+        return fastavro.parse_schema(orjson.loads(orjson.loads(body)["schema"]))
     except (ValueError, KeyError, TypeError, fastavro.schema.SchemaParseException) as error:
         raise MessageError(f"schema {number} of the registry cannot be read: {error}", code="NO_SCHEMA") from error
+
+
+def _fetched(url: str) -> tuple[int, bytes]:
+    """Status and at most MOST_BYTES, within TIMEOUT in all. Raises: httpx.TransportError, TimeoutError."""
+    until, body = time.monotonic() + TIMEOUT, bytearray()
+    with httpx.stream("GET", url, timeout=TIMEOUT) as answer:
+        for part in answer.iter_bytes():
+            body += part
+            if time.monotonic() > until:
+                raise TimeoutError(f"no whole answer within {TIMEOUT:g} s")
+            if len(body) > MOST_BYTES:
+                raise TimeoutError(f"more than {MOST_BYTES:,} bytes")
+        return answer.status_code, bytes(body)
 
 
 def _plain(value: Any) -> Any:

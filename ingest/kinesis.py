@@ -15,6 +15,7 @@ import structlog
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from app import metrics
 from app.errors import MappingError, StackError, Unavailable
 from app.settings import Settings
 from app.twins.write import Position
@@ -24,6 +25,7 @@ from ingest.message import Message, Source, Take
 
 log = structlog.get_logger()
 EVERY, LOOK_SECONDS, AT_ONCE = 1.0, 10.0, 1000
+MOST_SHARDS = 10_000
 WIDTH = 64  # sequence numbers are long whole numbers; as texts of one width they are ordered alike
 ENDED = "~"  # greater than every number
 REFUSED = ("AccessDeniedException", "UnrecognizedClientException", "InvalidSignatureException", "ResourceNotFoundException")
@@ -84,6 +86,10 @@ class KinesisSource(Source):
         found: list[Any] = []
         for page in client.get_paginator("list_shards").paginate(StreamName=self._stream):
             found += page["Shards"]
+            if len(found) > MOST_SHARDS:
+                metrics.ENDLESS.labels("listing shards").inc()
+                log.warning("the stream has more shards than are read", source=self.name, shards=len(found))
+                break
         self.connected()
         self._closed = {one["ShardId"] for one in found if "EndingSequenceNumber" in one["SequenceNumberRange"]}
         keys = ("ParentShardId", "AdjacentParentShardId")
@@ -92,6 +98,7 @@ class KinesisSource(Source):
     async def _read(self, client: Any, shard: str, stored: Map[str, int | str], take: Take) -> None:
         iterator = await asyncio.to_thread(self._iterator, client, shard, str(stored.get(shard, "")))
         log.info("shard", source=self.name, shard=shard, after=stored.get(shard))
+        newest = ""
         while iterator:
             try:
                 answer = await asyncio.to_thread(client.get_records, ShardIterator=iterator, Limit=AT_ONCE)
@@ -102,10 +109,17 @@ class KinesisSource(Source):
                     continue
                 if code != "ExpiredIteratorException":
                     raise
+                await asyncio.sleep(self._every)
                 stored = await asyncio.to_thread(self.stored)
                 iterator = await asyncio.to_thread(self._iterator, client, shard, str(stored.get(shard, "")))
+                newest = ""
                 continue
             records = answer["Records"]
+            if records:
+                before, newest = newest, records[-1]["SequenceNumber"].zfill(WIDTH)
+                if newest <= before:
+                    metrics.ENDLESS.labels("reading a shard").inc()
+                    raise Unavailable(f"Kinesis answers the same records of {shard} again", where=self._stream)
             for record in records:
                 address = f"{self._stream}/{record['PartitionKey']}" if self._keyed else self._stream
                 receipt = (shard, record["SequenceNumber"].zfill(WIDTH))

@@ -13,9 +13,12 @@ from typing import Any
 import structlog
 from asyncua import Client, Node, ua
 
+from app import metrics
 from app.errors import MappingError
+from ingest.pages import references
 
 log = structlog.get_logger()
+MOST_OBJECTS = 100_000
 SAMPLING_MS = 0.0  # as fast as the server does
 KNOWN = {"id", "address", "sampling", "queue", "deadband"}
 TAKEN = {"Id", "ExpandedNodeId", "DataSetFieldId", "DisplayName", "OpcSamplingInterval", "QueueSize", "DeadbandValue"}
@@ -104,14 +107,24 @@ def identifier(node: str) -> str:
 
 
 async def browsed(client: Client, index: int, wanted: Sequence[Any]) -> list[tuple[Item, Node]]:
-    """Every variable of a namespace whose identifier one of the patterns matches."""
-    found: list[Node] = []
-    level = [client.nodes.objects]
+    """Every variable of a namespace whose identifier one of the patterns matches. Objects may lie in a ring."""
+    found: dict[ua.NodeId, None] = {}
+    level, seen = [client.nodes.objects.nodeid], {client.nodes.objects.nodeid}
     while level:
-        objects: list[Node] = []
-        for node in level:
-            objects += await node.get_children(nodeclassmask=ua.NodeClass.Object)
-            found += await node.get_children(nodeclassmask=ua.NodeClass.Variable)
-        level = [node for node in objects if node.nodeid.NamespaceIndex == index]
-    named = [(str(node.nodeid.Identifier), node) for node in found if node.nodeid.NamespaceIndex == index]
+        below: list[ua.NodeId] = []
+        for node_id in level:
+            for one in await references(client.get_node(node_id), ua.NodeClass.Object | ua.NodeClass.Variable):
+                if one.NodeId.NamespaceIndex != index:
+                    continue
+                if one.NodeClass == ua.NodeClass.Variable:
+                    found[one.NodeId] = None
+                elif one.NodeId not in seen:
+                    seen.add(one.NodeId)
+                    below.append(one.NodeId)
+        level = below
+        if level and len(seen) > MOST_OBJECTS:
+            metrics.ENDLESS.labels("browsing").inc()
+            log.warning("the server has more objects than are looked at", objects=len(seen), hint="options.nodes lists nodes")
+            break
+    named = [(str(node_id.Identifier), client.get_node(node_id)) for node_id in found]
     return [(Item(name, name), node) for name, node in named if any(regex.fullmatch(name) for regex in wanted)]

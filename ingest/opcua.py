@@ -37,6 +37,7 @@ from ingest.backoff import pauses
 from ingest.mapping import Mapping, pattern
 from ingest.message import Gone, Message, Source, Take
 from ingest.nodes import SAMPLING_MS, Item, browsed, listed, node
+from ingest.pages import past
 from ingest.quality import GOOD, is_bad
 from ingest.session import refusal, restored, session, session_checked
 
@@ -45,7 +46,7 @@ LOST = (OSError, ua.UaError, asyncio.TimeoutError)
 PUBLISHING_MS = 500
 QUEUE, MOST_ALARMS = 100_000, 100_000
 MONITORED_AT_ONCE = 500
-RETRY_SECONDS, SILENCE_SECONDS = 30.0, 10.0
+RETRY_SECONDS, SILENCE_SECONDS, REFRESH_SECONDS = 30.0, 10.0, 10.0
 SERVER = "i=2253"
 OVERFLOW = 0x480  # information bits of a status: of a data value, and overflow
 ACCESS = "options user, password_variable, user_certificate, security, certificate, key, trust"
@@ -95,7 +96,7 @@ class OpcUaSource(Source):
         self._qualities: dict[Any, str] = {}
         self._active: set[tuple[str, str]] = set()
         self._heard = 0.0
-        self._lost, self._spoke = asyncio.Event(), asyncio.Event()
+        self._lost, self._spoke, self._outdated = asyncio.Event(), asyncio.Event(), asyncio.Event()
         session_checked(mapping.options, mapping.source)
 
     async def run(self, take: Take) -> None:
@@ -144,7 +145,8 @@ class OpcUaSource(Source):
                 tasks.create_task(self._watch())
                 tasks.create_task(self._interrupted(take))
                 tasks.create_task(_until_forgotten(observed.forgotten))
-                tasks.create_task(self._read(client, subscription, observed, take))
+                tasks.create_task(self._read(subscription, observed, take))
+                tasks.create_task(self._refresh(client, subscription))
                 tasks.create_task(self._mend(client, subscription, missing))
                 if before and self._options.get("history"):
                     tasks.create_task(self._fill(client, before, take))
@@ -223,7 +225,7 @@ class OpcUaSource(Source):
         for address in self._addresses.values():
             await take(Message(address, Gone(0)))
 
-    async def _read(self, client: Client, subscription: Any, observed: Observed, take: Take) -> None:
+    async def _read(self, subscription: Any, observed: Observed, take: Take) -> None:
         await self._back(take)
         async for event in subscription:
             observed.read()
@@ -231,7 +233,7 @@ class OpcUaSource(Source):
             self._spoke.set()
             if isinstance(event, OpcEvent):
                 if alarms.wants_refresh(event.event):
-                    await alarms.refresh(client, subscription)
+                    self._outdated.set()
                 if (told := alarms.told(event.event)) is not None and self._is_news(*told):
                     await take(Message(*told))
             if isinstance(event, DataChangeEvent) and event.node.nodeid in self._addresses:
@@ -239,6 +241,14 @@ class OpcUaSource(Source):
                 if message is not None:
                     await take(message)
         raise ConnectionError("the server has ended the subscription")
+
+    async def _refresh(self, client: Client, subscription: Any) -> None:
+        """Conditions, where the server says that they are outdated; a server that says so at once again waits."""
+        while True:
+            await self._outdated.wait()
+            self._outdated.clear()
+            await alarms.refresh(client, subscription)
+            await asyncio.sleep(REFRESH_SECONDS)
 
     def _is_news(self, address: str, record: dict[str, Any], at: int | None) -> bool:
         """A condition that is active is told again at every acknowledgement and change of severity: that is no other alarm."""
@@ -266,14 +276,13 @@ class OpcUaSource(Source):
             if node_id not in self._addresses:
                 continue
             try:
-                values = await client.get_node(node_id).read_raw_history(since, until)
+                async for value in past(client.get_node(node_id), since, until):
+                    message = self._message(node_id, value, past=True)
+                    if message is not None:
+                        await take(message)
             except ua.UaStatusCodeError as error:
                 log.info("the server keeps no history", source=self.name, node=str(node_id), said=str(error))
                 return
-            for value in values:
-                message = self._message(node_id, value, past=True)
-                if message is not None:
-                    await take(message)
 
     def _message(self, node_id: Any, value: Any, past: bool = False) -> Message | None:
         """`past`: what it says of the quality is not what is."""

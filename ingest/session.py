@@ -2,19 +2,22 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import structlog
 from asyncua import Client, ua
 from asyncua.crypto import security_policies
 from asyncua.crypto.truststore import TrustStore
 from asyncua.crypto.uacrypto import CertProperties
 from asyncua.crypto.validator import CertificateValidator, CertificateValidatorOptions
 
+from app import metrics
 from app.errors import MappingError, StackError
 from ingest.certificates import check
 
+log = structlog.get_logger()
 POLICIES = ("Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss")
 DEPRECATED = ("Basic128Rsa15", "Basic256")
 MODES = ("Sign", "SignAndEncrypt")
@@ -30,6 +33,7 @@ REFUSED = (
     ua.uaerrors.BadCertificateUriInvalid,
 )
 TIMEOUT, LONGEST_PAUSE = 20.0, 5.0
+MOST_MISSED = 1000  # notifications; a server keeps a few
 
 
 def session_checked(options: Mapping[str, Any], where: str) -> None:
@@ -109,10 +113,48 @@ async def restored(subscription: Any) -> None:
     here = result.StatusCode.value == ua.StatusCodes.BadNothingToDo
     if here or result.StatusCode.is_good():
         subscription.server._subscription_callbacks[subscription.subscription_id] = subscription.publish_callback
-        if await subscription._republish_gaps([] if here else result.AvailableSequenceNumbers):
+        if await _republished(subscription, result.AvailableSequenceNumbers) and await _lives(subscription):
             subscription.last_publish_at = time.monotonic()
             return
     await subscription.recreate()
+
+
+async def _republished(subscription: Any, available: Sequence[int]) -> bool:
+    """Asks for what was missed: for what the server says that it keeps, and where it says nothing for what comes next, until it
+    has none, or answers an empty notification or another one. Whether all that it keeps has come."""
+    last = subscription.last_sequence_number or 0
+    kept = sorted(number for number in available if number > last)
+    subscription._replaying = True
+    try:
+        for number in kept[:MOST_MISSED] or range(last + 1, last + 1 + MOST_MISSED):
+            try:
+                message = await subscription.server.republish(subscription.subscription_id, number)
+            except ua.uaerrors.BadMessageNotAvailable:
+                return not kept
+            except (ua.UaError, OSError, TimeoutError) as error:
+                log.warning("what was missed cannot be published again", number=number, error=repr(error))
+                return False
+            if message.SequenceNumber != number or not message.NotificationData:
+                return not kept
+            answer = ua.PublishResult(subscription.subscription_id, NotificationMessage=message)
+            await subscription.publish_callback(answer)
+    finally:
+        subscription._replaying = False
+    if not kept or len(kept) > MOST_MISSED:
+        metrics.ENDLESS.labels("publishing again").inc()
+        log.warning("the server has more to publish again than is asked for; the subscription is made anew", asked=MOST_MISSED)
+        return False
+    return True
+
+
+async def _lives(subscription: Any) -> bool:
+    """Whether the server still knows it."""
+    parameters = ua.SetPublishingModeParameters(True, [subscription.subscription_id])
+    try:
+        (status,) = await subscription.server.set_publishing_mode(parameters)
+    except (ua.UaError, OSError, TimeoutError, ValueError):
+        return False
+    return bool(status.is_good())
 
 
 def _application(certificate: Path) -> str:

@@ -14,6 +14,7 @@ from asyncua import Client, Node, ua
 
 from app.errors import StackError
 from ingest.methods import arguments, dtdl_name
+from ingest.pages import references
 
 BUILT_IN = {
     "Boolean": "boolean",
@@ -74,7 +75,7 @@ class _Walk:
         self._gate = asyncio.Semaphore(AT_ONCE)
 
     async def below(self, node: Node, path: tuple[str, ...], parent: Thing | None) -> None:
-        children = await node.get_children_descriptions(nodeclassmask=ua.NodeClass.Object)
+        children = await references(node, ua.NodeClass.Object)
         for child in children:
             known = child.NodeId in self._seen or (child.NodeId.NamespaceIndex == 0 and child.NodeId.Identifier in OWN)
             if known or len(self._seen) >= MOST_OBJECTS or len(path) >= DEEPEST:
@@ -89,11 +90,11 @@ class _Walk:
         if not self._is_ours(child.NodeId):
             return None
         components, properties, methods = await asyncio.gather(
-            node.get_children_descriptions(ua.ObjectIds.HasComponent, nodeclassmask=ua.NodeClass.Variable),
-            node.get_children_descriptions(ua.ObjectIds.HasProperty, nodeclassmask=ua.NodeClass.Variable),
-            node.get_children_descriptions(nodeclassmask=ua.NodeClass.Method),
+            references(node, ua.NodeClass.Variable, ua.ObjectIds.HasComponent),
+            references(node, ua.NodeClass.Variable, ua.ObjectIds.HasProperty),
+            references(node, ua.NodeClass.Method),
         )
-        organized = await node.get_children_descriptions(ua.ObjectIds.Organizes, nodeclassmask=ua.NodeClass.Variable)
+        organized = await references(node, ua.NodeClass.Variable, ua.ObjectIds.Organizes)
         if not components and not organized:
             return None
         kind = child.TypeDefinition

@@ -56,6 +56,7 @@ class Supervisor:
     held: dict[str, Held] = field(default_factory=dict)
     stopping: Event = field(default_factory=Event)
     _wanted: "SimpleQueue[Held]" = field(default_factory=SimpleQueue)
+    _others: frozenset[int] = field(default_factory=lambda: frozenset(one.pid for one in psutil.Process().children()))
 
     def up(self) -> None:
         """Starts all, in order. Raises: StackError with the reason; what was started is stopped again."""
@@ -117,8 +118,9 @@ class Supervisor:
                 held.child.stop()
         self.held.clear()
         for left in psutil.Process().children():  # one that was just being started
-            left.terminate()
-            left.wait(30)
+            if left.pid not in self._others:
+                left.terminate()
+                left.wait(30)
         (self.settings.home / CHILDREN).unlink(missing_ok=True)
 
     def stop_on_signals(self) -> None:

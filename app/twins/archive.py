@@ -52,7 +52,8 @@ def export(
     if not dt_ids:
         return done
     start, end = max(first, start if start is not None else first), min(last + 1, end if end is not None else last + 1)
-    days = range(start // DAY_MS * DAY_MS, end, DAY_MS)
+    held = (day for (day,) in store.read(statement("history/days"), {"model": dtmi, "from": start, "to": end}))
+    days = [day * DAY_MS for day in held]
     signals = catalog.telemetry(dtmi)
     for number, day in enumerate(days, 1):
         window = max(day, start), min(day + DAY_MS, end)

@@ -119,7 +119,7 @@ class TestOpcUa(SourceContract):
             seen += registry.store.read(text)
         assert seen == [[0.0, None], [1.0, "UncertainLastUsableValue"], [1.0, "BadSensorFailure"], [3.0, None]]
         changes = """MATCH (:Twin {dtId: 'c-01'})-[:_EVENT]->(e {kind: 'quality', code: 'power'})
-          WHERE e.at >= $at RETURN e.quality ORDER BY e.at"""
+          WHERE e.at > $at RETURN e.quality ORDER BY e.at"""
         moment = datetime.fromtimestamp(start / 1000, UTC)
         assert registry.store.read(changes, {"at": moment}) == [["UncertainLastUsableValue"], ["BadSensorFailure"], ["Good"]]
 
