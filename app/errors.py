@@ -20,6 +20,7 @@ TwingraphError
 ├── Forbidden            who asks may not do this
 ├── Busy                 who asks has asked too much
 ├── TooLarge             a request is longer than allowed
+├── BadRequest           a request is not as its endpoint is described
 ├── CommandError         a command is refused, unanswered or failed
 └── PredictionError      not enough history, no trained model
 """
@@ -128,6 +129,10 @@ class Forbidden(TwingraphError):
 
 class Busy(TwingraphError):
     code = "RATE_LIMITED"
+
+
+class BadRequest(TwingraphError):
+    code = "BAD_REQUEST"
 
 
 class TooLarge(TwingraphError):

@@ -29,7 +29,9 @@ def create(
     root: Annotated[list[str] | None, typer.Option(help="dtId of a twin; the key sees it and what lies below")] = None,
     via: Annotated[list[str] | None, typer.Option(help="relationship that leads below; the setting scope_via")] = None,
     source: Annotated[list[str] | None, typer.Option(help="of a device: HTTP source it may push to; any")] = None,
-    twin: Annotated[list[str] | None, typer.Option(help="of a device: dtId it may push, or wf01-*; any")] = None,
+    twin: Annotated[
+        list[str] | None, typer.Option(help="dtId, or wf01-*: a device pushes it, with --root it may be created")
+    ] = None,
     publish: Annotated[list[str] | None, typer.Option(help="of a device: MQTT topic it publishes: fleet/wf01/#")] = None,
     subscribe: Annotated[list[str] | None, typer.Option(help="of a device: MQTT topic it subscribes to")] = None,
     certificate: Annotated[Path | None, typer.Option(help="of a device: its client certificate (PEM)")] = None,

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 
 from app import disk
 from app.clock import Clock
-from app.errors import ModelError, TwingraphError
+from app.errors import BadRequest, ModelError, TwingraphError
 from app.graph.store import Store
 from app.graphql.router import Router, origins
 from app.graphql.router import refusal as graphql_refusal
@@ -120,6 +121,7 @@ def make_app(settings: Settings) -> FastAPI:
         allowed = list(origins(settings.cors_origins))
         app.add_middleware(CORSMiddleware, allow_origins=allowed, allow_methods=["*"], allow_headers=headers)
     app.add_exception_handler(TwingraphError, _answer_error)  # type: ignore[arg-type]
+    app.add_exception_handler(RequestValidationError, _answer_misfit)  # type: ignore[arg-type]
     return app
 
 
@@ -157,6 +159,13 @@ async def _again(seconds: float, work: Callable[[], object], what: str) -> None:
 
 async def _answer_error(request: Request, error: TwingraphError) -> Response:
     return refusal(error)
+
+
+async def _answer_misfit(request: Request, error: RequestValidationError) -> Response:
+    """What was sent is not said again: it may be of any kind and length."""
+    first = error.errors()[0]
+    place = ".".join(str(step)[:80] for step in first["loc"])
+    return refusal(BadRequest(str(first["msg"])[:300], where=place, hint="/openapi.json describes each request"))
 
 
 async def ingest(settings: Settings, paths: list[Path]) -> None:

@@ -250,7 +250,7 @@ class Selector:
         places = tuple(next(behind) if order.hop else columns.index(order.key) for order in keys)
         page = Page(signature(scope.order), scope.limit, more, backward, places, emits, type_.name)
         scope = replace(scope, columns=columns, limit=replace(scope.limit, convert=PlusOne(scope.limit.convert)))  # type: ignore[arg-type]
-        return page, scope if rows else None, total, tuple(edge)
+        return page, scope if rows or total is None else None, total, tuple(edge)
 
     def _edge_part(self, edge: Any, node: Any, key: str, nodes: list[FieldNode]) -> Emit:
         name = nodes[0].name.value

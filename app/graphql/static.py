@@ -18,7 +18,7 @@ from app.errors import ModelError, NotFound
 from app.graphql.cursor import QueryError
 from app.graphql.scalars import LONG, whole
 from app.http.workers import apart
-from app.identity import Identity, allow
+from app.identity import Identity, allow, require_named
 from app.server import Server
 from app.twins import write
 from app.twins.alarms import MOST, Alarm, alarms
@@ -279,7 +279,7 @@ class Mutation:
     @strawberry.mutation(description="Deletes a twin, with its history; with `relationships` also ends those it has.")
     async def delete_twin(self, info: Info, dt_id: strawberry.ID, relationships: bool = False) -> bool:
         server = await permitted(info, "write", str(dt_id))
-        await at_work(info, write.delete, server.store, str(dt_id), relationships)
+        await at_work(info, _delete, server, identity_of(info), str(dt_id), relationships)
         return True
 
     @strawberry.mutation(description="Brings twins and relationships, as Azure Digital Twins writes them, in a job.")
@@ -327,11 +327,23 @@ class Mutation:
         return True
 
 
+def _delete(server: Server, identity: Identity, dt_id: str, relationships: bool) -> None:
+    """Relationships with twins that are not seen end with the twin: for who deletes it they are not there."""
+    if identity.roots is not None and not relationships:
+        others = write.related(server.store, dt_id)
+        seen = server.gate.seen(identity, others)
+        write.require_free(dt_id, sum(one in seen for one in others))
+        relationships = True
+    write.delete(server.store, dt_id, relationships)
+
+
 async def create(info: Any, twins: list[NewTwin], links: list[NewRelationship]) -> None:
-    """Whoever sees a part of the graph creates inside it only: each new twin must hang below one that is seen.
+    """Whoever sees a part of the graph creates inside it only: each new twin must hang below one that is seen, and bear a name
+    of that part; else what is taken elsewhere would tell what is there.
 
     Raises: NotFound, TwinError, Conflict, Forbidden."""
     new = {twin.dt_id for twin in twins}
+    require_named(identity_of(info), new)
     ends = {end for link in links for end in (link.source, link.target)} - new
     server = await permitted(info, "write", *ends)
     identity = identity_of(info)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.errors import (
+    BadRequest,
     Busy,
     CommandError,
     Conflict,
@@ -28,6 +29,7 @@ ROWS: Mapping[type[TwingraphError], int] = {
     NotFound: 404,
     Conflict: 409,
     TooLarge: 413,
+    BadRequest: 422,
     Unavailable: 503,
     StoreTimeout: 504,
     StoreRefused: 422,

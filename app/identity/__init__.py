@@ -16,6 +16,6 @@ every compiled statement (app.graph.cypher), not a filter on its answer; what is
 from app.errors import Busy
 from app.identity.clients import Clients
 from app.identity.gate import Gate
-from app.identity.policy import ACTIONS, ROLES, Identity, allow, can
+from app.identity.policy import ACTIONS, ROLES, Identity, allow, can, require_named
 
-__all__ = ["ACTIONS", "ROLES", "Busy", "Clients", "Gate", "Identity", "allow", "can"]
+__all__ = ["ACTIONS", "ROLES", "Busy", "Clients", "Gate", "Identity", "allow", "can", "require_named"]

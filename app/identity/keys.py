@@ -99,10 +99,12 @@ def _check(grant: Grant) -> None:
     for one in grant.via:
         if not NAME.fullmatch(one):
             raise SettingError(f"{one!r} is not the name of a relationship", hint="such as contains")
-    device = (grant.sources, grant.twins, grant.publish, grant.subscribe)
+    device = (grant.sources, grant.publish, grant.subscribe)
     if grant.role != DEVICE and (any(device) or grant.certificate):
-        raise SettingError(f"sources, twins, topics and certificates are for keys of role {DEVICE}", hint=f"--role {DEVICE}")
-    if grant.role == DEVICE and not any((*device, grant.roots)):
+        raise SettingError(f"sources, topics and certificates are for keys of role {DEVICE}", hint=f"--role {DEVICE}")
+    if grant.role != DEVICE and grant.twins and not grant.roots:
+        raise SettingError("twins that a key may create go with its roots", hint="--root")
+    if grant.role == DEVICE and not any((*device, grant.twins, grant.roots)):
         raise SettingError("a device's key is bound to sources, twins, a subtree or topics", hint="--twin, --root, --publish")
     for topic in (*grant.publish, *grant.subscribe):
         _check_topic(topic)

@@ -1,8 +1,9 @@
 """The table of what each role may do."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 
 from app.errors import Forbidden, Unauthenticated
 
@@ -32,7 +33,7 @@ class Identity:
     expires: datetime | None = None
     key: str = ""
     sources: tuple[str, ...] | None = None  # of a device: where it may push, and of which twins (globs); None: any
-    twins: tuple[str, ...] | None = None
+    twins: tuple[str, ...] | None = None  # also: what a key of a part of the graph may create
 
     @property
     def client(self) -> str:
@@ -51,6 +52,20 @@ class Identity:
 
 
 LOCAL = Identity("local", "administrator")
+
+
+def require_named(identity: Identity, dt_ids: Iterable[str]) -> None:
+    """That `identity` may create twins of these names, whether or not there are such. Raises: Forbidden."""
+    if identity.roots is None:
+        return
+    for dt_id in dt_ids:
+        if identity.twins is not None:
+            fits = any(fnmatchcase(dt_id, one) for one in identity.twins)
+        else:
+            fits = any(dt_id.startswith(root) and not dt_id[len(root) : len(root) + 1].isalnum() for root in identity.roots)
+        if not fits:
+            hint = "a dtId begins with that of a root and a mark: wf01-t43 below wf01; or twingraph keys create --twin"
+            raise Forbidden(f"{identity.name} may not create twins of this name", where=dt_id[:200], hint=hint)
 
 
 def can(identity: Identity, action: str) -> bool:

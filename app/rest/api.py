@@ -1,12 +1,11 @@
 """`/api`: models, twins, commands, as JSON."""
 
-import json
 import math
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Body, Depends, Header, Request
+from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel
 
 from app.commands.issue import issue, look
@@ -57,6 +56,9 @@ class LoadedModel(BaseModel):
     extends: list[str]
 
 
+MODELS = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": ["object", "array"]}}}}}
+
+
 class TwinIn(BaseModel):
     dtId: str
     model: str
@@ -78,14 +80,19 @@ async def models(server: Held, who: Who) -> list[LoadedModel]:
     ]
 
 
-@router.post("/models", status_code=201, summary="Load DTDL interfaces: one, or a list of them")
-async def load(server: Held, who: Who, body: Annotated[Any, Body()]) -> list[str]:
+@router.post("/models", status_code=201, summary="Load DTDL interfaces: one, or a list of them", openapi_extra=MODELS)
+async def load(server: Held, who: Who, request: Request) -> list[str]:
     allow(who, "model")
-    return await at_work(server, who, _load, server, body, long=True)
+    return await at_work(server, who, _load, server, await request.body(), long=True)
 
 
-def _load(server: Server, body: Any) -> list[str]:
-    document = parse("request", json.dumps(body, indent=2))
+def _load(server: Server, body: bytes) -> list[str]:
+    """Of any media type: what counts is whether it is JSON."""
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ModelError("not UTF-8", where=f"request:{error.start}", hint="models are JSON in UTF-8") from error
+    document = parse("request", text)
     if not isinstance(document, Document):
         raise ModelError("not JSON", problems=(document,))
     before = set(server.registry.catalog.interfaces)

@@ -319,8 +319,18 @@ def delete(store: Store, dt_id: str, relationships: bool = False) -> None:
     rows = store.run(statement("twin/delete"), dtId=dt_id, relationships=relationships)
     if not rows:
         raise NotFound(f"no twin {dt_id!r}")
-    if rows[0][0]:
-        raise Conflict(f"{rows[0][0]} relationship(s) hold {dt_id}", where=dt_id, hint="end them first with unrelate")
+    require_free(dt_id, rows[0][0])
+
+
+def related(store: Store, dt_id: str) -> list[str]:
+    """The dtId at the other end of each of a twin's relationships. Raises: StoreError."""
+    return [other for (other,) in store.read("MATCH (:Twin {dtId: $dtId})--(o:Twin) RETURN o.dtId", {"dtId": dt_id})]
+
+
+def require_free(dt_id: str, relationships: int) -> None:
+    """Raises: Conflict."""
+    if relationships:
+        raise Conflict(f"{relationships} relationship(s) hold {dt_id}", where=dt_id, hint="end them first with unrelate")
 
 
 def patch(

@@ -131,27 +131,65 @@ def tied(app: FastAPI) -> None:
         'deleteTwin(dtId: "t1-gearbox", relationships: true)',
         'invoke(dtId: "t1", command: "stop", request: "x") { id }',
         'turbineStop(dtId: "t1", reason: "x") { id }',
-        'createTwin(dtId: "lone", model: "Turbine") { dtId }',
-        'createTwins(twins: [{ dtId: "lone", model: "Turbine" }],'
-        ' relationships: [{ source: "north", relationship: "contains", target: "lone" }])',
-        'createTwins(twins: [{ dtId: "lone", model: "WindFarm" }],'
-        ' relationships: [{ source: "lone", relationship: "contains", target: "t1" }])',
+        'createTwin(dtId: "south-lone", model: "Turbine") { dtId }',
+        'createTwins(twins: [{ dtId: "south-lone", model: "Turbine" }],'
+        ' relationships: [{ source: "north", relationship: "contains", target: "south-lone" }])',
+        'createTwins(twins: [{ dtId: "south-lone", model: "WindFarm" }],'
+        ' relationships: [{ source: "south-lone", relationship: "contains", target: "t1" }])',
     ],
 )
 async def test_nothing_outside_can_be_changed(mutation: str, app: FastAPI, south: str) -> None:
     answer = await asked(app, south, f"mutation {{ done: {mutation} }}")
     assert answer["errors"][0]["extensions"]["code"] == "NOT_FOUND"
-    assert answer["errors"][0]["message"].startswith(("no twin", "lone would lie outside"))
+    assert answer["errors"][0]["message"].startswith(("no twin", "south-lone would lie outside"))
 
 
 async def test_inside_a_scope_twins_are_made_and_changed(app: FastAPI, south: str) -> None:
-    made = """mutation { createTwins(twins: [{ dtId: "t4", model: "Turbine" }, { dtId: "t4-yaw", model: "YawSystem" }],
-      relationships: [{ source: "south", relationship: "contains", target: "t4" },
-                      { source: "t4", relationship: "hasComponent", target: "t4-yaw" }])
-      set: setProperties(dtId: "t4", patch: { maintenanceNote: "new" }) { dtId }
-      gone: deleteTwin(dtId: "t4-yaw", relationships: true) also: deleteTwin(dtId: "t4", relationships: true) }"""
+    made = """mutation { createTwins(twins: [{ dtId: "south-t4", model: "Turbine" },
+                                                 { dtId: "south-t4-yaw", model: "YawSystem" }],
+      relationships: [{ source: "south", relationship: "contains", target: "south-t4" },
+                      { source: "south-t4", relationship: "hasComponent", target: "south-t4-yaw" }])
+      set: setProperties(dtId: "south-t4", patch: { maintenanceNote: "new" }) { dtId }
+      gone: deleteTwin(dtId: "south-t4-yaw", relationships: true) also: deleteTwin(dtId: "south-t4", relationships: true) }"""
     answer = await asked(app, south, made)
-    assert answer["data"] == {"createTwins": ["t4", "t4-yaw"], "set": {"dtId": "t4"}, "gone": True, "also": True}
+    assert answer["data"] == {
+        "createTwins": ["south-t4", "south-t4-yaw"],
+        "set": {"dtId": "south-t4"},
+        "gone": True,
+        "also": True,
+    }
+
+
+async def test_names_outside_are_refused_whether_taken_or_not(app: FastAPI, south: str) -> None:
+    """What is taken elsewhere would tell what is there."""
+    said = []
+    for name in ("t1", "north", "never-seen", "southern", "SOUTH-x"):
+        text = f"""mutation {{ createTwins(twins: [{{ dtId: "{name}", model: "Turbine" }}],
+          relationships: [{{ source: "south", relationship: "contains", target: "{name}" }}]) }}"""
+        (error,) = (await asked(app, south, text))["errors"]
+        said.append((error["message"], error["extensions"]["code"], error["extensions"]["where"] == name))
+    assert said == [("south may not create twins of this name", "FORBIDDEN", True)] * 5
+    grant = Grant("south", "engineer", SCOPED, VIA, twins=("T-*", "t1"))
+    other = keys.create(app.state.server.store, grant)
+    text = """mutation { createTwins(twins: [{ dtId: "T-9", model: "Turbine" }],
+      relationships: [{ source: "south", relationship: "contains", target: "T-9" }])
+      deleteTwin(dtId: "T-9", relationships: true) }"""
+    assert (await asked(app, other, text))["data"] == {"createTwins": ["T-9"], "deleteTwin": True}
+
+
+async def test_relationships_with_what_is_hidden_are_not_counted(app: FastAPI, south: str) -> None:
+    """Of a twin that is deleted: they end with it."""
+    store, catalog = app.state.server.store, app.state.server.registry.catalog
+    twins = [NewTwin("south-t6", "Turbine"), NewTwin("south-t6-yaw", "YawSystem")]
+    links = [NewRelationship("south", "contains", "south-t6"), NewRelationship("south-t6", "feeds", "sub")]
+    write.create(store, catalog, twins, [*links, NewRelationship("south-t6", "hasComponent", "south-t6-yaw")])
+    text = 'mutation { deleteTwin(dtId: "south-t6") }'
+    assert (await asked(app, south, text))["errors"][0]["message"] == "2 relationship(s) hold south-t6"
+    for source, name, target in (("south", "contains", "south-t6"), ("south-t6", "hasComponent", "south-t6-yaw")):
+        write.unrelate(store, NewRelationship(source, name, target))
+    near = keys.create(store, Grant("near", "engineer", ("south-t6",), VIA))
+    assert (await asked(app, near, text))["data"] == {"deleteTwin": True}
+    write.delete(store, "south-t6-yaw", relationships=True)
 
 
 async def test_the_past_does_not_show_what_has_left(app: FastAPI, south: str) -> None:
