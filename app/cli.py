@@ -321,9 +321,9 @@ def report(
 ) -> None:
     """Runs a Cypher report and prints it."""
     from app.main import open_store
-    from app.report import run_report
+    from app.report import report_names, run_report
 
-    names = sorted(path.stem for path in (ROOT / "cypher" / "report").glob("*.cypher"))
+    names = report_names()
     if name is None:
         out.print("\n".join(names))
         return

@@ -51,7 +51,7 @@ GRACE_SECONDS = 2.0  # for a read to end by its own limit, before its caller giv
 
 
 def make_store(settings: Settings) -> Store:
-    uri = settings.neo4j_uri or f"bolt://{settings.host}:{settings.bolt_port}"
+    uri = settings.neo4j_uri or f"bolt://{settings.neo4j_host}:{settings.bolt_port}"
     password = settings.neo4j_password or secret(settings.home, "neo4j")
     return Store(uri, settings.neo4j_user, password, settings.neo4j_database)
 

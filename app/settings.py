@@ -11,12 +11,13 @@ ROOT = Path(__file__).resolve().parent.parent
 HELP: dict[str, str] = {
     "home": "state folder: database, broker journal, secrets (0600), models of the predictor",
     "cache": "downloaded jars, shared by all state folders",
-    "host": "address every door listens on",
+    "host": "address the server, the broker and the OPC UA server listen on",
     "server_port": "GraphQL, REST, metrics and the explorer",
     "neo4j_uri": "an existing Neo4j; empty: the embedded one",
     "neo4j_user": "database user",
     "neo4j_password": "database password; empty: the one generated in the state folder",
     "neo4j_database": "database name",
+    "neo4j_host": "address that Bolt and Browser of the embedded Neo4j listen on; its one login passes all roles and scopes",
     "bolt_port": "Bolt of the embedded Neo4j",
     "browser_port": "HTTP and Browser of the embedded Neo4j",
     "neo4j_heap": "heap of the embedded Neo4j (Java size)",
@@ -74,6 +75,7 @@ class Settings:
     neo4j_user: str = "neo4j"
     neo4j_password: str = ""
     neo4j_database: str = "neo4j"
+    neo4j_host: str = "127.0.0.1"
     bolt_port: int = 7687
     browser_port: int = 7474
     neo4j_heap: str = "1g"

@@ -4,6 +4,7 @@ import base64
 from datetime import UTC, datetime
 from typing import Any
 
+from neo4j.graph import Node, Path, Relationship
 from neo4j.spatial import Point
 from neo4j.time import Date, DateTime, Duration, Time
 
@@ -28,6 +29,23 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
+    return value
+
+
+def shown(value: Any) -> Any:
+    """A node as its labels and properties, a relationship as its type, ends and properties, a path as both in turn."""
+    match value:
+        case Node():
+            return {"id": value.element_id, "labels": sorted(value.labels), "properties": dict(value)}
+        case Relationship():
+            ends = [None if end is None else end.element_id for end in (value.start_node, value.end_node)]
+            return {"id": value.element_id, "type": value.type, "start": ends[0], "end": ends[1], "properties": dict(value)}
+        case Path():
+            return {"nodes": [shown(one) for one in value.nodes], "relationships": [shown(one) for one in value.relationships]}
+        case list():
+            return [shown(one) for one in value]
+        case dict():
+            return {key: shown(one) for key, one in value.items()}
     return value
 
 

@@ -20,17 +20,18 @@ from neo4j.exceptions import (
     TransientError,
 )
 
-from app.errors import IdentifierTaken, StoreError, StoreRefused, StoreTimeout, StoreUnavailable, ValueRefused
+from app.errors import BadRequest, IdentifierTaken, StoreError, StoreRefused, StoreTimeout, StoreUnavailable, ValueRefused
 from app.graph.statements import statement
 
 T = TypeVar("T")
 Parameters = Mapping[str, Any]
 CHANGING = ("IndexNotApplicable", "IndexNotFound")
 TOO_LARGE = "TransactionOutOfMemoryError"  # transient to Neo4j; the same again would be as large
+LIMIT = "db.memory.transaction.max threshold"  # of one transaction; that of all together is busy
 RETRIES = (0.05, 0.2, 0.8)  # seconds
 WRITE_RETRIES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 ENDED = 2  # times that the database ends the connection over a statement and answers others, until that counts as refused
-PROBE_SECONDS = 2.0
+PROBE_SECONDS, PLAN_SECONDS = 2.0, 5.0
 UNSENDABLE = (OverflowError, TypeError, ValueError, RecursionError)  # of the driver, for what Bolt cannot carry
 
 
@@ -101,6 +102,26 @@ class Store:
         """Neo4j's plan of a reading statement, which is not run: operatorType, args, children."""
         with self._border(), self._session(neo4j.READ_ACCESS) as session:
             return dict(session.run(f"EXPLAIN {cypher}", dict(parameters)).consume().plan or {})
+
+    def explain(self, cypher: str, parameters: Parameters) -> dict[str, Any]:
+        """As `plan`, of what a user has written. Raises: BadRequest for what is no statement, with what Neo4j says of it."""
+        with self._border(), self._session(neo4j.READ_ACCESS) as session:
+            try:
+                with _sendable():
+                    explained = session.run(neo4j.Query(f"EXPLAIN {cypher}", timeout=PLAN_SECONDS), dict(parameters))  # type: ignore[arg-type]
+                return dict(explained.consume().plan or {})
+            except ClientError as error:
+                if ".Statement." in (error.code or ""):
+                    raise BadRequest(f"Neo4j: {error.message}"[:1000], where="statement") from error
+                raise
+
+    @contextmanager
+    def rows(self, cypher: str, parameters: Parameters, timeout: float) -> Iterator[tuple[list[str], Iterator[list[Any]]]]:
+        """(column names, rows as they come) of a reading statement; what is not taken is not read. Raises: StoreError."""
+        with self._border(), self._session(neo4j.READ_ACCESS) as session:
+            with _sendable():
+                result = session.run(neo4j.Query(cypher, timeout=timeout), dict(parameters))  # type: ignore[arg-type]
+            yield list(result.keys()), (record.values() for record in result)
 
     def table(self, cypher: str) -> tuple[list[str], list[list[Any]]]:
         """(column names, rows) of a reading statement without parameters."""
@@ -227,7 +248,8 @@ class Store:
             if (error.code or "").endswith(CHANGING):
                 return StoreUnavailable("Neo4j builds an index", where=self.uri, hint="it is tried again")
             return _refusal(error.code or "")
-        if (getattr(error, "code", None) or "").endswith(TOO_LARGE):
+        own = LIMIT in (getattr(error, "message", None) or "")
+        if (getattr(error, "code", None) or "").endswith(TOO_LARGE) or own:
             hint = "less at once, or db.memory.transaction.max"
             return StoreError("the transaction needs more memory than Neo4j allows it", where=self.uri, hint=hint)
         if isinstance(error, TransientError | DriverError):

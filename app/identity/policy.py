@@ -15,11 +15,20 @@ ACTIONS: Mapping[str, str] = {
     "write": "engineer",  # twins, properties, relationships
     "model": "engineer",  # models, migrations, bulk import; of a scope: never
     "metrics": "reader",
+    "report": "reader",
+    "cypher": "engineer",  # of their own, reading
     "sources": "engineer",  # start, stop, reload
     "keys": "administrator",
     "push": "administrator",  # and devices
 }
-WHOLE = ("model", "metrics", "sources", "keys")  # what touches the whole graph is not for an identity that sees a part of it
+WHOLE = (
+    "model",
+    "metrics",
+    "report",
+    "cypher",
+    "sources",
+    "keys",
+)  # not for who sees a part of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import BaseModel
 
 from app.commands.issue import issue, look
@@ -14,6 +14,7 @@ from app.dtdl.syntax import parse
 from app.errors import Forbidden, ModelError, NotFound
 from app.graph.records import plain
 from app.identity import Identity, allow
+from app.report import reading, report_names, run_report
 from app.server import Server
 from app.twins import write
 from app.twins.write import NewTwin
@@ -63,6 +64,16 @@ class TwinIn(BaseModel):
     dtId: str
     model: str
     properties: dict[str, Any] = {}
+
+
+class Report(BaseModel):
+    name: str
+    about: str
+
+
+class CypherIn(BaseModel):
+    statement: str
+    parameters: dict[str, Any] = {}
 
 
 class CommandIn(BaseModel):
@@ -142,6 +153,29 @@ async def command(server: Held, who: Who, dt_id: str, name: str, body: CommandIn
     run = partial(at_work, server, who)
     record = await issue(run, server.store, server.registry.catalog, server.outlets, dt_id, name, body.request, seconds)
     return {"id": record.id, "status": record.status, "response": record.response, "reason": record.reason}
+
+
+@router.get("/reports", summary="The standing reports")
+async def reports(who: Who) -> list[Report]:
+    allow(who, "report")
+    return [Report(name=name, about=about) for name, about in report_names().items()]
+
+
+@router.get("/reports/{name}", summary="A standing report as a table")
+async def report(server: Held, who: Who, name: str) -> dict[str, Any]:
+    allow(who, "report")
+    if name not in report_names():
+        raise NotFound("no such report", where=name[:200], hint=f"one of {', '.join(report_names())}")
+    columns, rows = await at_work(server, who, run_report, server.store, name)
+    return {"columns": columns, "rows": rows, "more": False}
+
+
+@router.post("/cypher", summary="Cypher that reads: decided on its plan, within the time of a query")
+async def cypher(server: Held, who: Who, body: CypherIn) -> Response:
+    allow(who, "cypher")
+    given = (body.statement, body.parameters, server.settings.query_timeout)
+    table = await at_work(server, who, reading.answer, server.store, *given)
+    return Response(table, media_type="application/json")
 
 
 @router.get("/commands/{identifier}", summary="What became of a command")

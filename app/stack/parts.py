@@ -26,9 +26,10 @@ class Part:
     ports: tuple[str, ...] = ()
     doors: tuple[str, ...] = ()
     essential: bool = True
+    host: str = "host"  # the setting with the address it listens on
 
 
-NEO4J = Part("neo4j", start_neo4j, ("bolt_port", "browser_port"), ("neo4j",))
+NEO4J = Part("neo4j", start_neo4j, ("bolt_port", "browser_port"), ("neo4j",), essential=False, host="neo4j_host")
 BROKER = Part("broker", start_broker, ("mqtt_port",), ("mqtt",))
 
 

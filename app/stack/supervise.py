@@ -67,8 +67,9 @@ class Supervisor:
         _require_idle(home)
         _end_leftovers(home)
         _require_room(home, first)
-        ports = {variable(name): getattr(self.settings, name) for part in self.parts for name in part.ports}
-        require_free_ports(self.settings.host, ports)
+        for part in self.parts:
+            ports = {variable(name): getattr(self.settings, name) for name in part.ports}
+            require_free_ports(getattr(self.settings, part.host), ports)
         try:
             for part in self.parts:
                 self._refuse_stop()

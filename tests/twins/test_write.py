@@ -233,3 +233,10 @@ def test_a_transaction_too_large_is_not_tried_as_it_is_for_ever(code: str, again
     """A pipeline halves what is refused; what is away it waits for."""
     error = registry.store._ours(Neo4jError._hydrate_neo4j(code=code, message="no"))
     assert isinstance(error, StoreUnavailable) is again
+
+
+def test_the_databases_own_limit_of_a_transaction_is_known(registry: Registry) -> None:
+    """Neo4j's code for it is that of a busy database; its text tells them apart."""
+    with pytest.raises(StoreError, match="needs more memory"):
+        registry.store.read("UNWIND range(1, 100000000) AS x RETURN collect(x)")
+    assert registry.store.read("RETURN 1") == [[1]]
