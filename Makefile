@@ -5,7 +5,7 @@ SPEED ?= 1
 FARMS ?= 12
 TURBINES ?= 42
 
-.PHONY: env demo test check bench lock clean
+.PHONY: env demo test check bench lock sbom scan clean
 
 env: $(VENV)/ready
 
@@ -31,10 +31,20 @@ check: env
 bench: env
 	$(RUN)/twingraph bench all
 
-# Rewrites the hashed lock from pyproject.toml; needs uv, records no address.
+# Rewrites the hashed locks from pyproject.toml, with what is newest: all, and what runs without development packages.
+# Needs uv; records no address.
+COMPILE = uv pip compile pyproject.toml --universal --python-version 3.11 --prerelease if-necessary-or-explicit --upgrade \
+  --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet
 lock:
-	uv pip compile pyproject.toml --extra all --extra dev --universal --python-version 3.11 --prerelease if-necessary-or-explicit \
-	  --generate-hashes --no-annotate --no-header --no-emit-index-url --quiet --output-file requirements.lock
+	$(COMPILE) --extra all --extra dev --output-file requirements.lock
+	$(COMPILE) --extra all --constraint requirements.lock --output-file requirements.runtime.lock
+
+# The parts of what is delivered, as CycloneDX; and which of them a file of advisories (OSV: a .zip or a folder) is about.
+sbom: env
+	$(RUN)/python .ci/sbom.py > sbom.cdx.json
+
+scan: env
+	$(RUN)/python .ci/scan.py $(ADVISORIES)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

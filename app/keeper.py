@@ -1,4 +1,4 @@
-"""What a running stack is looked after with: room on the disk, a database that has stopped, devices of the broker."""
+"""What a running stack is looked after with: the disk, long logs, a database that has stopped, devices of the broker."""
 
 from dataclasses import dataclass, field
 
@@ -10,6 +10,7 @@ from app.main import make_store
 from app.settings import Settings
 from app.stack.accounts import Account
 from app.stack.broker import admit
+from app.stack.child import rotate
 from app.stack.supervise import Supervisor
 
 
@@ -24,6 +25,7 @@ class Keeper:
     def __call__(self, supervisor: Supervisor) -> None:
         self._look_at_disk(supervisor)
         try:
+            rotate(self.settings.home / "logs")
             if self._store is None:
                 self._store = make_store(self.settings)
             if not self._look_at_database(supervisor, self._store):

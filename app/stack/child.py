@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 from app.errors import StackError
 
 PR_SET_PDEATHSIG = 1
+LONGEST_LOG, KEPT_LOGS = 32 * 1024**2, 3
 
 
 @dataclass(slots=True)
@@ -45,9 +47,8 @@ def start(
 ) -> Child:
     log = home / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    if log.exists():
-        log.replace(log.with_suffix(".log.1"))
-    with log.open("wb") as output:
+    turn_over(log)
+    with log.open("ab") as output:  # appending: what is emptied while it is written begins at its start again
         process = subprocess.Popen(
             list(command),
             cwd=home,
@@ -59,6 +60,31 @@ def start(
             preexec_fn=_end_with_parent if sys.platform == "linux" else None,
         )
     return Child(name, process, log, grace)
+
+
+def turn_over(log: Path) -> None:
+    """`x.log` → `x.log.1` → `x.log.2`, of a child that is to be started. Raises: OSError."""
+    _shift(log)
+    if log.exists():
+        log.replace(log.with_suffix(".log.1"))
+
+
+def rotate(logs: Path) -> None:
+    """Logs that have grown long, while they are written: copied, then emptied. Raises: OSError."""
+    for log in logs.glob("*.log"):
+        if log.stat().st_size > LONGEST_LOG:
+            copy = log.with_suffix(".log.part")
+            shutil.copyfile(log, copy)
+            os.truncate(log, 0)
+            _shift(log)
+            copy.replace(log.with_suffix(".log.1"))
+
+
+def _shift(log: Path) -> None:
+    for number in range(KEPT_LOGS - 1, 0, -1):
+        old = log.with_suffix(f".log.{number}")
+        if old.exists():
+            old.replace(log.with_suffix(f".log.{number + 1}"))
 
 
 def wait_until(child: Child, healthy: Callable[[], bool], seconds: float) -> None:

@@ -26,6 +26,10 @@ SERVICE = {
         "ports": {"type": "array", "items": {"type": "string", "pattern": r"^127\.0\.0\.1:\d+:\d+$"}},
         "volumes": TEXTS,
         "configs": {"type": "array"},
+        "read_only": {"const": True},
+        "tmpfs": TEXTS,
+        "cap_drop": {"const": ["ALL"]},
+        "security_opt": {"const": ["no-new-privileges:true"]},
         "restart": {"enum": ["no", "always", "on-failure", "unless-stopped"]},
         "depends_on": {
             "type": "object",
@@ -85,3 +89,34 @@ def test_no_password_is_written_down() -> None:
     given = re.findall(r"(?:PASSWORD|TOKEN|AUTH): *(\S+)", text)
     assert given
     assert all("${" in value for value in given)
+
+
+def test_the_image_has_no_root_and_no_development_packages() -> None:
+    recipe = COMPOSE["services"]["server"]["build"]["dockerfile_inline"]
+    assert re.search(r"^USER (?!root|0)\w+$", recipe, re.MULTILINE)
+    assert re.findall(r"[\w.]+\.lock", recipe) == ["requirements.runtime.lock"] * 2
+    delivered = packages("requirements.runtime.lock")
+    assert {"pytest", "hypothesis", "mypy", "ruff", "moto", "playwright"} & {name for name, _ in delivered} == set()
+    assert delivered <= packages("requirements.lock")
+
+
+def packages(lock: str) -> set[tuple[str, str]]:
+    """(name, version): some have one for each Python."""
+    return set(re.findall(r"^([\w.-]+)==([^\s;\\]+)", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+def test_only_what_the_image_needs_is_sent_to_its_builder() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in ignored
+    kept = {line[1:] for line in ignored if line.startswith("!")}
+    assert kept == {
+        "app",
+        "cypher",
+        "dtdl_models",
+        "ingest",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "requirements.runtime.lock",
+    }
+    assert all((ROOT / name).exists() for name in kept)

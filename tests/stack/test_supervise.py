@@ -20,7 +20,7 @@ from app.graph.store import Store
 from app.main import make_store
 from app.settings import Settings
 from app.stack import supervise
-from app.stack.child import Child, start
+from app.stack.child import Child, rotate, start
 from app.stack.parts import Part
 from app.stack.supervise import Supervisor
 from tests.conftest import ROOT, eventually, free_port, twingraph
@@ -179,3 +179,21 @@ def store_has_stopped(store: Store) -> bool:
     with suppress(StoreError):
         return store.has_stopped()
     return False
+
+
+def test_a_long_log_is_turned_over_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.stack.child.LONGEST_LOG", 10_000)
+    script = "import time\nfor i in range(2000): print('line', i, '.' * 40, flush=True); time.sleep(0.001)\ntime.sleep(60)"
+    child = start("chatty", [sys.executable, "-c", script], tmp_path)
+    try:
+        logs = tmp_path / "logs"
+        for _ in range(60):
+            rotate(logs)
+            time.sleep(0.05)
+        assert eventually(lambda: "line 1999" in child.tail())
+        sizes = [path.stat().st_size for path in sorted(logs.iterdir())]
+        assert [path.name for path in sorted(logs.iterdir())] == ["chatty.log", "chatty.log.1", "chatty.log.2", "chatty.log.3"]
+        assert max(sizes) < 40_000
+        assert b"\0" not in child.log.read_bytes()
+    finally:
+        child.stop()
