@@ -30,13 +30,14 @@ def explain(
     database: Annotated[bool, typer.Option("--database", help="also Neo4j's own plan")] = False,
 ) -> None:
     """Shows the select tree, its estimated cost, and the Cypher that a query becomes."""
+    from app.graph.select import Access
     from app.graphql.explain import explained
     from app.main import open_store
 
     settings, made = _schema()
     given = _variables(variables)
     text = _text(query)
-    access = tuple(sorted(part for part in settings.scope_via.split(",") if part)) if root else None
+    access = Access(tuple(sorted(part for part in settings.scope_via.split(",") if part))) if root else None
     with open_store(settings) as store:
         try:
             document = parse(text, max_tokens=settings.query_tokens)

@@ -32,6 +32,10 @@ def create(
     twin: Annotated[
         list[str] | None, typer.Option(help="dtId, or wf01-*: a device pushes it, with --root it may be created")
     ] = None,
+    model: Annotated[list[str] | None, typer.Option(help="label: twins of other models are not there for the key")] = None,
+    hide: Annotated[list[str] | None, typer.Option(help="Turbine.maintenanceNote, *.feeds: is not there for the key")] = None,
+    write: Annotated[list[str] | None, typer.Option(help="Turbine.maintenanceNote, Turbine.*: all that it changes")] = None,
+    command: Annotated[list[str] | None, typer.Option(help="Turbine.stop: all the commands that it sends")] = None,
     publish: Annotated[list[str] | None, typer.Option(help="of a device: MQTT topic it publishes: fleet/wf01/#")] = None,
     subscribe: Annotated[list[str] | None, typer.Option(help="of a device: MQTT topic it subscribes to")] = None,
     certificate: Annotated[Path | None, typer.Option(help="of a device: its client certificate (PEM)")] = None,
@@ -40,6 +44,7 @@ def create(
     """Makes a key and shows it, this once."""
     from app.identity import keys
     from app.main import open_store
+    from app.twins.registry import Registry
 
     if via and not root:
         raise SettingError("--via says what lies below a --root: give one", hint="a key without --root sees everything")
@@ -55,8 +60,13 @@ def create(
         publish=tuple(publish or ()),
         subscribe=tuple(subscribe or ()),
         certificate=_digest(certificate) if certificate is not None else None,
+        models=tuple(model or ()),
+        hidden=tuple(hide or ()),
+        writes=tuple(write or ()),
+        commands=tuple(command or ()),
     )
     with open_store(settings) as store:
+        keys.require_known(grant, Registry(store).catalog)
         made = keys.create(store, grant, _until(days))
     _show(made, grant.publish or grant.subscribe)
 
@@ -93,6 +103,8 @@ def listed() -> None:
     with open_store(Settings.read()) as store:
         for key in keys.listed(store):
             sees = "all" if key.roots is None else f"{', '.join(key.roots)} over {', '.join(key.via)}"
+            narrowed = {"models": key.models, "without": key.hidden, "changes": key.writes, "sends": key.commands}
+            sees = "; ".join([sees, *(f"{word} {', '.join(held)}" for word, held in narrowed.items() if held)])
             if key.role == DEVICE:
                 pushes = (f"{word} {', '.join(held)}" for word, held in _bindings(key) if held)
                 sees = "; ".join(pushes)

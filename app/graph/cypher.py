@@ -12,6 +12,7 @@ from app.graph.past import SYSTEM, hop_then, property_then, quality_then, signal
 from app.graph.rollup import COARSEST, LEVELS
 from app.graph.select import (
     ACCESS,
+    Access,
     Aggregate,
     Both,
     Column,
@@ -37,6 +38,7 @@ from app.graph.select import (
     Scope,
     Totals,
     Value,
+    base,
     param,
 )
 
@@ -76,6 +78,7 @@ MEASURES = {
     "stdDev": "stDev({key})",
     "percentile": "percentileCont({key}, {at})",
 }
+HIDDEN = "_hidden"  # in a map of everything: the names that are not to be shown
 FARTHEST = 16  # relationships between a twin and the one that gives access to it
 
 
@@ -94,20 +97,31 @@ def print_root(root: Root) -> Statement:
     return made
 
 
-def seen(node: str, access: tuple[str, ...] | None, granted: str) -> str:
-    """The condition that `node` lies below one of the twins whose dtIds are `granted`; true where access is to all."""
-    if access is None:
-        return "true"
-    if not access:
-        return f"{node}.dtId IN {granted}"
-    above = f"({node})<-[:{_types(access)}*0..{FARTHEST}]-({node}a:Twin)"
-    return f"EXISTS {{ MATCH {above} WHERE {node}a.dtId IN {granted} }}"
+def seen(node: str, access: Access | None, granted: str) -> str:
+    """The condition that the twin `node` is there; `granted`: the dtIds of roots. True where access is to all."""
+    conditions = [] if access is None else _seen(node, access, granted)
+    return " AND ".join(conditions) or "true"
+
+
+def _seen(node: str, access: Access, granted: str) -> list[str]:
+    of_models = [] if access.models is None else [_labelled(node, access.models)]
+    if access.via is None:
+        return of_models
+    if not access.via:
+        return [*of_models, f"{node}.dtId IN {granted}"]
+    above = f"({node})<-[:{_types(access.via)}*0..{FARTHEST}]-({node}a:Twin)"
+    return [*of_models, f"EXISTS {{ MATCH {above} WHERE {node}a.dtId IN {granted} }}"]
+
+
+def _labelled(node: str, labels: tuple[str, ...]) -> str:
+    return "(" + " OR ".join(f"{node}:{quote(label)}" for label in labels) + ")" if labels else "false"
 
 
 class _Printer:
-    def __init__(self, statement: Statement, access: tuple[str, ...] | None, as_of: Param | None) -> None:
+    def __init__(self, statement: Statement, access: Access | None, as_of: Param | None) -> None:
         self._statement = statement
-        self._access, self._as_of = access, as_of
+        self._access, self._as_of = access or Access(), as_of
+        self._hidden = dict(self._access.hidden)
         self._named: dict[Param, str] = {}
 
     def root(self, root: Root) -> str:
@@ -136,19 +150,22 @@ class _Printer:
         if root.dt_id is not None:
             labelled = [f"n:{label}"] if root.label != "Twin" else []
             return f"MATCH (n:Twin {{dtId: {self.param(root.dt_id)}}})", [*labelled, *self._seen("n"), *self._existed("n")]
-        if not self._access:
+        if not self._access.via:
             labels = ":".join([label, *map(quote, root.also)])
             in_order = root.scope is not None and root.scope.limit is not None and not root.scope.order
             known = ["n.dtId IS NOT NULL"] if in_order else []  # what an index needs to be read in its order
             return f"MATCH (n:{labels})", [*known, *self._seen("n"), *self._existed("n")]
         # From the few twins that give access downwards: what it costs depends on them, not on the whole graph.
         start = f"MATCH (a:Twin) WHERE a.dtId IN {self._granted()}"
-        below = f"MATCH (a)-[:{_types(self._access)}*0..{FARTHEST}]->(n:{label})"
-        return f"{start}\n{below}\nWITH DISTINCT n", self._existed("n")
+        below = f"MATCH (a)-[:{_types(self._access.via)}*0..{FARTHEST}]->(n:{label})"
+        return f"{start}\n{below}\nWITH DISTINCT n", [*self._of_models("n"), *self._existed("n")]
 
     def _seen(self, node: str) -> list[str]:
-        """The condition that the request may see `node`; none when it may see all."""
-        return [seen(node, self._access, self._granted())] if self._access is not None else []
+        """The conditions that `node` is there; none when all is."""
+        return _seen(node, self._access, self._granted() if self._access.via is not None else "")
+
+    def _of_models(self, node: str) -> list[str]:
+        return [] if self._access.models is None else [_labelled(node, self._access.models)]
 
     def _granted(self) -> str:
         return self.param(param(Hole((ACCESS,))))
@@ -160,27 +177,43 @@ class _Printer:
         """What matches the twins beyond, and the conditions on them."""
         label = f":{quote(hop.label)}" if hop.label else ":Twin"
         left, right = ("-", "->") if hop.outgoing else ("<-", "-")
-        if hop.depth and self._access is not None and not self._is_below(hop):
-            step = f"((x:Twin){left}[:{_types(hop.types)}]{right}(y:Twin) WHERE {self._seen('y')[0]})"
+        shut = self._shut(hop.types, "q", "startNode(q)") if hop.depth else []
+        if hop.depth and (steps := [*self._beyond(hop, "y"), *shut]):
+            step = f"((x:Twin){left}[{'q' if shut else ''}:{_types(hop.types)}]{right}(y:Twin) WHERE {' AND '.join(steps)})"
             return f"MATCH ({node}) {step}{{1,{hop.depth}}} ({beyond}{label})\nWITH DISTINCT {node}, {beyond}", []
         far = f"*1..{hop.depth}" if hop.depth else ""
         then = self._as_of is not None and not hop.part
-        edge = edge or (f"{beyond}r" if then else "")
+        if not edge and (then or (len(hop.types) > 1 and not hop.depth and self._shut(hop.types, "q", node))):
+            edge = f"{beyond}r"
         match = f"MATCH ({node}){left}[{edge}:{_types(hop.types)}{far}]{right}({beyond}{label})"
         if then:
             moment, name = self._moment(), self.param(param(hop.types[0]))
             match = hop_then(match, node, beyond, edge, label, hop.outgoing, moment, name)
         match += f"\nWITH DISTINCT {node}, {beyond}" if hop.depth else ""
-        return match, self._beyond(hop, beyond)
+        shut = [] if hop.depth else self._shut(hop.types, edge, node if hop.outgoing else beyond)
+        return match, [*self._beyond(hop, beyond), *shut]
 
     def _beyond(self, hop: Hop, beyond: str) -> list[str]:
-        return [] if self._is_below(hop) or hop.part else self._seen(beyond)
+        if hop.part:
+            return []
+        return self._of_models(beyond) if self._is_below(hop) else self._seen(beyond)
+
+    def _shut(self, types: tuple[str, ...], edge: str, start: str) -> list[str]:
+        """The conditions that a relationship of one of these types, which begins at `start`, is there."""
+        conditions = []
+        for name in types:
+            if name in self._hidden:
+                labels = self._hidden[name]
+                of_it = [f"type({edge}) = {self.param(param(name))}"] if len(types) > 1 else []
+                on = [_labelled(start, labels)] if labels else []
+                conditions.append(f"NOT ({' AND '.join([*of_it, *on])})" if of_it or on else "false")
+        return conditions
 
     def _is_below(self, hop: Hop) -> bool:
         """From a twin that is seen, over what access follows, only twins that are seen are reached: now, not in the past."""
-        if self._access is None or self._as_of is not None:
+        if self._access.via is None or self._as_of is not None:
             return False
-        return hop.outgoing and set(hop.types) <= set(self._access)
+        return hop.outgoing and set(hop.types) <= set(self._access.via)
 
     # Rows ------------------------------------------------------------------------------------------------------------
 
@@ -221,6 +254,7 @@ class _Printer:
                 first, last, key = self.param(start), self.param(end), f"s.{quote(signal)}"
                 rolled = f"s.{quote(COARSEST + signal)}"
                 held = f"{key} IS NOT NULL" if level is None else f"({rolled} IS NOT NULL OR {key} IS NOT NULL)"
+                held = " AND ".join([*self._bare(signal, node), held])
                 segments = (
                     f"MATCH ({node})-[:_HISTORY]->(s:_Segment)"
                     f"\nWHERE s._to >= {first} AND s._from <= {last} AND {held}"
@@ -269,9 +303,9 @@ class _Printer:
                 return "{" + ", ".join(f"{quote(f)}: {self._key(Value(f'{name}.{f}', signal), node)}" for f in fields) + "}"
             case Everything() if self._as_of is not None:
                 versions = f"MATCH ({node})-[:_PAST]->(v:_Version) WHERE v._until > {self._moment()}"
-                return f"[properties({node}), COLLECT {{ {versions} RETURN properties(v) ORDER BY v._until DESC }}]"
+                return f"[{self._everything(node)}, COLLECT {{ {versions} RETURN properties(v) ORDER BY v._until DESC }}]"
             case Everything():
-                return f"properties({node})"
+                return self._everything(node)
             case Totals(hop) if self._is_degree(column):
                 left, right = ("-", "->") if hop.outgoing else ("<-", "-")
                 return f"[COUNT {{ ({node}){left}[:{_types(hop.types)}]{right}() }}]"
@@ -282,9 +316,36 @@ class _Printer:
         """All that is asked is how many there are: the node's own degree answers it without a look at the other side."""
         hop, aggregate = column.hop, column.aggregate
         plain = aggregate.where is None and not hop.depth and aggregate.measures == (Measure("count"),)
-        return plain and not self._beyond(hop, "") and self._as_of is None
+        open_ = not self._beyond(hop, "") and not self._shut(hop.types, "", "")
+        return plain and open_ and self._as_of is None
+
+    def _everything(self, node: str) -> str:
+        """What is hidden is named, and left out where the map is read."""
+        if not self._hidden:
+            return f"properties({node})"
+        by_labels: dict[tuple[str, ...], list[str]] = {}
+        for name, labels in self._hidden.items():
+            by_labels.setdefault(labels, []).append(name)
+        lists = [
+            f"CASE WHEN {_labelled(node, labels) if labels else 'true'} THEN {self.param(param(names))} ELSE [] END"
+            for labels, names in by_labels.items()
+        ]
+        return f"{node} {{.*, {HIDDEN}: {' + '.join(lists)}}}"
+
+    def _bare(self, name: str, node: str) -> list[str]:
+        """The condition that `node` shows what it has of a name."""
+        labels = self._hidden.get(name)
+        if labels is None:
+            return []
+        return [f"NOT {_labelled(node, labels)}"] if labels else ["false"]
 
     def _key(self, value: Value, node: str) -> str:
+        labels = self._hidden.get(base(value.key))
+        if labels is None:
+            return self._open_key(value, node)
+        return f"(CASE WHEN {_labelled(node, labels)} THEN null ELSE {self._open_key(value, node)} END)" if labels else "null"
+
+    def _open_key(self, value: Value, node: str) -> str:
         if self._as_of is None or value.key in SYSTEM:
             return f"{node}.{quote(value.key)}"
         if value.signal:
@@ -328,7 +389,11 @@ class _Printer:
     def _path(self, path: Path) -> str:
         start, end = self.param(path.start), self.param(path.end)
         arrow = "->" if path.directed else "-"
-        step = f"((x:Twin)-[:{_types(path.types)}]{arrow}(y:Twin){self._filter(self._seen('y')).replace(chr(10), ' ')})"
+        shut = self._shut(path.types, "q", "startNode(q)")
+        steps = [*self._seen("y"), *shut]
+        step = (
+            f"((x:Twin)-[{'q' if shut else ''}:{_types(path.types)}]{arrow}(y:Twin){self._filter(steps).replace(chr(10), ' ')})"
+        )
         ends = self._filter(self._seen("a"))
         rows = f"UNWIND nodes(p) AS n{self._subqueries(path.columns, 'n')}"
         rows += f"\nRETURN collect([{', '.join(self._columns(path.columns, 'n'))}]) AS twins"

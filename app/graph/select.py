@@ -4,7 +4,7 @@ A *scope* is a set of twins and the columns asked of each; a column may hold a s
 value is found when the plan is bound: a constant, or a tree with holes that are paths into the variables, and what
 converts it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -73,6 +73,28 @@ def _kind(value: Any) -> str:
     if isinstance(value, dict):
         return f"{{{','.join(_kind(item) for item in value.values())}}}"
     return type(value).__name__
+
+
+def base(key: str) -> str:
+    """The name in a model of what a key of a node holds: `_at_power` and `power` are of power, `box.width` is of box."""
+    return key.removeprefix("_at_").removeprefix("_quality_").partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Which part of the graph is there for who asks; a statement is printed for it.
+
+    `via` None: twins wherever they are; else those below the twins whose dtIds the request carries, over these relationships.
+    `models`: twins with one of these labels, None: all. `hidden`: (name of a property, signal, component or relationship,
+    labels of the twins on which it is not there; none: on all)."""
+
+    via: tuple[str, ...] | None = None
+    models: tuple[str, ...] | None = None
+    hidden: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def hides(self, name: str, labels: Collection[str]) -> bool:
+        """Whether a twin with these labels has no `name`."""
+        return any(one == name and (not on or any(label in labels for label in on)) for one, on in self.hidden)
 
 
 # Predicates ----------------------------------------------------------------------------------------------------------
@@ -266,8 +288,8 @@ class Root:
     """One top-level field: twins of `label`, or the one with `dt_id`; what is asked of all.
 
     `also`: labels above `label`, on which the indexes of what is asked lie.
-    `access` None: every twin may be seen; else those that lie, over these relationships, below the twins whose dtIds the
-    request carries under ACCESS. `as_of`: what the graph said then [datetime]."""
+    `access` None: all of the graph; the dtIds of roots are carried by the request under ACCESS. `as_of`: what the graph said
+    then [datetime]."""
 
     label: str
     scope: Scope | None = None
@@ -275,6 +297,6 @@ class Root:
     aggregate: Aggregate | None = None
     groups: Groups | None = None
     path: Path | None = None
-    access: tuple[str, ...] | None = None
+    access: Access | None = None
     as_of: Param | None = None
     also: tuple[str, ...] = ()

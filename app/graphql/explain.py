@@ -7,7 +7,7 @@ from typing import Any
 from graphql import DocumentNode
 
 from app.graph.cost import count_sizes
-from app.graph.select import ACCESS, Param
+from app.graph.select import ACCESS, Access, Param
 from app.graph.store import Store
 from app.graphql.plan import parameters
 from app.graphql.schema import TwinSchema
@@ -18,7 +18,7 @@ def explained(
     document: DocumentNode,
     query: str,
     variables: Mapping[str, Any],
-    access: tuple[str, ...] | None,
+    access: Access | None,
     roots: Sequence[str],
     store: Store | None,
 ) -> Iterator[str]:

@@ -29,7 +29,7 @@ from app.errors import StoreTimeout
 from app.graph.cost import Sizes, cost
 from app.graph.cypher import Statement, print_root
 from app.graph.records import one_record
-from app.graph.select import ACCESS, Hole, Root
+from app.graph.select import ACCESS, Access, Hole, Root
 from app.graph.store import Store
 from app.graphql.automaton import automaton
 from app.graphql.collect import Collector
@@ -50,7 +50,6 @@ MOST_GIVEN = 5000
 STEP_BYTES, TEXT_BYTES = 2000, 16  # of a step, and of each character of its statement with the closures that belong to it
 TRIES = 4  # of a read whose history was compacted meanwhile
 CHANGED = "\x00changed"  # the variable that holds the dtId of the twin a mutation has changed
-Access = tuple[str, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +159,8 @@ class Plans:
             raise values[0] if len(values) == 1 else GraphQLError("; ".join(error.message for error in values))
         return values
 
-    def plan(self, entry: Entry, values: VariableValues, access: Access = None) -> Plan:
-        """`access`: the relationships that a request's access follows; None when it may see every twin."""
+    def plan(self, entry: Entry, values: VariableValues, access: Access | None = None) -> Plan:
+        """`access`: the part of the graph that is there for who asks; None for all."""
         opened = open_variables(values.coerced, entry.types)
         key = (access, _shape(opened), _settled(values.coerced, entry.structural))
         found = entry.plans.get(key)
@@ -184,7 +183,7 @@ class Plans:
         self.documents.grow(entry.text, sum(map(_weight, steps)))
         return made
 
-    def look_at(self, plan: Plan, store: Store, variables: Mapping[str, Any], access: Access) -> None:
+    def look_at(self, plan: Plan, store: Store, variables: Mapping[str, Any], access: Access | None) -> None:
         """Has Neo4j explain, once, the statements that do not start from one twin: our sizes may be a minute old.
 
         Raises: QueryError when it expects to touch too many rows; StoreError."""
@@ -200,7 +199,7 @@ class Plans:
         plan.looked_at.set()
 
     def field_step(
-        self, info: Any, field_def: Any, nodes: list[FieldNode], values: Mapping[str, Any], access: Access = None
+        self, info: Any, field_def: Any, nodes: list[FieldNode], values: Mapping[str, Any], access: Access | None = None
     ) -> Step:
         """One field for the executor: the same tree, with each twin's type beside its fields.
 
@@ -232,14 +231,14 @@ class Plans:
         entry.steps[access, key[1], _settled(values, entry.structural)] = made
         return made
 
-    def _afford(self, estimate: float, access: Access, what: str = "values") -> None:
+    def _afford(self, estimate: float, access: Access | None, what: str = "values") -> None:
         """Raises: QueryError; without the number where it would tell of twins that are not seen."""
         if estimate > self.settings.query_cost:
             counted = f"about {estimate:,.0f}" if access is None else "too many"
             told = f"the operation reads {counted} {what}, at most {self.settings.query_cost:,} are allowed"
             raise QueryError(told, hint="give first, fewer fields, or pages", code="QUERY_TOO_LARGE")
 
-    def _selector(self, fragments: Any, values: VariableValues, raw: Any, access: Access) -> Selector:
+    def _selector(self, fragments: Any, values: VariableValues, raw: Any, access: Access | None) -> Selector:
         collector = Collector(self.schema, fragments, raw)
         return Selector(self.catalog, collector, values, self.settings.page_limit, access)
 

@@ -14,6 +14,7 @@ from app.dtdl import Catalog, is_indexed
 from app.dtdl.values import column_kind
 from app.graph.cypher import sort_key
 from app.graph.select import (
+    Access,
     Aggregate,
     Both,
     Column,
@@ -115,7 +116,7 @@ class Selector:
     collector: Collector
     variables: VariableValues
     page_limit: int
-    access: tuple[str, ...] | None = None
+    access: Access | None = None
     hidden_types: bool = False
     as_of: Param | None = None
     _emits: dict[tuple[Any, ...], Emit] = field(default_factory=dict)

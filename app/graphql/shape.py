@@ -12,8 +12,9 @@ from typing import Any
 import orjson
 
 from app.dtdl import Catalog, Primitive, Schema
+from app.graph.cypher import HIDDEN
 from app.graph.records import plain
-from app.graph.select import Column, Value
+from app.graph.select import Column, Value, base
 from app.graphql.cursor import write_cursor
 from app.graphql.history import build_history, build_series
 from app.graphql.names import field_name
@@ -209,8 +210,7 @@ class Shaper:
         return f"({{{', '.join(parts)}}} if {self._bound(_is_moment)}({at}) else None)"
 
     def _properties(self, node: Any) -> dict[str, Any]:
-        if isinstance(node, list):
-            node = _then(*node)
+        node = _open(_then(*node) if isinstance(node, list) else node)
         if _text(node.get("_model")) not in self.catalog.interfaces:
             return _nested({key: value for key, value in node.items() if key[0] != "_" and key != "dtId"}) or {}
         known = self.catalog.properties(node["_model"])
@@ -219,7 +219,7 @@ class Shaper:
         return {name: _parsed(value) if _is_text(known[name].schema) else value for name, value in said.items()}
 
     def _signals(self, keys: list[tuple[str, str]], node: Mapping[str, Any], dtmi: str) -> list[dict[str, Any]]:
-        said = []
+        said, node = [], _open(node)
         known = self.catalog.telemetry(dtmi) if _text(dtmi) in self.catalog.interfaces else {}
         for name, signal in known.items():
             at = node.get(f"_at_{name}")
@@ -366,6 +366,12 @@ def _is_text(schema: Schema) -> bool:
 def _then(node: dict[str, Any], versions: list[dict[str, Any]]) -> dict[str, Any]:
     """The properties of a moment: those of now, with what each version says it was before, the newest version first."""
     return node | {key: version.get(key) for version in versions for key in version["_keys"]}
+
+
+def _open(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Without what is hidden from who asks."""
+    hidden = node.get(HIDDEN)
+    return node if not hidden else {key: value for key, value in node.items() if base(key) not in hidden}
 
 
 def _parsed(text: Any) -> Any:

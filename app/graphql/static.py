@@ -18,7 +18,7 @@ from app.errors import ModelError, NotFound
 from app.graphql.cursor import QueryError
 from app.graphql.scalars import LONG, whole
 from app.http.workers import apart
-from app.identity import Identity, allow, require_named
+from app.identity import Identity, allow, require_change, require_command, require_named
 from app.server import Server
 from app.twins import write
 from app.twins.alarms import MOST, Alarm, alarms
@@ -51,9 +51,18 @@ async def permitted(info: Any, action: str, *dt_ids: str) -> Server:
     """The server, once the policy lets the request act on these twins. Raises: Forbidden; NotFound for what it may not see."""
     server, identity = server_of(info), identity_of(info)
     allow(identity, action)
-    if identity.roots is not None:
+    if identity.access is not None:
         await at_work(info, server.gate.sees, identity, dt_ids)
     return server
+
+
+async def require_changeable(info: Any, dt_id: str, *names: str) -> None:
+    """That the request may change these of a twin. Raises: Forbidden, NotFound."""
+    server, identity = server_of(info), identity_of(info)
+    if not identity.is_whole:
+        catalog = server.registry.catalog
+        model = await at_work(info, write.model_of, server.store, catalog, dt_id)
+        require_change(identity, catalog.node_labels(model), names)
 
 
 def still_allowed(info: Any) -> Callable[[], None]:
@@ -266,6 +275,8 @@ class Mutation:
         properties: JSON | None = None,
     ) -> bool:
         link = NewRelationship(str(source), relationship, str(target), cast(Any, properties) or {})
+        await permitted(info, "write", link.source, link.target)
+        await require_changeable(info, link.source, link.name)
         await changed(info, "write", (link.source, link.target), write.relate, link)
         return True
 
@@ -273,12 +284,14 @@ class Mutation:
     async def unrelate(self, info: Info, source: strawberry.ID, relationship: str, target: strawberry.ID) -> bool:
         link = NewRelationship(str(source), relationship, str(target))
         server = await permitted(info, "write", link.source, link.target)
+        await require_changeable(info, link.source, link.name)
         await at_work(info, write.unrelate, server.store, link)
         return True
 
     @strawberry.mutation(description="Deletes a twin, with its history; with `relationships` also ends those it has.")
     async def delete_twin(self, info: Info, dt_id: strawberry.ID, relationships: bool = False) -> bool:
         server = await permitted(info, "write", str(dt_id))
+        await require_changeable(info, str(dt_id), "*")
         await at_work(info, _delete, server, identity_of(info), str(dt_id), relationships)
         return True
 
@@ -329,7 +342,7 @@ class Mutation:
 
 def _delete(server: Server, identity: Identity, dt_id: str, relationships: bool) -> None:
     """Relationships with twins that are not seen end with the twin: for who deletes it they are not there."""
-    if identity.roots is not None and not relationships:
+    if identity.access is not None and not relationships:
         others = write.related(server.store, dt_id)
         seen = server.gate.seen(identity, others)
         write.require_free(dt_id, sum(one in seen for one in others))
@@ -349,7 +362,22 @@ async def create(info: Any, twins: list[NewTwin], links: list[NewRelationship]) 
     identity = identity_of(info)
     if identity.roots is not None:
         _require_below(identity, new, links)
+    if not identity.is_whole:
+        _require_made(identity, server.registry.catalog, twins)
+        made = {twin.dt_id: twin.model for twin in twins}
+        for link in links:
+            if link.source not in made:
+                await require_changeable(info, link.source, link.name)
     await at_work(info, write.create, server.store, server.registry.catalog, twins, links)
+
+
+def _require_made(identity: Identity, catalog: Catalog, twins: list[NewTwin]) -> None:
+    """Twins of models that are there for who makes them. Raises: Forbidden, NotFound."""
+    for twin in twins:
+        labels = catalog.node_labels(catalog.interface(twin.model).dtmi)
+        if identity.rights.models is not None and not set(identity.rights.models) & set(labels):
+            raise NotFound(f"no model {twin.model!r}", hint="models lists those that are")
+        require_change(identity, labels, ["*", *twin.properties])
 
 
 def _require_below(identity: Identity, new: set[str], links: list[NewRelationship]) -> None:
@@ -369,6 +397,9 @@ async def send(info: Any, dt_id: str, command: str, request: Any, timeout: float
     server = await permitted(info, "command", dt_id)
     seconds = server.settings.command_timeout if timeout is None else timeout
     run, catalog = partial(at_work, info), server.registry.catalog
+    if not identity_of(info).is_whole:
+        model = await at_work(info, write.model_of, server.store, catalog, dt_id)
+        require_command(identity_of(info), catalog.node_labels(model), command)
     with apart():
         return shown(await issue(run, server.store, catalog, server.outlets, dt_id, command, request, seconds, wait))
 

@@ -154,7 +154,10 @@ class Subscription:
         if not 0.1 <= every <= 3600:
             raise QueryError(f"every: {every} is outside 0.1 to 3600 s")
         server = server_of(info)
-        known = server.registry.catalog.telemetry(await visible(info, str(dt_id)))
+        model, access = await visible(info, str(dt_id)), identity_of(info).access
+        labels, known = server.registry.catalog.node_labels(model), server.registry.catalog.telemetry(model)
+        if access is not None:
+            known = {name: signal for name, signal in known.items() if not access.hides(name, labels)}
         for signal in signals or ():
             if signal not in known:
                 raise QueryError(f"no signal {signal!r}", where=str(dt_id), hint=f"signals are {', '.join(known)}")

@@ -133,7 +133,7 @@ class Gate:
 
     def sees(self, identity: Identity, dt_ids: Iterable[str]) -> None:
         """Raises: NotFound for a twin outside the identity's scope, in the words for one that does not exist."""
-        if identity.roots is None:
+        if identity.access is None:
             return
         asked = list(dict.fromkeys(dt_ids))
         found = self.seen(identity, asked)

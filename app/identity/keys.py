@@ -15,16 +15,18 @@ from typing import Any
 
 import structlog
 
+from app.dtdl import Catalog
 from app.errors import NotFound, SettingError, StoreError
 from app.graph.records import plain
 from app.graph.statements import statement
 from app.graph.store import Store
 from app.graph.typed import all_typed
-from app.identity.policy import DEVICE, ROLES, Identity
+from app.identity.policy import DEVICE, ROLES, Identity, Rights
 
 log = structlog.get_logger()
 PREFIX = "tg_"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+MEMBER = re.compile(rf"(?:\*|{NAME.pattern})\.(?:\*|{NAME.pattern})")
 LONGEST_NAME = 100
 USE_SECONDS = 60.0  # between two notes of one key's use
 MQTT_ITERATIONS = 1024
@@ -45,6 +47,10 @@ class Grant:
     publish: tuple[str, ...] = ()
     subscribe: tuple[str, ...] = ()
     certificate: str | None = None
+    models: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,10 @@ class Key:
     publish: tuple[str, ...] = ()
     subscribe: tuple[str, ...] = ()
     certificate: str | None = None
+    models: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
     mqtt: str | None = None
     mosquitto: str | None = None
     created_at: str | None = None
@@ -108,6 +118,31 @@ def _check(grant: Grant) -> None:
         raise SettingError("a device's key is bound to sources, twins, a subtree or topics", hint="--twin, --root, --publish")
     for topic in (*grant.publish, *grant.subscribe):
         _check_topic(topic)
+    narrowed = (*grant.models, *grant.hidden, *grant.writes, *grant.commands)
+    if narrowed and grant.role in (DEVICE, ROLES[-1]):
+        raise SettingError(f"models, properties and commands do not narrow the role {grant.role}", hint="reader to engineer")
+    for model in grant.models:
+        if not NAME.fullmatch(model):
+            raise SettingError(f"{model!r} is not the label of a model", hint="such as Turbine")
+    for one in (*grant.hidden, *grant.writes, *grant.commands):
+        if not MEMBER.fullmatch(one) or (one in grant.hidden and one.endswith(".*")):
+            raise SettingError(f"{one!r} is not what a model has", hint="Turbine.maintenanceNote, *.feeds; Turbine.* to write")
+
+
+def require_known(grant: Grant, catalog: Catalog) -> None:
+    """That what it names is there: a right on nothing would narrow nothing. Raises: SettingError."""
+    for model in grant.models:
+        if model not in catalog.by_label:
+            raise SettingError(f"no model {model!r}", hint="a label, as twingraph models list shows them")
+    for one in (*grant.hidden, *grant.writes, *grant.commands):
+        label, _, name = one.partition(".")
+        if label != "*" and label not in catalog.by_label:
+            raise SettingError(f"no model {label!r}", where=one, hint="a label, as twingraph models list shows them")
+        dtmis = [catalog.by_label[label]] if label != "*" else list(catalog.interfaces)
+        if name != "*" and not any(name in catalog.contents[dtmi] or name in catalog.commands(dtmi) for dtmi in dtmis):
+            raise SettingError(
+                f"no model has {name!r}", where=one, hint="a property, signal, component, relationship or command"
+            )
 
 
 def _check_topic(topic: str) -> None:
@@ -173,7 +208,7 @@ def _found(store: Store, **by: str) -> Iterator[tuple[Key, tuple[str, ...]]]:
 def _identity(key: Key, known_roots: tuple[str, ...]) -> Identity:
     roots = None if key.roots is None else known_roots
     expires = datetime.fromisoformat(key.expires_at) if key.expires_at is not None else None
-    bound = (key.sources or None, key.twins or None)
+    bound = (key.sources or None, key.twins or None, Rights.of(key.models, key.hidden, key.writes, key.commands))
     return Identity(key.name, key.role, roots, tuple(sorted(key.via)), expires, key.id, *bound)
 
 

@@ -1,11 +1,12 @@
 """The table of what each role may do."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from app.errors import Forbidden, Unauthenticated
+from app.graph.select import Access
 
 ROLES = ("reader", "operator", "engineer", "administrator")  # each may do what those before it may
 DEVICE = "ingest"  # pushes readings, and nothing else
@@ -32,6 +33,33 @@ WHOLE = (
 
 
 @dataclass(frozen=True, slots=True)
+class Rights:
+    """Within a role and a part of the graph, by model and name.
+
+    `models`: twins with one of these labels are there, None: all. `hidden`: as in Access. `writes`, `commands`: (label or *,
+    property, relationship, command or *) that may be changed or sent, None: all; to create or delete a twin is (label, *)."""
+
+    models: tuple[str, ...] | None = None
+    hidden: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    writes: tuple[tuple[str, str], ...] | None = None
+    commands: tuple[tuple[str, str], ...] | None = None
+
+    @classmethod
+    def of(cls, models: Sequence[str], hidden: Sequence[str], writes: Sequence[str], commands: Sequence[str]) -> "Rights":
+        """Of texts: `Turbine`, `Turbine.maintenanceNote`, `*.feeds`, `Turbine.*`."""
+        on: dict[str, set[str]] = {}
+        for text in hidden:
+            label, _, name = text.partition(".")
+            on.setdefault(name, set()).add(label)
+        made = tuple((name, () if "*" in labels else tuple(sorted(labels))) for name, labels in sorted(on.items()))
+        return cls(tuple(sorted(models)) or None, made, _pairs(writes), _pairs(commands))
+
+
+def _pairs(texts: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
+    return tuple((text.partition(".")[0], text.partition(".")[2]) for text in sorted(texts)) or None
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """`roots` None: sees every twin; else those below these twins over the relationships `via`."""
 
@@ -43,6 +71,7 @@ class Identity:
     key: str = ""
     sources: tuple[str, ...] | None = None  # of a device: where it may push, and of which twins (globs); None: any
     twins: tuple[str, ...] | None = None  # also: what a key of a part of the graph may create
+    rights: Rights = Rights()
 
     @property
     def client(self) -> str:
@@ -50,9 +79,16 @@ class Identity:
         return f"{self.name} {self.key}".strip()
 
     @property
-    def access(self) -> tuple[str, ...] | None:
-        """The part that decides a plan; the roots are bound to it."""
-        return None if self.roots is None else self.via
+    def access(self) -> Access | None:
+        """The part that decides a plan, None for all; the roots are bound to it."""
+        if self.roots is None and self.rights.models is None and not self.rights.hidden:
+            return None
+        return Access(None if self.roots is None else self.via, self.rights.models, self.rights.hidden)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its role alone says what it may."""
+        return self.roots is None and self.rights == Rights()
 
     def alive(self) -> None:
         """Raises: Unauthenticated when its time is over."""
@@ -94,5 +130,26 @@ def allow(identity: Identity, action: str) -> None:
         raise Forbidden(f"{identity.name} is a device; this needs {least}", hint="another key: twingraph keys create")
     if ROLES.index(identity.role) < ROLES.index(least):
         raise Forbidden(f"{identity.name} is {identity.role}; this needs {least}", hint="another key: twingraph keys create")
-    if action in WHOLE and identity.roots is not None:
-        raise Forbidden(f"{identity.name} sees a part of the graph; this touches the whole", hint="use a key without --root")
+    if action in WHOLE and not identity.is_whole:
+        hint = "use a key without --root, --model, --hide, --write, --command"
+        raise Forbidden(f"{identity.name} sees a part of the graph; this touches the whole", hint=hint)
+
+
+def require_change(identity: Identity, labels: Collection[str], names: Iterable[str]) -> None:
+    """That `identity` may change these of a twin with these labels; `*`: make or delete it. Raises: Forbidden."""
+    for name in names:
+        hidden = any(one == name and (not on or any(label in labels for label in on)) for one, on in identity.rights.hidden)
+        if hidden or not _fits(identity.rights.writes, labels, name):
+            what = "create or delete such twins" if name == "*" else f"change {name!r} of such twins"
+            raise Forbidden(f"{identity.name} may not {what}", hint="another key: twingraph keys create --write")
+
+
+def require_command(identity: Identity, labels: Collection[str], name: str) -> None:
+    """Raises: Forbidden."""
+    if not _fits(identity.rights.commands, labels, name):
+        hint = "another key: twingraph keys create --command"
+        raise Forbidden(f"{identity.name} may not send {name!r} to such twins", hint=hint)
+
+
+def _fits(allowed: tuple[tuple[str, str], ...] | None, labels: Collection[str], name: str) -> bool:
+    return allowed is None or any((on == "*" or on in labels) and one in ("*", name) for on, one in allowed)

@@ -1,7 +1,7 @@
 """`/api`: models, twins, commands, as JSON."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
@@ -13,7 +13,8 @@ from app.dtdl import Document
 from app.dtdl.syntax import parse
 from app.errors import Forbidden, ModelError, NotFound
 from app.graph.records import plain
-from app.identity import Identity, allow
+from app.graph.select import Access, base
+from app.identity import Identity, allow, require_change, require_command
 from app.report import reading, report_names, run_report
 from app.server import Server
 from app.twins import write
@@ -118,10 +119,12 @@ async def twin(server: Held, who: Who, dt_id: str) -> dict[str, Any]:
 
 def _twin(server: Server, who: Identity, dt_id: str) -> dict[str, Any]:
     permit(server, who, "read", dt_id)
-    rows = server.store.read("MATCH (t:Twin {dtId: $dtId}) RETURN properties(t)", {"dtId": dt_id})
+    rows = server.store.read("MATCH (t:Twin {dtId: $dtId}) RETURN properties(t), labels(t)", {"dtId": dt_id})
     if not rows:
         raise NotFound(f"no twin {dt_id!r}")
-    return {key: plain(value) for key, value in rows[0][0].items()}
+    ((properties, labels),) = rows
+    access = who.access or Access()
+    return {key: plain(value) for key, value in properties.items() if not access.hides(base(key), labels)}
 
 
 @router.post("/twins", status_code=201, summary="Create a twin")
@@ -129,6 +132,8 @@ async def create(server: Held, who: Who, body: TwinIn) -> dict[str, Any]:
     permit(server, who, "write")
     if who.roots is not None:
         raise Forbidden(f"{who.name} sees a part of the graph", hint="createTwins of GraphQL creates below a twin that is seen")
+    labels = server.registry.catalog.node_labels(server.registry.catalog.interface(body.model).dtmi)
+    require_change(who, labels, ["*", *body.properties])
     twins = [NewTwin(body.dtId, body.model, body.properties)]
     await at_work(server, who, write.create, server.store, server.registry.catalog, twins)
     return await twin(server, who, body.dtId)
@@ -143,16 +148,28 @@ async def patch(
 
 def _patch(server: Server, who: Identity, dt_id: str, body: dict[str, Any], etag: str | None) -> dict[str, str]:
     permit(server, who, "write", dt_id)
+    require_change(who, _labels(server, dt_id), body)
     return {"etag": write.patch(server.store, server.registry.catalog, dt_id, body, etag)}
 
 
 @router.post("/twins/{dt_id}/commands/{name}", summary="Send a command and wait for the device's answer")
 async def command(server: Held, who: Who, dt_id: str, name: str, body: CommandIn) -> dict[str, Any]:
-    await at_work(server, who, permit, server, who, "command", dt_id)
+    await at_work(server, who, _permit_command, server, who, dt_id, name)
     seconds = server.settings.command_timeout if body.timeout is None else body.timeout
     run = partial(at_work, server, who)
     record = await issue(run, server.store, server.registry.catalog, server.outlets, dt_id, name, body.request, seconds)
     return {"id": record.id, "status": record.status, "response": record.response, "reason": record.reason}
+
+
+def _permit_command(server: Server, who: Identity, dt_id: str, name: str) -> None:
+    permit(server, who, "command", dt_id)
+    require_command(who, _labels(server, dt_id), name)
+
+
+def _labels(server: Server, dt_id: str) -> Collection[str]:
+    """Of a twin's model. Raises: NotFound."""
+    catalog = server.registry.catalog
+    return catalog.node_labels(write.model_of(server.store, catalog, dt_id))
 
 
 @router.get("/reports", summary="The standing reports")

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.graph.cypher import seen
 from app.graph.records import native, plain
+from app.graph.select import Access
 from app.graph.store import Store
 from app.graph.typed import all_typed
 
@@ -32,7 +33,7 @@ class Alarm:
 
 def alarms(
     store: Store,
-    access: tuple[str, ...] | None,
+    access: Access | None,
     roots: Sequence[str],
     dt_id: str | None = None,
     opened: bool | None = None,

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from app.graphql.persisted import Persisted
 from app.graphql.schema import TwinSchema
+from app.identity import keys
+from app.identity.keys import Grant
 from app.settings import Settings
 from app.twins.registry import Registry
 from app.twins.series import Series
@@ -217,6 +219,66 @@ def test_compiled_and_plain_answers_are_alike(
         told: list[int] = []
         holds()
     assert sum(size > 100 for size in told) > len(told) / 4, "most queries ask for nothing: the test proves little"
+
+
+LABELS = ("Turbine", "WindFarm", "Gearbox", "TurbineComponent", "Asset", "Substation")
+HIDDEN = (*PROPERTIES, *SIGNALS, "contains", "hasComponent", "feeds")
+VIA = ("contains", "hasComponent")
+
+
+def random_grant(rng: random.Random, number: int, farms: list[str]) -> Grant:
+    roots = tuple(rng.sample(farms, rng.randint(1, 2))) if rng.random() < 0.4 else ()
+    models = tuple(rng.sample(LABELS, rng.randint(1, 3))) if rng.random() < 0.5 else ()
+    hidden = {f"{rng.choice([*LABELS, '*', '*'])}.{rng.choice(HIDDEN)}" for _ in range(rng.randint(0, 4))}
+    return Grant(f"k{number}", "reader", roots, VIA if roots else (), models=models, hidden=tuple(sorted(hidden)))
+
+
+def cut(whole: Plant, grant: Grant) -> tuple[dict[str, Any], list[tuple[str, str, str]]]:
+    """What is there for a key, in a graph of its own; written apart from the engine."""
+    seen = set(grant.roots or whole.twins) & set(whole.twins)
+    while grant.roots and (more := {t for n, s, t in whole.links if n in grant.via and s in seen} - seen):
+        seen |= more
+    labels = {dt_id: whole.catalog.node_labels(twin["_model"]) for dt_id, twin in whole.twins.items()}
+    seen = {dt_id for dt_id in seen if not grant.models or set(grant.models) & set(labels[dt_id])}
+
+    def hides(dt_id: str, name: str) -> bool:
+        return any(f"{label}.{name}" in grant.hidden for label in (*labels[dt_id], "*"))
+
+    twins = {d: {key: value for key, value in whole.twins[d].items() if not hides(d, key)} for d in seen}
+    links = [(n, s, t) for n, s, t in whole.links if s in seen and t in seen and not hides(s, n)]
+    return twins, links
+
+
+def test_a_key_is_answered_as_on_a_graph_cut_down_to_it(reference: Reference, served: Settings, plant: Registry) -> None:
+    """Random queries under random keys: filters, orders, aggregates, pages, related twins, counts."""
+    schema, plain = reference
+    rng = random.Random(17)
+    whole = random_plant(plant)
+    tops = ["f0", "f1", "f3", next(name for name in whole.twins if name.startswith("f") and "t" in name)]
+    grants = [random_grant(rng, number, tops) for number in range(30)]
+    tokens = [keys.create(plant.store, grant) for grant in grants]
+    cuts = [cut(whole, grant) for grant in grants]
+    variables = {"yes": True, "no": False}
+    kept = plain.twins, plain.links
+    with httpx.Client(base_url=f"http://127.0.0.1:{served.server_port}", timeout=60) as client:
+
+        @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @given(st.integers(0, len(grants) - 1), queries())
+        def holds(number: int, query: str) -> None:
+            plain.twins, plain.links = cuts[number]
+            headers = {"Authorization": f"Bearer {tokens[number]}"}
+            asked = client.post("/graphql", json={"query": query, "variables": variables}, headers=headers).json()
+            wanted = answer(schema, plain, query, variables)
+            found = difference(without_text(asked), without_text(wanted))
+            assert found is None, (grants[number], found)
+            told.append(len(json.dumps(asked.get("data"))) if "errors" not in asked else 0)
+
+        told: list[int] = []
+        try:
+            holds()
+        finally:
+            plain.twins, plain.links = kept
+    assert sum(size > 100 for size in told) > len(told) / 10
 
 
 def without_text(said: Any) -> Any:
