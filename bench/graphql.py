@@ -2,7 +2,8 @@
 × 42 turbines × 8 components. All servers are up at once and take turns in blocks, so the machine's noise meets all alike;
 answers are compared; server CPU per request and requests a second of one process with eight clients.
 
-Without npm, ours alone. `bench graphql [growth]`: with `growth` points and pages at 5,000, 50,000 and 500,000 twins."""
+Without npm, ours alone. `bench graphql [growth|rights]`: with `growth` points and pages at 5,000, 50,000 and
+500,000 twins; with `rights` a narrowed key beside the administrator's."""
 
 import http.client
 import json
@@ -23,6 +24,8 @@ from typing import Any
 import psutil
 
 from app.graph.store import Store
+from app.identity import keys
+from app.identity.keys import Grant
 from app.main import with_secrets
 from app.settings import Settings
 from app.simulate.layout import Layout
@@ -213,6 +216,9 @@ def main() -> None:
             times = [(start + first + second) * 1000 for second in range(60)]
             column = [float(second) for second in range(60)]
             append(store, Batch([Series("wf01-t02", times, {"power": column}, {"power": 59.0})]))
+        if "rights" in sys.argv:
+            rights(settings, store)
+            return
         with ExitStack() as stack:
             doors = [stack.enter_context(ours(settings))]
             doors += [stack.enter_context(peer(kind, settings)) for kind in PEERS] if _has_npm() else []
@@ -256,6 +262,40 @@ def peer(kind: str, settings: Settings) -> Iterator[Door]:
     finally:
         child.terminate()
         child.wait(20)
+
+
+# Nothing of what the queries ask is hidden, so that both are answered alike; but each statement is printed for the key.
+FARMS = tuple(twin.dt_id for twin in Layout(12, 42).twins() if "-" not in twin.dt_id)
+MODELS, HIDDEN = (
+    ("WindFarm", "Turbine", "TurbineComponent", "Substation"),
+    ("*.serialNumber", "Turbine.commissioned", "*.feeds"),
+)
+NARROW = Grant("narrow", "engineer", FARMS, ("contains", "hasComponent"), models=MODELS, hidden=HIDDEN)
+
+
+def rights(settings: Settings, store: Store) -> None:
+    """A key narrowed by subtree, model, property and relationship beside the administrator's, on one server, in turns."""
+    figures: dict[str, dict[str, Any]] = {}
+    with ours(settings) as door:
+        key = {"Authorization": f"Bearer {keys.create(store, NARROW)}"}
+        both = {"administrator": door.headers, "narrowed": key}
+        for query in QUERIES:
+            used, took = dict.fromkeys(both, 0.0), {name: list[float]() for name in both}
+            for block in range(BLOCKS + 2):
+                for name, headers in both.items():
+                    door.headers = headers
+                    before = cpu(door.process)
+                    asked = [door.ask(door.query(query)) for _ in range(BLOCK)]
+                    if block >= 2:  # the first ones plan
+                        used[name] += cpu(door.process) - before
+                        took[name] += [seconds for seconds, _ in asked]
+                    assert b'"errors"' not in asked[-1][1], asked[-1][1][:300]
+            ms = {name: seconds / BLOCK / BLOCKS * 1000 for name, seconds in used.items()}
+            median = {name: f"{sorted(times)[len(times) // 2]:.1f}" for name, times in took.items()}
+            figures[query.name] = {name: f"{value:.2f} ({median[name]} ms)" for name, value in ms.items()}
+            figures[query.name]["ratio"] = f"{ms['narrowed'] / ms['administrator']:.2f}"
+    rows = [(name, ", ".join(f"{who} {value}" for who, value in found.items())) for name, found in figures.items()]
+    show("graphql rights: server CPU ms per request (median of the whole)", rows, figures)
 
 
 def _has_npm() -> bool:

@@ -22,7 +22,7 @@ from app.graph.records import plain
 from app.graphql.execute import at_work
 from app.graphql.names import Taken, lower_first, upper_first
 from app.graphql.origin import ORIGIN, Origin
-from app.graphql.static import create, permitted, require_changeable, send
+from app.graphql.static import create, permitted_change, send
 from app.graphql.types import TypeFactory, text
 from app.twins import write
 from app.twins.write import NewTwin
@@ -66,8 +66,7 @@ def _any_twin(factory: TypeFactory, read: ReadTwin) -> dict[str, GraphQLField]:
 
 
 async def _patch(info: Any, dt_id: str, patch: Any, etag: str | None, model: str = "") -> None:
-    server = await permitted(info, "write", dt_id)
-    await require_changeable(info, dt_id, *(patch if isinstance(patch, dict) else ()))
+    server = await permitted_change(info, dt_id, *(patch if isinstance(patch, dict) else ()))
     await at_work(info.context, write.patch, server.store, server.registry.catalog, dt_id, patch, etag, model)
 
 

@@ -56,25 +56,20 @@ async def permitted(info: Any, action: str, *dt_ids: str) -> Server:
     return server
 
 
-async def require_changeable(info: Any, dt_id: str, *names: str) -> None:
-    """That the request may change these of a twin. Raises: Forbidden, NotFound."""
+async def permitted_change(info: Any, dt_id: str, *names: str, also: tuple[str, ...] = ()) -> Server:
+    """As `permitted`, to change what bears these names of a twin, which `also` others have to do with. Raises: as there."""
     server, identity = server_of(info), identity_of(info)
+    allow(identity, "write")
     if not identity.is_whole:
-        catalog = server.registry.catalog
-        model = await at_work(info, write.model_of, server.store, catalog, dt_id)
-        require_change(identity, catalog.node_labels(model), names)
+        labels = await at_work(info, server.gate.labels, identity, (dt_id, *also))
+        require_change(identity, labels[dt_id], names)
+    return server
 
 
 def still_allowed(info: Any) -> Callable[[], None]:
     """For work that goes on after its request was permitted: raises Unauthenticated once its credentials are no longer good."""
     context = info.context
     return partial(context["server"].gate.require_same, context["credentials"], context["identity"])
-
-
-async def changed(info: Any, action: str, dt_ids: tuple[str, ...], work: Callable[..., T], *arguments: Any) -> T:
-    """`work(store, catalog, …)` in a thread, once permitted."""
-    server = await permitted(info, action, *dt_ids)
-    return await at_work(info, work, server.store, server.registry.catalog, *arguments)
 
 
 @strawberry.type(description="A command and what became of it.")
@@ -275,23 +270,20 @@ class Mutation:
         properties: JSON | None = None,
     ) -> bool:
         link = NewRelationship(str(source), relationship, str(target), cast(Any, properties) or {})
-        await permitted(info, "write", link.source, link.target)
-        await require_changeable(info, link.source, link.name)
-        await changed(info, "write", (link.source, link.target), write.relate, link)
+        server = await permitted_change(info, link.source, link.name, also=(link.target,))
+        await at_work(info, write.relate, server.store, server.registry.catalog, link)
         return True
 
     @strawberry.mutation(description="Ends a relationship.")
     async def unrelate(self, info: Info, source: strawberry.ID, relationship: str, target: strawberry.ID) -> bool:
         link = NewRelationship(str(source), relationship, str(target))
-        server = await permitted(info, "write", link.source, link.target)
-        await require_changeable(info, link.source, link.name)
+        server = await permitted_change(info, link.source, link.name, also=(link.target,))
         await at_work(info, write.unrelate, server.store, link)
         return True
 
     @strawberry.mutation(description="Deletes a twin, with its history; with `relationships` also ends those it has.")
     async def delete_twin(self, info: Info, dt_id: strawberry.ID, relationships: bool = False) -> bool:
-        server = await permitted(info, "write", str(dt_id))
-        await require_changeable(info, str(dt_id), "*")
+        server = await permitted_change(info, str(dt_id), "*")
         await at_work(info, _delete, server, identity_of(info), str(dt_id), relationships)
         return True
 
@@ -367,7 +359,7 @@ async def create(info: Any, twins: list[NewTwin], links: list[NewRelationship]) 
         made = {twin.dt_id: twin.model for twin in twins}
         for link in links:
             if link.source not in made:
-                await require_changeable(info, link.source, link.name)
+                await permitted_change(info, link.source, link.name)
     await at_work(info, write.create, server.store, server.registry.catalog, twins, links)
 
 
@@ -394,12 +386,13 @@ def _require_below(identity: Identity, new: set[str], links: list[NewRelationshi
 
 
 async def send(info: Any, dt_id: str, command: str, request: Any, timeout: float | None, wait: bool = True) -> CommandResult:
-    server = await permitted(info, "command", dt_id)
+    server, identity = server_of(info), identity_of(info)
+    allow(identity, "command")
+    if not identity.is_whole:
+        labels = await at_work(info, server.gate.labels, identity, (dt_id,))
+        require_command(identity, labels[dt_id], command)
     seconds = server.settings.command_timeout if timeout is None else timeout
     run, catalog = partial(at_work, info), server.registry.catalog
-    if not identity_of(info).is_whole:
-        model = await at_work(info, write.model_of, server.store, catalog, dt_id)
-        require_command(identity_of(info), catalog.node_labels(model), command)
     with apart():
         return shown(await issue(run, server.store, catalog, server.outlets, dt_id, command, request, seconds, wait))
 

@@ -147,6 +147,17 @@ class Gate:
         rows = self._store.read(text, {"dtIds": list(dt_ids), "roots": list(identity.roots or ())}, LOOK_SECONDS)
         return {dt_id for (dt_id,) in rows}
 
+    def labels(self, identity: Identity, dt_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Of twins within the identity's scope, by dtId. Raises: NotFound, StoreError."""
+        fits = seen("t", identity.access, "$roots")
+        text = f"UNWIND $dtIds AS dtId MATCH (t:Twin {{dtId: dtId}}) WHERE {fits} RETURN dtId, labels(t)"
+        asked = list(dict.fromkeys(dt_ids))
+        found = dict(self._store.read(text, {"dtIds": asked, "roots": list(identity.roots or ())}, LOOK_SECONDS))
+        for dt_id in asked:
+            if dt_id not in found:
+                raise NotFound(f"no twin {dt_id!r}", hint="twins(model:) lists those that are")
+        return found
+
     def is_there(self, dt_id: str) -> bool:
         """Whether there is such a twin, seen or not. Raises: StoreError."""
         return bool(self._store.read("MATCH (t:Twin {dtId: $dtId}) RETURN t.dtId", {"dtId": dt_id}, LOOK_SECONDS))
