@@ -33,6 +33,7 @@ from ingest.pipeline import Pipeline
 from tests.conftest import apart, free_port, installed, program
 from tests.ingest.base import recent
 from tests.ingest.test_mqtt import publish
+from tests.ingest.test_opcua_faults import Line
 
 RULES = (Rule(match="f/{unit}", twin="{unit}"),)
 
@@ -164,6 +165,36 @@ def own_broker(tmp_path: Path, settings: Settings) -> Iterator[tuple[Settings, l
     held = [start_broker(own)]
     yield own, held
     held[-1].stop()
+
+
+async def test_F1_a_connection_reset_while_it_is_closed(
+    registry: Registry, twin: str, secured: Settings, broker: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after `kill -9` of a broker under work: closing fails, too. The source must not wait for what never comes."""
+
+    async def reset(self: asyncio.StreamWriter) -> None:
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    source = f"reset-{time.time_ns()}"
+    mapping = Mapping(source=source, protocol="mqtt", rules=(Rule(match=f"{source}/{{unit}}", twin="{unit}"),))
+    start = recent()
+    async with Line(secured.mqtt_port) as line:
+        through = apart(secured, mqtt_port=line.port)
+        assembler = Assembler(source, registry.catalog, Matcher(mapping, Directory(registry.store)), 600)
+        road = asyncio.create_task(Pipeline(MqttSource(mapping, through), assembler, registry.store, 0.05, 1000).run())
+        await asyncio.sleep(1)
+        async with connect(secured, f"{source}-plant", clean_start=True) as plant:
+            monkeypatch.setattr(asyncio.StreamWriter, "wait_closed", reset)
+            for number in range(3):
+                line.drop()
+                await asyncio.sleep(1)
+                await publish(plant, f"{source}/t", orjson.dumps({"ts": start + number, "power": float(number)}))
+                async with asyncio.timeout(20):
+                    while [start + number, float(number)] not in await asyncio.to_thread(Door(registry).history):
+                        await asyncio.sleep(0.2)
+            monkeypatch.undo()
+        road.cancel()
+        await asyncio.gather(road, return_exceptions=True)
 
 
 async def test_F1_broker_restart(registry: Registry, twin: str, own_broker: tuple[Settings, list[Child]]) -> None:
