@@ -20,6 +20,7 @@ from app.identity.keys import Grant
 from app.settings import Settings
 from app.twins.jobs import find_job
 from app.twins.registry import Registry
+from app.twins.write import NewRelationship, NewTwin, delete, ensure
 from tests.conftest import twingraph
 
 OPERATIONS = {
@@ -78,6 +79,24 @@ async def test_F29_a_revoked_key_ends_what_is_open(revoke: Callable[..., None], 
     assert socket.close_code == 4403
     assert [one["type"] for one in said] == ["next", "complete"]
     assert said[0]["payload"]["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("narrowed", [False, True])
+async def test_F29_a_key_whose_root_is_deleted_ends_what_is_open(narrowed: bool, served: Settings, plant: Registry) -> None:
+    """Its only root, or one of two: what the key stands for is another then."""
+    farm, links = NewTwin("leaving", "WindFarm"), [NewRelationship("leaving", "contains", "t3")]
+    ensure(plant.store, plant.catalog, [farm], links)
+    roots = ("leaving", "south") if narrowed else ("leaving",)
+    socket = await opened(served, keys.create(plant.store, Grant("leaver", "engineer", roots, ("contains",))))
+    await send(socket, type="subscribe", id="s", payload={"query": OPERATIONS["subscription"]})
+    assert (await heard(socket))["type"] == "next"
+    await asyncio.to_thread(delete, plant.store, "leaving", True)
+    started = time.monotonic()
+    said = await heard_to_the_end(socket)
+    assert time.monotonic() - started < 10
+    assert socket.close_code == 4403
+    assert [one["type"] for one in said][-2:] == ["next", "complete"]
+    assert said[-2]["payload"]["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
