@@ -57,6 +57,12 @@ class Catalog:
             raise NotFound(f"no model {name!r} is loaded", hint="twingraph models list shows those that are")
         return self.interfaces[dtmi]
 
+    @cached_property
+    def part_labels(self) -> frozenset[str]:
+        """Labels that components bear."""
+        parts = {c.interface for held in self.contents.values() for c in held.values() if isinstance(c, Component)}
+        return frozenset(label for dtmi in parts if dtmi in self.labels for label in self.node_labels(dtmi))
+
     def node_labels(self, dtmi: str) -> tuple[str, ...]:
         return (self.labels[dtmi], *(self.labels[name] for name in self.ancestors[dtmi]))
 

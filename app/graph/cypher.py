@@ -154,11 +154,13 @@ class _Printer:
             labels = ":".join([label, *map(quote, root.also)])
             in_order = root.scope is not None and root.scope.limit is not None and not root.scope.order
             known = ["n.dtId IS NOT NULL"] if in_order else []  # what an index needs to be read in its order
-            return f"MATCH (n:{labels})", [*known, *self._seen("n"), *self._existed("n")]
+            twins = ["n:Twin"] if root.parted else []  # components bear the labels of their model, too
+            return f"MATCH (n:{labels})", [*twins, *known, *self._seen("n"), *self._existed("n")]
         # From the few twins that give access downwards: what it costs depends on them, not on the whole graph.
         start = f"MATCH (a:Twin) WHERE a.dtId IN {self._granted()}"
         below = f"MATCH (a)-[:{_types(self._access.via)}*0..{FARTHEST}]->(n:{label})"
-        return f"{start}\n{below}\nWITH DISTINCT n", [*self._of_models("n"), *self._existed("n")]
+        twins = ["n:Twin"] if root.parted else []
+        return f"{start}\n{below}\nWITH DISTINCT n", [*twins, *self._of_models("n"), *self._existed("n")]
 
     def _seen(self, node: str) -> list[str]:
         """The conditions that `node` is there; none when all is."""

@@ -77,7 +77,7 @@ def _kind(value: Any) -> str:
 
 def base(key: str) -> str:
     """The name in a model of what a key of a node holds: `_at_power` and `power` are of power, `box.width` is of box."""
-    return key.removeprefix("_at_").removeprefix("_quality_").partition(".")[0]
+    return key.removeprefix("_at_").removeprefix("_quality_at_").removeprefix("_quality_").partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +287,7 @@ class Path:
 class Root:
     """One top-level field: twins of `label`, or the one with `dt_id`; what is asked of all.
 
-    `also`: labels above `label`, on which the indexes of what is asked lie.
+    `also`: labels above `label`, on which the indexes of what is asked lie. `parted`: components have `label`, too.
     `access` None: all of the graph; the dtIds of roots are carried by the request under ACCESS. `as_of`: what the graph said
     then [datetime]."""
 
@@ -300,3 +300,4 @@ class Root:
     access: Access | None = None
     as_of: Param | None = None
     also: tuple[str, ...] = ()
+    parted: bool = False

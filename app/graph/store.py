@@ -30,6 +30,7 @@ TOO_LARGE = "TransactionOutOfMemoryError"  # transient to Neo4j; the same again 
 LIMIT = "db.memory.transaction.max threshold"  # of one transaction; that of all together is busy
 RETRIES = (0.05, 0.2, 0.8)  # seconds
 WRITE_RETRIES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+ROWS_AT_ONCE = 20  # of a statement whose rows may be of any length
 ENDED = 2  # times that the database ends the connection over a statement and answers others, until that counts as refused
 PROBE_SECONDS, PLAN_SECONDS = 2.0, 5.0
 UNSENDABLE = (OverflowError, TypeError, ValueError, RecursionError)  # of the driver, for what Bolt cannot carry
@@ -118,7 +119,8 @@ class Store:
     @contextmanager
     def rows(self, cypher: str, parameters: Parameters, timeout: float) -> Iterator[tuple[list[str], Iterator[list[Any]]]]:
         """(column names, rows as they come) of a reading statement; what is not taken is not read. Raises: StoreError."""
-        with self._border(), self._session(neo4j.READ_ACCESS) as session:
+        session_ = self._driver.session(database=self.database, default_access_mode=neo4j.READ_ACCESS, fetch_size=ROWS_AT_ONCE)
+        with self._border(), session_ as session:
             with _sendable():
                 result = session.run(neo4j.Query(cypher, timeout=timeout), dict(parameters))  # type: ignore[arg-type]
             yield list(result.keys()), (record.values() for record in result)

@@ -195,7 +195,8 @@ class TwinSchema(strawberry.Schema):
         columns = (Value("_etag"), Value("_last"), Value("dtId"))
         who, store = identity_of(info), server_of(info).store
         scope = Scope(columns, where(self.plans.catalog, given, type_), limit=param(MOST_TWINS + 1))
-        asked = print_root(Root(label, scope, access=who.access))
+        parted = label in self.plans.catalog.part_labels
+        asked = print_root(Root(label, scope, access=who.access, parted=parted))
         parameters = {f"p{index}": one.value(bound({}, who)) for index, one in enumerate(asked.params)}
 
         def look() -> Seen:

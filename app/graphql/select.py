@@ -129,7 +129,8 @@ class Selector:
         self._emits = {}
         self.as_of = param(arguments["asOf"]) if arguments.get("asOf") is not None else None
         made = getattr(self, f"_{origin.kind}")(key, origin, field_def, arguments, inner_sets(nodes))
-        made.root = replace(made.root, access=self.access, as_of=self.as_of, also=self._indexed(made.root))
+        parted = made.root.label in self.catalog.part_labels
+        made.root = replace(made.root, access=self.access, as_of=self.as_of, also=self._indexed(made.root), parted=parted)
         return made  # type: ignore[no-any-return]
 
     def _indexed(self, root: Root) -> tuple[str, ...]:

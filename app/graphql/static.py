@@ -12,13 +12,14 @@ import strawberry
 from strawberry.scalars import JSON
 
 from app.commands.issue import CommandRecord, issue, look
-from app.dtdl import Catalog, Document
+from app.dtdl import Catalog, Component, Document
 from app.dtdl.syntax import parse
 from app.errors import ModelError, NotFound
+from app.graph.select import Access
 from app.graphql.cursor import QueryError
 from app.graphql.scalars import LONG, whole
 from app.http.workers import apart
-from app.identity import Identity, allow, require_change, require_command, require_named
+from app.identity import Identity, allow, require_change, require_command, require_made, require_named
 from app.server import Server
 from app.twins import write
 from app.twins.alarms import MOST, Alarm, alarms
@@ -333,11 +334,15 @@ class Mutation:
 
 
 def _delete(server: Server, identity: Identity, dt_id: str, relationships: bool) -> None:
-    """Relationships with twins that are not seen end with the twin: for who deletes it they are not there."""
-    if identity.access is not None and not relationships:
-        others = write.related(server.store, dt_id)
-        seen = server.gate.seen(identity, others)
-        write.require_free(dt_id, sum(one in seen for one in others))
+    """Relationships that are not there for who deletes a twin end with it; of the others each must be theirs to end."""
+    if not identity.is_whole:
+        access, found = identity.access or Access(), write.related(server.store, dt_id)
+        seen = server.gate.seen(identity, [other for other, _, _ in found])
+        held = [(name, labels) for other, name, labels in found if other in seen and not access.hides(name, labels)]
+        if not relationships:
+            write.require_free(dt_id, len(held))
+        for name, labels in held:
+            require_change(identity, labels, (name,))
         relationships = True
     write.delete(server.store, dt_id, relationships)
 
@@ -355,7 +360,7 @@ async def create(info: Any, twins: list[NewTwin], links: list[NewRelationship]) 
     if identity.roots is not None:
         _require_below(identity, new, links)
     if not identity.is_whole:
-        _require_made(identity, server.registry.catalog, twins)
+        _require_made(identity, server.registry.catalog, twins, links)
         made = {twin.dt_id: twin.model for twin in twins}
         for link in links:
             if link.source not in made:
@@ -363,13 +368,19 @@ async def create(info: Any, twins: list[NewTwin], links: list[NewRelationship]) 
     await at_work(info, write.create, server.store, server.registry.catalog, twins, links)
 
 
-def _require_made(identity: Identity, catalog: Catalog, twins: list[NewTwin]) -> None:
-    """Twins of models that are there for who makes them. Raises: Forbidden, NotFound."""
+def _require_made(identity: Identity, catalog: Catalog, twins: list[NewTwin], links: list[NewRelationship]) -> None:
+    """What is made, with components and relationships of its own. Raises: Forbidden, NotFound."""
+    made = {twin.dt_id: catalog.interface(twin.model).dtmi for twin in twins}
     for twin in twins:
-        labels = catalog.node_labels(catalog.interface(twin.model).dtmi)
-        if identity.rights.models is not None and not set(identity.rights.models) & set(labels):
-            raise NotFound(f"no model {twin.model!r}", hint="models lists those that are")
-        require_change(identity, labels, ["*", *twin.properties])
+        dtmi = made[twin.dt_id]
+        require_made(identity, catalog.node_labels(dtmi), twin.properties)
+        for name, value in twin.properties.items():
+            part = catalog.contents[dtmi].get(name)
+            if isinstance(part, Component) and isinstance(value, dict):
+                require_change(identity, catalog.node_labels(part.interface), value)
+    for link in links:
+        if link.source in made:
+            require_change(identity, catalog.node_labels(made[link.source]), (link.name,))
 
 
 def _require_below(identity: Identity, new: set[str], links: list[NewRelationship]) -> None:

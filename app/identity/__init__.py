@@ -18,9 +18,20 @@ that are hidden, are not there either; what is changed and sent has lists of its
 from app.errors import Busy
 from app.identity.clients import Clients
 from app.identity.gate import Gate
-from app.identity.policy import ACTIONS, ROLES, Identity, Rights, allow, can, require_change, require_command, require_named
+from app.identity.policy import (
+    ACTIONS,
+    ROLES,
+    Identity,
+    Rights,
+    allow,
+    can,
+    require_change,
+    require_command,
+    require_made,
+    require_named,
+)
 
 __all__ = [
     "ACTIONS", "ROLES", "Busy", "Clients", "Gate", "Identity", "Rights", "allow", "can", "require_change", "require_command",
-    "require_named",
+    "require_made", "require_named",
 ]  # fmt: skip

@@ -133,9 +133,9 @@ class Gate:
 
     def sees(self, identity: Identity, dt_ids: Iterable[str]) -> None:
         """Raises: NotFound for a twin outside the identity's scope, in the words for one that does not exist."""
-        if identity.access is None:
-            return
         asked = list(dict.fromkeys(dt_ids))
+        if identity.access is None or not asked:
+            return
         found = self.seen(identity, asked)
         for dt_id in asked:
             if dt_id not in found:

@@ -112,8 +112,8 @@ def _check(grant: Grant) -> None:
     device = (grant.sources, grant.publish, grant.subscribe)
     if grant.role != DEVICE and (any(device) or grant.certificate):
         raise SettingError(f"sources, topics and certificates are for keys of role {DEVICE}", hint=f"--role {DEVICE}")
-    if grant.role != DEVICE and grant.twins and not grant.roots:
-        raise SettingError("twins that a key may create go with its roots", hint="--root")
+    if grant.role != DEVICE and grant.twins and not (grant.roots or grant.models):
+        raise SettingError("twins that a key may create go with its roots or models", hint="--root, --model")
     if grant.role == DEVICE and not any((*device, grant.twins, grant.roots)):
         raise SettingError("a device's key is bound to sources, twins, a subtree or topics", hint="--twin, --root, --publish")
     for topic in (*grant.publish, *grant.subscribe):
@@ -139,10 +139,10 @@ def require_known(grant: Grant, catalog: Catalog) -> None:
         if label != "*" and label not in catalog.by_label:
             raise SettingError(f"no model {label!r}", where=one, hint="a label, as twingraph models list shows them")
         dtmis = [catalog.by_label[label]] if label != "*" else list(catalog.interfaces)
-        if name != "*" and not any(name in catalog.contents[dtmi] or name in catalog.commands(dtmi) for dtmi in dtmis):
-            raise SettingError(
-                f"no model has {name!r}", where=one, hint="a property, signal, component, relationship or command"
-            )
+        sent = one in grant.commands
+        if name != "*" and not any(name in catalog.contents[m] and (name in catalog.commands(m)) is sent for m in dtmis):
+            hint = "a command" if sent else "a property, signal, component or relationship"
+            raise SettingError(f"no model has {name!r}", where=one, hint=hint)
 
 
 def _check_topic(topic: str) -> None:

@@ -101,13 +101,15 @@ LOCAL = Identity("local", "administrator")
 
 def require_named(identity: Identity, dt_ids: Iterable[str]) -> None:
     """That `identity` may create twins of these names, whether or not there are such. Raises: Forbidden."""
-    if identity.roots is None:
+    if identity.access is None or (identity.roots is None and identity.rights.models is None):
         return
     for dt_id in dt_ids:
         if identity.twins is not None:
             fits = any(fnmatchcase(dt_id, one) for one in identity.twins)
         else:
-            fits = any(dt_id.startswith(root) and not dt_id[len(root) : len(root) + 1].isalnum() for root in identity.roots)
+            fits = any(
+                dt_id.startswith(root) and not dt_id[len(root) : len(root) + 1].isalnum() for root in identity.roots or ()
+            )
         if not fits:
             hint = "a dtId begins with that of a root and a mark: wf01-t43 below wf01; or twingraph keys create --twin"
             raise Forbidden(f"{identity.name} may not create twins of this name", where=dt_id[:200], hint=hint)
@@ -142,6 +144,15 @@ def require_change(identity: Identity, labels: Collection[str], names: Iterable[
         if hidden or not _fits(identity.rights.writes, labels, name):
             what = "create or delete such twins" if name == "*" else f"change {name!r} of such twins"
             raise Forbidden(f"{identity.name} may not {what}", hint="another key: twingraph keys create --write")
+
+
+def require_made(identity: Identity, labels: Collection[str], names: Iterable[str]) -> None:
+    """That `identity` may make a twin with these labels, with these names. Raises: Forbidden."""
+    if identity.rights.models is not None and not set(identity.rights.models) & set(labels):
+        raise Forbidden(
+            f"{identity.name} may not create twins of this model", hint="another key: twingraph keys create --model"
+        )
+    require_change(identity, labels, ["*", *names])
 
 
 def require_command(identity: Identity, labels: Collection[str], name: str) -> None:

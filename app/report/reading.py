@@ -40,7 +40,7 @@ EagerAggregation OrderedAggregation Sort PartialSort Top PartialTop Top1WithTies
 OrderedUnion Eager Optional Apply SemiApply AntiSemiApply LetSemiApply LetAntiSemiApply SelectOrSemiApply
 SelectOrAntiSemiApply LetSelectOrSemiApply LetSelectOrAntiSemiApply RollUpApply ConditionalApply AntiConditionalApply
 CartesianProduct NodeHashJoin ValueHashJoin LeftOuterHashJoin RightOuterHashJoin NodeLeftOuterHashJoin
-NodeRightOuterHashJoin ProcedureCall
+NodeRightOuterHashJoin ProcedureCall AssertSameNode AssertSameRelationship
 """
 OPERATORS = frozenset(f"{SCANS} {WAYS} {ROWS}".split())
 QUOTED = re.compile(r"`(?:[^`]|``)*`")
@@ -48,9 +48,16 @@ NESTED = re.compile(r"\b(?:EXISTS|COUNT|COLLECT)\s*\{")
 SECRET = re.compile(r"\b_Key\b")
 COMPREHENSION = re.compile(r"\[\s*\w*\s+IN\s")
 CALLED = re.compile(r"([A-Za-z_][\w.]*)\(")
+OVER = r"relationships\(|nodes\(|labels\(|keys\(|\$|cache\[|\w+\."
+LOOP = re.compile(rf"\b(?:any|all|none|single)\(\s*\w*\s+IN\s+(?!{OVER})", re.IGNORECASE)
+BARE = re.compile(r"(?<![.\w$])([A-Za-z_]\w*)\b(?!\s*[.(:\w])")
+WITHIN = frozenset(
+    {"distinct", "and", "or", "xor", "not", "in", "is", "null", "true", "false", "case", "when", "then", "else", "end"}
+    | {"starts", "ends", "with", "contains"}
+)
 INDEX = re.compile(r"(?:UNIQUE|(?:RANGE|TEXT|POINT) INDEX)\s+\S*\([^)]*\)")
 BUILDING = frozenset({"Projection", "EagerAggregation", "OrderedAggregation", "Distinct", "OrderedDistinct", "Unwind"})
-MOST_BUILT = 100
+MOST_BUILT, MOST_SUMMED = 100, 500
 MOST_LETTERS, MOST_GIVEN, MOST_GROWN = 8 * 1024, 64 * 1024, 100_000
 ESCAPED = re.compile(r"\\u", re.IGNORECASE)
 STEPS = re.compile(r"\b(?:WITH|UNWIND|CALL|RETURN|LET|NEXT|YIELD)\b", re.IGNORECASE)
@@ -65,7 +72,10 @@ substring split datetime date time localdatetime localtime duration duration.bet
 duration.inseconds datetime.truncate date.truncate time.truncate localdatetime.truncate datetime.fromepoch
 datetime.fromepochmillis datetime.realtime datetime.transaction datetime.statement timestamp point point.distance
 point.withinbbox any all none single exists isempty char_length character_length getdegree valuetype haslabel and or
-not in when then else where as on
+not in when then else where as on lower upper cot haversin tostringlist tointegerlist tofloatlist tobooleanlist randomuuid
+normalize percentiles ln stdev_samp stdev_pop collect_list percentile_cont percentile_disc date.realtime date.transaction
+date.statement time.realtime time.transaction time.statement localtime.realtime localtime.transaction localtime.statement
+localdatetime.realtime localdatetime.transaction localdatetime.statement
 """.split()  # noqa: SIM905 - a list of words
 )
 
@@ -91,7 +101,8 @@ def answer(store: Store, cypher: str, parameters: Mapping[str, Any], timeout: fl
 def require_small(cypher: str, parameters: Mapping[str, Any]) -> None:
     """Before Neo4j plans it, as it puts what a step defines into each place of the next that names it: the product of how often
     a name stands in each step bounds what that makes. Raises: TooLarge, Forbidden."""
-    if len(cypher) > MOST_LETTERS or len(orjson.dumps(parameters, default=in_json)) > MOST_GIVEN:
+    given = len(orjson.dumps(parameters, default=in_json))
+    if len(cypher) > MOST_LETTERS or given > MOST_GIVEN:
         what = f"a statement has at most {MOST_LETTERS:,} letters, its parameters {MOST_GIVEN:,} bytes"
         raise TooLarge(what, where="statement")
     if ESCAPED.search(cypher):
@@ -99,13 +110,13 @@ def require_small(cypher: str, parameters: Mapping[str, Any]) -> None:
     grown = 1
     for step in STEPS.split(cypher):
         grown *= 1 + max(Counter(WORDS.findall(step)).values(), default=0)
-    if grown > MOST_GROWN:
+    if grown > MOST_GROWN or grown * (len(cypher) + given) > MOST_BYTES * 4:
         raise TooLarge("its steps repeat names too often", where="statement", hint="fewer WITH, or several statements")
 
 
 def require_readable(plan: Mapping[str, Any]) -> None:
     """Raises: Forbidden naming the operator."""
-    built = 0
+    built, summed = 0, 1
     for operator, details in _operators(plan):
         if operator == "ProcedureCall":
             procedure = details.partition("(")[0]
@@ -121,7 +132,8 @@ def require_readable(plan: Mapping[str, Any]) -> None:
         _require_sound(operator, text)
         if operator in BUILDING:
             built += sum(map(text.count, "+[{,"))
-    if built > MOST_BUILT:
+            summed *= 1 + text.count("+")
+    if built > MOST_BUILT or summed > MOST_SUMMED:
         raise _refused("it builds too much of lists, maps and sums of texts", "fewer columns, or several statements")
 
 
@@ -135,6 +147,10 @@ def _require_sound(operator: str, text: str) -> None:
         raise _refused("keys are not shown", "twingraph keys list")
     if COMPREHENSION.search(text):
         raise _refused("a list comprehension may build a list of any length", "UNWIND … AS x … collect(…)")
+    if LOOP.search(text):
+        raise _refused("any, all, none and single go over what a path or a twin has", "UNWIND … AS x WITH … WHERE …")
+    if any(_is_bare(given) for given in _arguments(text, "collect")):
+        raise _refused("what is collected is named with its property", "collect(t.name), collect({name: t.name})")
     if operator == "ProcedureCall":
         return
     lazy = operator == "Unwind" and text.startswith("range(")
@@ -143,6 +159,20 @@ def _require_sound(operator: str, text: str) -> None:
             raise _refused(
                 f"the function {name} is not among those that read", "UNWIND range(…) AS x; aggregates; size, coalesce"
             )
+
+
+def _arguments(text: str, function: str) -> Iterator[str]:
+    for found in re.finditer(rf"\b{function}\(", text):
+        depth, place = 1, found.end()
+        while depth and place < len(text):
+            depth += (text[place] == "(") - (text[place] == ")")
+            place += 1
+        yield text[found.end() : place - 1]
+
+
+def _is_bare(given: str) -> bool:
+    """Whether it names a node, or what may be one: that counts as little to the database's limit, and is written whole."""
+    return not given.strip() or any(word.lower() not in WITHIN for word in BARE.findall(given.replace("cache[", "[")))
 
 
 def _operators(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from app.dtdl.syntax import parse
 from app.errors import Forbidden, ModelError, NotFound
 from app.graph.records import plain
 from app.graph.select import Access, base
-from app.identity import Identity, allow, require_change, require_command
+from app.identity import Identity, allow, require_change, require_command, require_made, require_named
 from app.report import reading, report_names, run_report
 from app.server import Server
 from app.twins import write
@@ -133,7 +133,8 @@ async def create(server: Held, who: Who, body: TwinIn) -> dict[str, Any]:
     if who.roots is not None:
         raise Forbidden(f"{who.name} sees a part of the graph", hint="createTwins of GraphQL creates below a twin that is seen")
     labels = server.registry.catalog.node_labels(server.registry.catalog.interface(body.model).dtmi)
-    require_change(who, labels, ["*", *body.properties])
+    require_made(who, labels, body.properties)
+    require_named(who, [body.dtId])
     twins = [NewTwin(body.dtId, body.model, body.properties)]
     await at_work(server, who, write.create, server.store, server.registry.catalog, twins)
     return await twin(server, who, body.dtId)

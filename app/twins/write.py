@@ -322,9 +322,10 @@ def delete(store: Store, dt_id: str, relationships: bool = False) -> None:
     require_free(dt_id, rows[0][0])
 
 
-def related(store: Store, dt_id: str) -> list[str]:
-    """The dtId at the other end of each of a twin's relationships. Raises: StoreError."""
-    return [other for (other,) in store.read("MATCH (:Twin {dtId: $dtId})--(o:Twin) RETURN o.dtId", {"dtId": dt_id})]
+def related(store: Store, dt_id: str) -> list[tuple[str, str, list[str]]]:
+    """Of each relationship of a twin the dtId at the other end, its name, the labels where it begins. Raises: StoreError."""
+    text = "MATCH (:Twin {dtId: $dtId})-[r]-(o:Twin) RETURN o.dtId, type(r), labels(startNode(r))"
+    return [(other, name, labels) for other, name, labels in store.read(text, {"dtId": dt_id})]
 
 
 def require_free(dt_id: str, relationships: int) -> None:

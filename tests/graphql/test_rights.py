@@ -1,19 +1,24 @@
 """Rights by model, property, relationship and command: what is hidden is not there, whichever way it is asked for."""
 
 import asyncio
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
+from app.dtdl import Document, compile_models
+from app.dtdl.syntax import parse
 from app.errors import SettingError
+from app.graph.cypher import print_root
+from app.graph.select import Access, Root, Scope, Value
 from app.identity import keys
 from app.identity.keys import Grant
 from app.settings import Settings
 from app.twins import write
 from app.twins.series import Series
-from app.twins.write import Batch, Event, append
+from app.twins.write import Batch, Event, NewRelationship, NewTwin, Quality, append
 from tests.conftest import twingraph
 from tests.graphql.test_access import asked, client
 from tests.graphql.test_subscription import listening
@@ -238,6 +243,48 @@ async def test_one_plan_does_not_serve_another_key(app: FastAPI) -> None:
         ]  # fmt: skip
 
 
+async def test_what_is_made_is_of_models_and_names_that_are_there(app: FastAPI) -> None:
+    """Over GraphQL and REST; a name that another model has taken would tell that it is there."""
+    of_gears = key(app, "engineer", models=("Gearbox",))
+    named = key(app, "engineer", models=("Gearbox",), twins=("gear-*",))
+    async with client(app, named) as http:
+        assert (await http.post("/api/twins", json={"dtId": "gear-x", "model": "Turbine"})).status_code == 403
+        assert (await http.get("/api/twins/gear-x")).status_code == 404
+        assert (await http.post("/api/twins", json={"dtId": "gear-1", "model": "Gearbox"})).status_code == 201
+        assert (await http.post("/api/twins", json={"dtId": "t1", "model": "Gearbox"})).status_code == 403
+        assert (await http.post("/api/twins", json={"dtId": "never", "model": "Gearbox"})).status_code == 403
+    for name in ("t1", "never"):
+        answer = await asked(app, of_gears, f'mutation {{ createTwin(dtId: "{name}", model: "Gearbox") {{ dtId }} }}')
+        assert answer["errors"][0]["message"] == "narrow may not create twins of this name"
+    write.delete(app.state.server.store, "gear-1", relationships=True)
+
+
+async def test_hidden_relationships_are_not_made_nor_counted(app: FastAPI) -> None:
+    narrow = key(app, "engineer", hidden=("*.feeds",))
+    made = """mutation { createTwins(twins: [{ dtId: "hidden-1", model: "Turbine" }],
+      relationships: [{ source: "hidden-1", relationship: "feeds", target: "sub" }]) }"""
+    assert (await asked(app, narrow, made))["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+    server = app.state.server
+    write.create(server.store, server.registry.catalog, [NewTwin("hidden-2", "Turbine")], [])
+    write.relate(server.store, server.registry.catalog, NewRelationship("hidden-2", "feeds", "sub"))
+    assert (await asked(app, narrow, 'mutation { deleteTwin(dtId: "hidden-2") }'))["data"] == {"deleteTwin": True}
+
+
+async def test_a_deletion_ends_no_relationship_of_others(app: FastAPI) -> None:
+    narrow = key(app, "engineer", writes=("Gearbox.*",))
+    answer = await asked(app, narrow, 'mutation { deleteTwin(dtId: "t1-gearbox", relationships: true) }')
+    assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+
+
+async def test_when_a_hidden_signals_quality_changed_is_hidden(app: FastAPI) -> None:
+    at = round(datetime.now(UTC).timestamp() * 1000)
+    append(app.state.server.store, Batch(qualities=[Quality("t3", "windSpeed", "Bad", at)]))
+    async with client(app, key(app, hidden=("Turbine.windSpeed",))) as http:
+        assert not [name for name in (await http.get("/api/twins/t3")).json() if "windSpeed" in name]
+    async with client(app, key(app)) as http:
+        assert "_quality_at_windSpeed" in (await http.get("/api/twins/t3")).json()
+
+
 @pytest.mark.parametrize(
     ("rights", "said"),
     [
@@ -254,10 +301,31 @@ def test_a_grant_that_does_not_fit_is_refused(rights: dict[str, Any], said: str,
 
 def test_a_name_that_nothing_has_is_refused(settings: Settings, app: FastAPI) -> None:
     """It would hide nothing, and say nothing."""
-    for option in (("--hide", "Turbin.power"), ("--hide", "Turbine.pwer"), ("--model", "Turbin"), ("--command", "Turbine.fly")):
+    for option in (
+        ("--hide", "Turbin.power"),
+        ("--hide", "Turbine.pwer"),
+        ("--model", "Turbin"),
+        ("--command", "Turbine.fly"),
+        ("--hide", "Turbine.start"),
+        ("--command", "Turbine.power"),
+    ):
         done = twingraph(settings, "keys", "create", "x", *option)
         assert done.returncode == 1, done.stdout
         assert "no model" in done.stderr
     done = twingraph(settings, "keys", "create", "ok", "--hide", "Turbine.power", "--hide", "*.feeds", "--model", "Turbine")
     assert done.returncode == 0, done.stderr
     assert "without Turbine.power, *.feeds" in twingraph(settings, "keys", "list").stdout
+
+
+def test_components_of_a_model_are_no_twins_of_it() -> None:
+    """They bear its labels; what is hidden as a component is not read from there."""
+    speed = {"@type": "Property", "name": "speed", "schema": "double"}
+    motor = {"@id": "dtmi:t:Motor;1", "@type": "Interface", "contents": [speed]}
+    part = {"@type": "Component", "name": "motor", "schema": "dtmi:t:Motor;1"}
+    pump = {"@id": "dtmi:t:Pump;1", "@type": "Interface", "contents": [part]}
+    documents = [parse("m", json.dumps({"@context": "dtmi:dtdl:context;3", **one})) for one in (motor, pump)]
+    catalog = compile_models([one for one in documents if isinstance(one, Document)])
+    assert catalog.part_labels == {"Motor"}
+    for access in (None, Access(models=("Motor",)), Access(("contains",))):
+        root = Root("Motor", Scope((Value("speed"),)), access=access, parted=True)
+        assert "n:Twin" in print_root(root).text

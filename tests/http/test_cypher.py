@@ -48,12 +48,19 @@ async def asked(app: FastAPI, key: str, statement: str, **parameters: Any) -> ht
             "MATCH (f:WindFarm) CALL (f) { MATCH (f)-[:contains]->(t) RETURN max(t.dtId) AS m } RETURN m ORDER BY m",
             [["t2"], ["t3"]],
         ),
+        ("MATCH (t:Turbine) RETURN percentileCont(t.ratedPower, 0.5), percentileCont(t.ratedPower, 0.9)", [[3000.0, 3000.0]]),
+        ("MATCH p = (f:WindFarm)-[:contains*1..2]->(t) WHERE all(n IN nodes(p) WHERE n.name <> 'x') RETURN count(p)", [[3]]),
+        (
+            "MATCH (f:WindFarm)-->(t) WITH f, collect({name: t.name}) AS l RETURN f.dtId, size(l) ORDER BY f.dtId LIMIT 1",
+            [["north", 2]],
+        ),
         ("UNWIND $list AS x RETURN x.a AS `=~`, '=~' AS s", [[1, "=~"]]),
     ],
 )
 async def test_what_reads_is_answered(statement: str, rows: list[Any], app: FastAPI, roles: Key) -> None:
     answer = await asked(app, roles["engineer"], statement, dtId="t1", list=[{"a": 1}])
-    assert (answer.status_code, answer.json().get("rows")) == (200, rows), answer.text
+    assert answer.status_code == 200, answer.text
+    assert rows is None or answer.json()["rows"] == rows, answer.text
     assert answer.json()["more"] is False
 
 
@@ -104,6 +111,12 @@ async def test_nodes_and_relationships_are_shown(app: FastAPI, roles: Key) -> No
         "WITH 'aaaa' AS a " + "WITH a + a AS a " * 30 + "RETURN a",
         "WITH [1] AS a " + "WITH [a, a, a, a] AS a " * 20 + "RETURN a",
         "WITH {a: 1} AS a " + "WITH {a: a, b: a} AS a " * 30 + "RETURN a",
+        "WITH max($x" + "+ $x" * 33 + ") AS a WITH max(a" + "+ a" * 33 + ") AS b WITH max(b" + "+ b" * 33 + ") AS c RETURN c",
+        "MATCH (s:_Segment) RETURN collect(s)",
+        "MATCH (s:_Segment) WITH s LIMIT 1 UNWIND range(1, 1000000) AS x RETURN collect(s)",
+        "MATCH (s:_Segment) UNWIND range(1, 1000000) AS x RETURN collect({s: s})",
+        "MATCH (s:_Segment) UNWIND range(1, 1000000) AS `x y` WITH s AS `a b` RETURN collect(`a b`)",
+        "UNWIND range(1, 300000) AS x WITH collect(toString(x)) AS l RETURN none(a IN l WHERE none(b IN l WHERE a + b < 'a'))",
         "SHOW TRANSACTIONS",
         "SHOW USERS",
         "SHOW SETTINGS",
@@ -121,7 +134,7 @@ async def test_nodes_and_relationships_are_shown(app: FastAPI, roles: Key) -> No
     ],
 )
 async def test_what_does_more_is_refused(statement: str, app: FastAPI, roles: Key) -> None:
-    answer = await asked(app, roles["engineer"], statement, label="_Key")
+    answer = await asked(app, roles["engineer"], statement, label="_Key", x="a" * 54_000)
     assert answer.status_code in (403, 413, 422), answer.text
     assert answer.json()["code"] in ("FORBIDDEN", "BAD_REQUEST", "TOO_LARGE")
     assert answer.json()["where"] == "statement"
@@ -148,7 +161,7 @@ async def test_it_ends_within_time_and_size(app: FastAPI, roles: Key, monkeypatc
     assert (answer.status_code, time.monotonic() - began < 25) == (504, True)
     running = "SHOW TRANSACTIONS YIELD currentQuery WHERE currentQuery STARTS WITH 'UNWIND' RETURN count(*)"
     assert eventually(lambda: store.read(running) == [[0]], 5)
-    answer = await asked(app, key, "UNWIND range(1, 100000000) AS x RETURN collect(x)")
+    answer = await asked(app, key, "UNWIND range(1, 100000000) AS x WITH x ORDER BY -x RETURN x")
     assert answer.json()["code"] in ("STORE_FAILED", "STORE_TIMEOUT"), answer.text
     answer = await asked(app, key, "RETURN $x", x="a" * 70_000)
     assert answer.json()["code"] == "TOO_LARGE"
