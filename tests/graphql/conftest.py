@@ -90,11 +90,11 @@ def ask(http: httpx.AsyncClient) -> Ask:
 @pytest.fixture(scope="module")
 def served(plant: Registry, settings: Settings, broker: Child) -> Iterator[Settings]:
     """The server as a process of its own."""
-    with program(settings, "serve", "serve", healthy=lambda: _is_ready(settings)):
+    with program(settings, "serve", "serve", healthy=lambda: is_ready(settings)):
         yield settings
 
 
-def _is_ready(settings: Settings) -> bool:
+def is_ready(settings: Settings) -> bool:
     try:
         return httpx.get(f"http://127.0.0.1:{settings.server_port}/health/ready").status_code == 200
     except httpx.TransportError:

@@ -20,7 +20,7 @@ from app.stack.child import Child
 from app.twins.registry import Registry
 from app.twins.write import NewRelationship, NewTwin, ensure
 from tests.conftest import apart, free_port, program
-from tests.graphql.conftest import Ask
+from tests.graphql.conftest import Ask, is_ready
 
 LETTERS = "abBcAäÄsSßẞſKké1_ .-{}],x\n\t\v\x00😀\uffee\ue000\ud7ff\uffffΣσς"
 ATOMS = [*"abBcäÄsßé1_ .{}-", "\\d", "\\w", "\\s", "\\D", "\\W", "\\S", "[ab]", "[^ab]", "[a-c]", "[\\w-]", "[^\\W]", "[\\W]"]
@@ -149,15 +149,8 @@ def full(plant: Registry) -> Registry:
 def brief(full: Registry, settings: Settings, broker: Child) -> Iterator[Settings]:
     """A server whose reads may last a second, and whose estimates let everything through."""
     server = apart(settings, server_port=free_port(), query_timeout=1.0, query_cost=10**18)
-    with program(server, "serve-brief", "serve", healthy=lambda: _is_ready(server)):
+    with program(server, "serve-brief", "serve", healthy=lambda: is_ready(server)):
         yield server
-
-
-def _is_ready(settings: Settings) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{settings.server_port}/health/ready").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 @asynccontextmanager
