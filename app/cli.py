@@ -171,7 +171,6 @@ def fleet(
     from app.simulate.runner import Run
     from app.simulate.runner import run as run_fleet
     from app.stack.parts import say_ready
-    from ingest.mqtt import connect
 
     settings = with_secrets(Settings.read())
     configure(settings.log_level)
@@ -182,7 +181,7 @@ def fleet(
 
     async def run() -> None:
         plan = Run(speed, url, settings.home, say_ready)
-        running = asyncio.create_task(run_fleet(held, plan, settings, connect))
+        running = asyncio.create_task(run_fleet(held, plan, settings))
         _cancel_on_signals(running)
         await running
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import orjson
-from aiomqtt import QoS
+from mqtt5 import QoS
 
 from app.settings import Settings
 from app.twins.write import NewTwin, ensure

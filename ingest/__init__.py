@@ -19,6 +19,7 @@ In: messages of any protocol. Out: batches on the one write path, then acknowled
     again      dead letters, once more
     sample     what messages would become, as text
     sources    SOURCES: protocol → source; a new protocol is a module and a row
+    broker     a connection to an MQTT broker
     mqtt, sparkplug (with sparkplug_b, its payloads), opcua, modbus, kafka (with avro), kinesis, http   the sources
     nodes, session, alarms, methods, survey  of OPC UA: which nodes, how trusted, events, commands, what a server has
     lineprotocol  of HTTP push

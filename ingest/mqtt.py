@@ -15,97 +15,47 @@ import ssl
 import time
 from collections.abc import Mapping as Map
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
-import aiomqtt
 import orjson
 import structlog
-from aiomqtt import ConnectError, NegativeAckError, ProtocolError, QoS
+from mqtt5 import ConnectPacket, PublishPacket, QoS
 
 from app import metrics
 from app.commands.outlet import Answer, Delivery
 from app.errors import CommandError, StackError
 from app.settings import Settings
 from ingest.backoff import pauses
+from ingest.broker import Connection, Refused, connected
 from ingest.certificates import context
 from ingest.mapping import PART, Mapping, fill
 from ingest.match import Commanded
 from ingest.message import Message, Source, Take
 
 log = structlog.get_logger()
-LOST = (ConnectError, ProtocolError, OSError)
 RECEIVE_MAX = 40_000
-ACKNOWLEDGED_AT_ONCE = 1000
-UNREAD = 20_000  # messages of QoS 0 that wait to be read
 SESSION_SECONDS = 86_400
-CLOSE_SECONDS = 2.0
+KEEP_ALIVE_SECONDS = 30
 OFFENDED_SECONDS = 60.0
 BROKER_DROPS = "$SYS/broker/publish/messages/dropped"
 
 
-class Client(aiomqtt.Client):
-    """aiomqtt 3.0.0a1 drops what comes with QoS 0 while nobody waits for it; here it waits, within bounds, and is counted.
+def connect(
+    settings: Settings, identifier: str, options: Map[str, Any] | None = None, **properties: Any
+) -> AbstractAsyncContextManager[Connection]:
+    """To the broker of a mapping's options, or else of the settings; `properties` of the CONNECT packet.
 
-    mosquitto 2.0 sends more than `receive_max` allows once it is acknowledged in bulk (half a million messages were seen), so
-    nothing more is read from the socket while too much is unread."""
-
-    async def _receive(self) -> Any:
-        while True:
-            while len(self._queue) > 2 * UNREAD:  # noqa: ASYNC110 - the library tells nobody that it has been read
-                await asyncio.sleep(0.05)
-            try:
-                packet = await super()._receive()
-            except OSError as error:  # the library would let it end its own tasks
-                await self._disconnect()
-                raise ConnectError(self._endpoint) from error
-            if not isinstance(packet, aiomqtt.PublishPacket) or packet.qos != QoS.AT_MOST_ONCE or self._getters:
-                return packet
-            if len(self._queue) < UNREAD:
-                self._queue.append(packet)
-            else:
-                metrics.DROPPED.labels(self.identifier).inc()
-
-    async def _close_inner(self) -> None:
-        """As the library's, which leaves a connection half closed, and its reader waiting, where the other side resets it."""
-        self._writer.close()
-        with suppress(OSError, TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._writer.wait_closed()
-        self._getters.clear()
-        self._buffer_in.clear()
-        self._connected = asyncio.Future()
-        self._disconnected.set_result(None)
-
-    async def acknowledge(self, packet_ids: list[int]) -> None:
-        for start in range(0, len(packet_ids), ACKNOWLEDGED_AT_ONCE):
-            part = Acknowledgements(packet_ids[start : start + ACKNOWLEDGED_AT_ONCE])
-            await self._send(part)  # type: ignore[arg-type]
-
-
-class Acknowledgements(list[int]):
-    """Packet ids that are written to the socket together: one by one they take as long as all the rest of a message."""
-
-    def write(self) -> bytes:
-        return b"".join(aiomqtt.PubAckPacket(packet_id=one).write() for one in self)
-
-
-def connect(settings: Settings, identifier: str, options: Map[str, Any] | None = None, **kwargs: Any) -> Client:
-    """To the broker of a mapping's options, or else of the settings. Raises: StackError for certificates that do not do."""
+    Raises: StackError for certificates that do not do; as `connected`."""
     given = options or {}
     own = bool(given.get("host"))
     user = str(given.get("user", "")) if own else settings.mqtt_user
     password = os.environ.get(str(given.get("password_variable", "")), "") if own else settings.mqtt_password
-    return Client(
-        hostname=str(given.get("host") or settings.mqtt_host),
-        port=int(given.get("port") or settings.mqtt_port),
-        username=user or None,
-        password=password.encode() or None,
-        identifier=identifier,
-        ssl_context=context(given),
-        keep_alive=30,
-        **kwargs,
+    hello = ConnectPacket(
+        identifier, username=user or None, password=password.encode() or None, keep_alive=KEEP_ALIVE_SECONDS, **properties
     )
+    host, port = str(given.get("host") or settings.mqtt_host), int(given.get("port") or settings.mqtt_port)
+    return connected(host, port, hello, context(given), metrics.DROPPED.labels(identifier).inc)
 
 
 def client_id(name: str, settings: Settings) -> str:
@@ -124,20 +74,18 @@ class MqttSource(Source):
         self._topics = [shared + PART.sub("+", rule.match) for rule in mapping.rules]
         self._takes_events, self._dropped = mapping.takes_events, 0
         self._asked_for_drops: float | None = None
-        self._client: Client | None = None
+        self._client: Connection | None = None
 
     async def run(self, take: Take) -> None:
         while True:
             for pause in pauses():
                 try:
                     await self._connected(take)
-                except NegativeAckError as error:
+                except Refused as error:
                     raise StackError(f"the broker refuses: {error}", where=self._where(), hint=LOGIN) from error
                 except ssl.SSLError as error:
                     raise StackError(f"no TLS: {error.reason or error}", where=self._where(), hint=TLS) from error
-                except (*LOST, ExceptionGroup) as error:
-                    if isinstance(error, ExceptionGroup) and error.split(LOST)[1] is not None:
-                        raise
+                except OSError as error:
                     log.warning("broker lost", source=self.name, where=self._where(), error=str(error))
                     self.lost(error)
                 self.leave_if_stopping()
@@ -147,7 +95,7 @@ class MqttSource(Source):
                 await asyncio.sleep(pause)
 
     async def _connected(self, take: Take) -> None:
-        client = connect(
+        connection = connect(
             self._settings,
             str(
                 self._options.get("client_id")
@@ -158,7 +106,7 @@ class MqttSource(Source):
             session_expiry_interval=SESSION_SECONDS,
             receive_max=int(self._options.get("receive_max", RECEIVE_MAX)),
         )
-        async with client:
+        async with connection as client:
             self._client = client
             log.info("broker connected", source=self.name, where=self._where(), topics=self._topics)
             for topic in self._topics:
@@ -166,21 +114,20 @@ class MqttSource(Source):
             self.connected()
             await self._ask_for_drops(client)
             async for packet in client.messages():
-                if isinstance(packet, aiomqtt.PublishPacket):
-                    if packet.topic == BROKER_DROPS:
-                        self._broker_drops(packet.payload or b"")
-                        continue
-                    receipt = None if packet.packet_id is None else (client, packet.packet_id)
-                    attributes = _attributes(packet) if self._takes_events else None
-                    now = round(time.time() * 1000)
-                    await take(Message(packet.topic, packet.payload or b"", None, receipt, now, attributes=attributes))
+                if packet.topic == BROKER_DROPS:
+                    self._broker_drops(packet.payload)
+                    continue
+                receipt = None if packet.packet_id is None else (client, packet.packet_id)
+                attributes = _attributes(packet) if self._takes_events else None
+                now = round(time.time() * 1000)
+                await take(Message(packet.topic, packet.payload, None, receipt, now, attributes=attributes))
 
-    async def _ask_for_drops(self, client: Client) -> None:
+    async def _ask_for_drops(self, client: Connection) -> None:
         """Once only of a broker that ends the connection for it."""
         if self._asked_for_drops is not None and time.monotonic() - self._asked_for_drops < OFFENDED_SECONDS:
             return
         self._asked_for_drops = time.monotonic()
-        with suppress(NegativeAckError):  # a broker that does not tell, or not us
+        with suppress(Refused):  # a broker that does not tell, or not us
             await client.subscribe(BROKER_DROPS, max_qos=QoS.AT_MOST_ONCE)
 
     def _broker_drops(self, said: bytes) -> None:
@@ -195,7 +142,7 @@ class MqttSource(Source):
         """A receipt of an earlier connection is void: the broker delivers that message again."""
         client = self._client
         if client is not None:
-            with suppress(*LOST):
+            with suppress(OSError):
                 await client.acknowledge([receipt[1] for receipt in receipts if receipt is not None and receipt[0] is client])
 
     def _where(self) -> str:
@@ -203,9 +150,9 @@ class MqttSource(Source):
         return f"{host}:{port}"
 
 
-def _attributes(packet: Any) -> Map[str, str] | None:
+def _attributes(packet: PublishPacket) -> Map[str, str] | None:
     """A CloudEvent's, in its binary mode."""
-    said = dict(packet.user_properties or ())
+    said = dict(packet.user_properties)
     return said if "specversion" in said else None
 
 
@@ -236,12 +183,11 @@ class MqttOutlet(Commanded):
                     fill(rule.to, parts),
                     orjson.dumps(body),
                     qos=QoS.AT_LEAST_ONCE,
-                    packet_id=next(client.packet_ids),
                     message_expiry_interval=max(1, round(delivery.timeout)),
                     content_type="application/json",
                     response_topic=fill(rule.reply, parts) or None,
                     correlation_data=delivery.id.encode(),
                 )
-        except (*LOST, NegativeAckError, TimeoutError) as error:
+        except (OSError, Refused) as error:
             raise CommandError(f"not delivered: {error}", where=fill(rule.to, parts)) from error
         return None

@@ -14,10 +14,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiomqtt
 import orjson
 import structlog
-from aiomqtt import NegativeAckError, QoS
+from mqtt5 import QoS, Will
 
 from app import metrics
 from app.commands.outlet import Answer, Delivery
@@ -25,10 +24,11 @@ from app.errors import CommandError, MessageError, StackError
 from app.settings import Settings
 from ingest import sparkplug_b
 from ingest.backoff import pauses
+from ingest.broker import Connection, Refused
 from ingest.mapping import Mapping, fill
 from ingest.match import Commanded
 from ingest.message import Gone, Message, Source, Take
-from ingest.mqtt import LOGIN, LOST, client_id, connect
+from ingest.mqtt import LOGIN, client_id, connect
 from ingest.quality import is_bad, quality
 from ingest.sparkplug_b import Payload
 
@@ -226,7 +226,7 @@ class SparkplugSource(Source):
         self._topics = [f"{SPACE}/{group}" if group == "#" else f"{SPACE}/{group}/#" for group in options.get("groups", ["#"])]
         reorder = float(options.get("reorder_seconds", REORDER_SECONDS))
         self._host = Host(self.name, reorder, float(options.get("rebirth_seconds", REBIRTH_SECONDS)))
-        self._client: Any = None
+        self._client: Connection | None = None
 
     @property
     def _state(self) -> str:
@@ -238,12 +238,10 @@ class SparkplugSource(Source):
             for pause in pauses():
                 try:
                     await self._connected(take)
-                except NegativeAckError as error:
+                except Refused as error:
                     where = f"{self._settings.mqtt_host}:{self._settings.mqtt_port}"
                     raise StackError(f"the broker refuses: {error}", where=where, hint=LOGIN) from error
-                except (*LOST, ExceptionGroup) as error:
-                    if isinstance(error, ExceptionGroup) and error.split(LOST)[1] is not None:
-                        raise
+                except OSError as error:
                     log.warning("broker lost", source=self.name, error=str(error))
                     self.lost(error)
                 self.leave_if_stopping()
@@ -257,9 +255,9 @@ class SparkplugSource(Source):
     async def _connected(self, take: Take) -> None:
         """A will and a birth of one time each connection; the birth once everything is subscribed."""
         since = _now()
-        will = aiomqtt.Will(self._state, payload=_state(False, since), qos=QoS.AT_LEAST_ONCE, retain=True)
-        client = connect(self._settings, client_id(self.name, self._settings), self._options, clean_start=True, will=will)
-        async with client:
+        will = Will(self._state, payload=_state(False, since), qos=QoS.AT_LEAST_ONCE, retain=True)
+        name = client_id(self.name, self._settings)
+        async with connect(self._settings, name, self._options, clean_start=True, will=will) as client:
             self._client = client
             for topic in (*self._topics, self._state):
                 await client.subscribe(topic, max_qos=QoS.AT_LEAST_ONCE)
@@ -273,50 +271,47 @@ class SparkplugSource(Source):
             except ExceptionGroup as group:
                 raise group.exceptions[0] from group
             except asyncio.CancelledError:
-                with suppress(*LOST, NegativeAckError, TimeoutError):
+                with suppress(OSError, Refused):
                     async with asyncio.timeout(1):
                         await self._tell(client, False, _now())
                 raise
 
-    async def _read(self, client: Any, since: int, take: Take) -> None:
+    async def _read(self, client: Connection, since: int, take: Take) -> None:
         async for packet in client.messages():
-            if not isinstance(packet, aiomqtt.PublishPacket):
-                continue
             receipt = None if packet.packet_id is None else (client, packet.packet_id)
             parts = packet.topic.split("/")
             if packet.topic == self._state:
-                if _is_offline(packet.payload or b""):
+                if _is_offline(packet.payload):
                     await self._tell(client, True, since)
             elif len(parts) in (4, 5) and parts[1] != "STATE" and parts[2] in KINDS:
-                for message in self._host.packet(packet.topic, packet.payload or b"", receipt):
+                for message in self._host.packet(packet.topic, packet.payload, receipt):
                     await take(message)
                 await self._ask(client)
                 continue
             if receipt is not None:
-                await client.puback(packet.packet_id)
+                await client.acknowledge([receipt[1]])
 
-    async def _watch(self, client: Any, take: Take) -> None:
+    async def _watch(self, client: Connection, take: Take) -> None:
         while True:
             await asyncio.sleep(0.2)
             for message in list(self._host.overdue()):
                 await take(message)
             await self._ask(client)
 
-    async def _ask(self, client: Any) -> None:
+    async def _ask(self, client: Connection) -> None:
         while self._host.wanted:
             group, _, node = self._host.wanted.pop().partition("/")
             body = sparkplug_b.encode({"Node Control/Rebirth": True}, _now())
             log.info("rebirth asked for", source=self.name, node=f"{group}/{node}")
             await client.publish(f"{SPACE}/{group}/NCMD/{node}", body, qos=QoS.AT_MOST_ONCE)
 
-    async def _tell(self, client: Any, online: bool, at: int) -> None:
-        packet_id = next(client.packet_ids)
-        await client.publish(self._state, _state(online, at), qos=QoS.AT_LEAST_ONCE, packet_id=packet_id, retain=True)
+    async def _tell(self, client: Connection, online: bool, at: int) -> None:
+        await client.publish(self._state, _state(online, at), qos=QoS.AT_LEAST_ONCE, retain=True)
 
     async def acknowledge(self, receipts: Sequence[Any]) -> None:
         client = self._client
         if client is not None:
-            with suppress(*LOST):
+            with suppress(OSError):
                 await client.acknowledge([receipt[1] for receipt in receipts if receipt is not None and receipt[0] is client])
 
 
@@ -344,7 +339,7 @@ class SparkplugOutlet(Commanded):
                 ) as client,
             ):
                 await client.publish(topic, body, qos=QoS.AT_MOST_ONCE)
-        except (*LOST, NegativeAckError, TimeoutError) as error:
+        except (OSError, Refused) as error:
             raise CommandError(f"not delivered: {error}", where=topic) from error
         return Answer("SUCCEEDED", {"published": topic})
 

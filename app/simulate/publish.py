@@ -6,13 +6,18 @@ from typing import Any
 
 import aiomqtt
 import orjson
-from aiomqtt import QoS
+from aiomqtt.client import ProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from app.simulate.fleet import Fleet, Observation
 from app.simulate.layout import KINDS, RATED_POWER
 from app.simulate.messages import component_values, farm_values, turbine_values
 
 IN_FLIGHT = 200
+AT_LEAST_ONCE = 1
+JSON = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+JSON.ContentType = "application/json"
 EVENTS = (
     ("failed", "failure", "FAILED"),
     ("repaired", "replacement", "REPAIRED"),
@@ -52,32 +57,40 @@ def events(fleet: Fleet, seen: Observation) -> list[tuple[str, bytes]]:
     return [(f"{_root(fleet, index)}/{KINDS[k].suffix}/event", orjson.dumps(body)) for index, k, body in said if index < spoken]
 
 
+def device(host: str, port: int, user: str, password: str) -> aiomqtt.Client:
+    """One connection for the whole fleet; its session ends with it."""
+    client = aiomqtt.Client(
+        host,
+        port,
+        username=user or None,
+        password=password or None,
+        identifier="twingraph-fleet",
+        protocol=ProtocolVersion.V5,
+        clean_start=True,
+        max_inflight_messages=IN_FLIGHT,
+    )
+    client.pending_calls_threshold = IN_FLIGHT
+    return client
+
+
 async def send(client: aiomqtt.Client, said: list[tuple[str, bytes]]) -> None:
     """QoS 1, many in flight; returns when the broker has acknowledged all."""
-
-    async def one(topic: str, payload: bytes) -> None:
-        identifier = next(client.packet_ids)
-        await client.publish(topic, payload, qos=QoS.AT_LEAST_ONCE, packet_id=identifier, content_type="application/json")
-
     for start in range(0, len(said), IN_FLIGHT):
-        await asyncio.gather(*(one(*message) for message in said[start : start + IN_FLIGHT]))
+        part = said[start : start + IN_FLIGHT]
+        await asyncio.gather(*(client.publish(topic, body, AT_LEAST_ONCE, properties=JSON) for topic, body in part))
 
 
 async def obey(client: aiomqtt.Client, fleet: Fleet) -> None:
     """Carries out commands and answers each on its response topic."""
     layout = fleet.layout
     indexes = {layout.turbine_id(index): index for index in range(layout.count)}
-    await client.subscribe("fleet/+/+/command", max_qos=QoS.AT_LEAST_ONCE)
-    async for packet in client.messages():
-        if not isinstance(packet, aiomqtt.PublishPacket):
-            continue
-        if packet.packet_id is not None:
-            await client.puback(packet.packet_id)
-        _, farm, turbine, _ = packet.topic.split("/")
-        index = indexes.get(f"{farm}-{turbine}")
-        answer = _answer(fleet, index, packet.payload or b"")
-        if answer and packet.response_topic:
-            await send(client, [(packet.response_topic, orjson.dumps(answer))])
+    await client.subscribe("fleet/+/+/command", AT_LEAST_ONCE)
+    async for message in client.messages:
+        _, farm, turbine, _ = message.topic.value.split("/")
+        answer = _answer(fleet, indexes.get(f"{farm}-{turbine}"), bytes(message.payload))
+        reply = getattr(message.properties, "ResponseTopic", None)
+        if answer and reply:
+            await send(client, [(reply, orjson.dumps(answer))])
 
 
 def carry_out(fleet: Fleet, index: int, command: str, request: Any) -> dict[str, Any]:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from aiomqtt import MqttError
 
 from app.errors import StackError
 from app.settings import Settings
 from app.simulate.controller import Controller
 from app.simulate.fleet import Fleet, Observation
 from app.simulate.layout import KINDS
-from app.simulate.publish import events, obey, send, telemetry
+from app.simulate.publish import device, events, obey, send, telemetry
 
 log = structlog.get_logger()
 SHORTEST, COMPONENTS_EVERY, SAVE_SECONDS = 2.0, 6, 30.0
@@ -34,9 +35,8 @@ class Run:
     ready: Callable[[], None]
 
 
-async def run(fleet: Fleet, plan: Run, settings: Settings, connect: Callable[..., Any]) -> None:
-    """Until cancelled. `connect(settings, identifier)` makes an MQTT client. The last farm speaks OPC UA, where there
-    are several."""
+async def run(fleet: Fleet, plan: Run, settings: Settings) -> None:
+    """Until cancelled. The last farm speaks OPC UA, where there are several. Raises: StackError when the broker is lost."""
     if plan.speed <= 0:
         raise StackError("speed must be above 0", where=str(plan.speed))
     controller = Controller(fleet, fleet.layout.farms - 1, plan.opcua_url) if fleet.layout.farms > 1 else None
@@ -46,7 +46,7 @@ async def run(fleet: Fleet, plan: Run, settings: Settings, connect: Callable[...
     if controller:
         await controller.start(seen)
     try:
-        async with connect(settings, "twingraph-fleet", clean_start=True) as client:
+        async with device(settings.mqtt_host, settings.mqtt_port, settings.mqtt_user, settings.mqtt_password) as client:
             obeying = asyncio.create_task(obey(client, fleet))
             plan.ready()
             publishing = asyncio.create_task(_publish(fleet, plan, settings.fleet_seconds, client, controller))
@@ -55,6 +55,8 @@ async def run(fleet: Fleet, plan: Run, settings: Settings, connect: Callable[...
                 task.cancel()
             for task in done:
                 task.result()
+    except MqttError as error:
+        raise StackError(f"broker lost: {error}", where=f"{settings.mqtt_host}:{settings.mqtt_port}") from error
     finally:
         fleet.save(plan.state / "fleet.pickle")
         if controller:

@@ -1,5 +1,6 @@
 """Operations by their hash: sent once, listed in a folder, or nothing but those of the folder."""
 
+import asyncio
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -68,11 +69,11 @@ async def test_models_and_twins_come_in_by_mutations(ask: Ask) -> None:
     load = "mutation($d: [JSON!]!) { loadModels(documents: $d) { dtmi label } }"
     assert (await ask(load, d=[fan]))["data"]["loadModels"] == [{"dtmi": "dtmi:test:Fan;1", "label": "Fan"}]
     twins = [{"$dtId": f"fan{n}", "$metadata": {"$model": "dtmi:test:Fan;1"}, "speed": n} for n in range(3)]
-    job = (await ask("mutation($d: [JSON!]!) { importTwins(documents: $d) { id status total } }", d=twins))["data"][
-        "importTwins"
-    ]
+    fields = "id status done total twins reason"
+    job = (await ask(f"mutation($d: [JSON!]!) {{ importTwins(documents: $d) {{ {fields} }} }}", d=twins))["data"]["importTwins"]
     while job["status"] == "RUNNING":
-        job = (await ask("query($id: ID!) { job(id: $id) { id status done total twins reason } }", id=job["id"]))["data"]["job"]
+        await asyncio.sleep(0.05)
+        job = (await ask(f"query($id: ID!) {{ job(id: $id) {{ {fields} }} }}", id=job["id"]))["data"]["job"]
     assert (job["status"], job["done"], job["twins"]) == ("SUCCEEDED", 3, 3)
     assert (await ask("{ fans(where: { speed: { gt: 0 } }) { dtId } }"))["data"]["fans"] == [{"dtId": "fan1"}, {"dtId": "fan2"}]
     held = (await ask('mutation { deleteModel(model: "Fan") }'))["errors"][0]

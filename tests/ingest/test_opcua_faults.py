@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -148,8 +150,11 @@ class Line:
         self._server.close()
         self.drop()
 
-    def drop(self) -> None:
+    def drop(self, reset: bool = False) -> None:
+        """`reset`: with RST, as the kernel does for a process that was killed with data unread."""
         for writer in self._writers:
+            if reset:
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
         self._writers.clear()
 

@@ -9,10 +9,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-import aiomqtt
 import orjson
 import pytest
-from aiomqtt import QoS
+from mqtt5 import QoS
 
 from app.commands.outlet import Delivery
 from app.settings import Settings
@@ -396,16 +395,15 @@ class TestSparkplug(SourceContract):
             async def next_state() -> Any:
                 async with asyncio.timeout(10):
                     async for packet in watcher.messages():
-                        assert isinstance(packet, aiomqtt.PublishPacket)
                         if packet.packet_id is not None:
-                            await watcher.puback(packet.packet_id)
-                        heard.append(orjson.loads(packet.payload or b"{}"))
+                            await watcher.acknowledge([packet.packet_id])
+                        heard.append(orjson.loads(packet.payload))
                         return heard[-1]
 
             born = await next_state()
             assert born["online"] is True
             lie = orjson.dumps({"online": False, "timestamp": 1})
-            await self.edge.publish(topic, lie, qos=QoS.AT_LEAST_ONCE, packet_id=next(self.edge.packet_ids), retain=True)
+            await self.edge.publish(topic, lie, qos=QoS.AT_LEAST_ONCE, retain=True)
             assert (await next_state())["online"] is False
             assert await next_state() == born
             running.cancel()

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import structlog
-from aiomqtt import QoS
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from mqtt5 import QoS
 
 from app.errors import StackError
 from app.settings import Settings
@@ -119,7 +119,7 @@ async def test_messages_come_over_tls_with_a_client_certificate(broker: Broker) 
     task = asyncio.create_task(source(broker.options()).run(take))
     await asyncio.sleep(1)
     async with connect(Settings(), "pub", broker.options(), clean_start=True) as publisher:
-        await publisher.publish("tls/u1", b"{}", qos=QoS.AT_LEAST_ONCE, packet_id=1)
+        await publisher.publish("tls/u1", b"{}", qos=QoS.AT_LEAST_ONCE)
     async with asyncio.timeout(5):
         while not taken:
             await asyncio.sleep(0.05)

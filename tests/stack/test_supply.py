@@ -1,8 +1,10 @@
 """What is delivered: its bill of materials, and advisories read from a file."""
 
 import json
+import re
 import subprocess
 import sys
+import venv
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from packaging.utils import canonicalize_name
 
 from app.stack.jars import listed
 from tests.conftest import ROOT
@@ -78,3 +81,36 @@ def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
         assert done.returncode == 2
         assert done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_the_wheel_installs_and_agrees_with_the_lock(tmp_path: Path) -> None:
+    """Every extra can be had with the versions that are tested; in an environment of its own the command starts."""
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT)]
+    subprocess.run(build, check=True, timeout=120)
+    (wheel,) = tmp_path.glob("*.whl")
+    pinned = re.findall(r"^[\w.-]+==[^\\\n]+", (ROOT / "requirements.runtime.lock").read_text(), re.MULTILINE)
+    (tmp_path / "pinned").write_text("\n".join(pinned))
+    exact = ["--only-binary", ":all:", "--constraint", str(tmp_path / "pinned")]
+    plan = [*pip, "install", "--dry-run", "--ignore-installed", "--report", str(tmp_path / "plan"), *exact, f"{wheel}[all]"]
+    done = subprocess.run(plan, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    parts = [one["metadata"] for one in json.loads((tmp_path / "plan").read_text())["install"]]
+    tested = {(canonicalize_name(name), version) for name, version in packages("requirements.runtime.lock")}
+    assert {(canonicalize_name(one["name"]), one["version"]) for one in parts if one["name"] != "twingraph"} <= tested
+    venv.create(tmp_path / "apart", with_pip=True)
+    python = str(tmp_path / "apart" / "bin" / "python")
+    install = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *exact, f"{wheel}[mqtt,sparkplug]"]
+    subprocess.run(install, check=True, timeout=300)
+    for command in (
+        ["-m", "pip", "check"],
+        ["-m", "app.cli", "--help"],
+        ["-c", "import ingest.mqtt, ingest.sparkplug"],
+    ):
+        done = subprocess.run([python, *command], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_is_installed_agrees() -> None:
+    done = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
