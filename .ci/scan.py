@@ -58,13 +58,10 @@ def hits(advisories: Iterable[dict[str, Any]], held: Parts) -> Iterator[tuple[st
 
 
 def _concerns(affected: dict[str, Any], kind: Any, version: str) -> tuple[bool, str]:
+    ranges = [one for one in affected.get("ranges", ()) if one.get("type") == "ECOSYSTEM"]
     if version in affected.get("versions", ()):
-        return True, next(
-            (event["fixed"] for one in affected.get("ranges", ()) for event in one["events"] if "fixed" in event), ""
-        )
-    for one in affected.get("ranges", ()):
-        if one.get("type") != "ECOSYSTEM":
-            continue
+        return True, next((event["fixed"] for one in ranges for event in one["events"] if "fixed" in event), "")
+    for one in ranges:
         concerned = False
         for event in one["events"]:
             ((what, bound),) = event.items()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 from graphql import (
@@ -19,10 +20,9 @@ from graphql import (
 
 from app.dtdl import Command
 from app.graph.records import plain
-from app.graphql.execute import at_work
 from app.graphql.names import Taken, lower_first, upper_first
 from app.graphql.origin import ORIGIN, Origin
-from app.graphql.static import create, permitted_change, send
+from app.graphql.static import change, create, send
 from app.graphql.types import TypeFactory, text
 from app.twins import write
 from app.twins.write import NewTwin
@@ -66,8 +66,9 @@ def _any_twin(factory: TypeFactory, read: ReadTwin) -> dict[str, GraphQLField]:
 
 
 async def _patch(info: Any, dt_id: str, patch: Any, etag: str | None, model: str = "") -> None:
-    server = await permitted_change(info, dt_id, *(patch if isinstance(patch, dict) else ()))
-    await at_work(info.context, write.patch, server.store, server.registry.catalog, dt_id, patch, etag, model)
+    server = info.context["server"]
+    names = patch.keys() if isinstance(patch, dict) else ()
+    await change(info, dt_id, names, partial(write.patch, server.store, server.registry.catalog, dt_id, patch, etag, model))
 
 
 def _twin_field(type_: Any, arguments: dict[str, GraphQLArgument], resolve: Any, description: str) -> GraphQLField:

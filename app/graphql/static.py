@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from enum import Enum
 from functools import partial
@@ -57,14 +57,21 @@ async def permitted(info: Any, action: str, *dt_ids: str) -> Server:
     return server
 
 
-async def permitted_change(info: Any, dt_id: str, *names: str, also: tuple[str, ...] = ()) -> Server:
-    """As `permitted`, to change what bears these names of a twin, which `also` others have to do with. Raises: as there."""
+async def change(info: Any, dt_id: str, names: Collection[str], work: Callable[[], T], also: tuple[str, ...] = ()) -> T:
+    """`work()`, once the policy lets the request change what bears these names of a twin, which `also` others have to do with.
+
+    Raises: as `permitted`, and as `work`."""
     server, identity = server_of(info), identity_of(info)
     allow(identity, "write")
-    if not identity.is_whole:
-        labels = await at_work(info, server.gate.labels, identity, (dt_id, *also))
+    if identity.is_whole:
+        return await at_work(info, work)
+
+    def checked() -> T:
+        labels = server.gate.labels(identity, (dt_id, *also))
         require_change(identity, labels[dt_id], names)
-    return server
+        return work()
+
+    return await at_work(info, checked)
 
 
 def still_allowed(info: Any) -> Callable[[], None]:
@@ -271,21 +278,22 @@ class Mutation:
         properties: JSON | None = None,
     ) -> bool:
         link = NewRelationship(str(source), relationship, str(target), cast(Any, properties) or {})
-        server = await permitted_change(info, link.source, link.name, also=(link.target,))
-        await at_work(info, write.relate, server.store, server.registry.catalog, link)
+        server = server_of(info)
+        relate = partial(write.relate, server.store, server.registry.catalog, link)
+        await change(info, link.source, (link.name,), relate, also=(link.target,))
         return True
 
     @strawberry.mutation(description="Ends a relationship.")
     async def unrelate(self, info: Info, source: strawberry.ID, relationship: str, target: strawberry.ID) -> bool:
         link = NewRelationship(str(source), relationship, str(target))
-        server = await permitted_change(info, link.source, link.name, also=(link.target,))
-        await at_work(info, write.unrelate, server.store, link)
+        unrelate = partial(write.unrelate, server_of(info).store, link)
+        await change(info, link.source, (link.name,), unrelate, also=(link.target,))
         return True
 
     @strawberry.mutation(description="Deletes a twin, with its history; with `relationships` also ends those it has.")
     async def delete_twin(self, info: Info, dt_id: strawberry.ID, relationships: bool = False) -> bool:
-        server = await permitted_change(info, str(dt_id), "*")
-        await at_work(info, _delete, server, identity_of(info), str(dt_id), relationships)
+        delete = partial(_delete, server_of(info), identity_of(info), str(dt_id), relationships)
+        await change(info, str(dt_id), ("*",), delete)
         return True
 
     @strawberry.mutation(description="Brings twins and relationships, as Azure Digital Twins writes them, in a job.")
@@ -364,7 +372,7 @@ async def create(info: Any, twins: list[NewTwin], links: list[NewRelationship]) 
         made = {twin.dt_id: twin.model for twin in twins}
         for link in links:
             if link.source not in made:
-                await permitted_change(info, link.source, link.name)
+                await change(info, link.source, (link.name,), lambda: None)
     await at_work(info, write.create, server.store, server.registry.catalog, twins, links)
 
 

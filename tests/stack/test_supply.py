@@ -56,6 +56,8 @@ def test_advisories_from_a_file(kind: str, tmp_path: Path) -> None:
         record("A-6", "PyPI", "pytest", ZERO),
         record("A-7", "PyPI", "pandas", ZERO) | {"withdrawn": "2026-01-01T00:00:00Z"},
     ]
+    git = {"type": "GIT", "repo": "https://git.example/pandas", "events": [ZERO, {"fixed": "f09c261ca10a31fe"}]}
+    records[4]["affected"][0]["ranges"].insert(0, git)
     target = tmp_path / "all.zip"
     if kind == "zip":
         with zipfile.ZipFile(target, "w") as archive:
@@ -71,6 +73,7 @@ def test_advisories_from_a_file(kind: str, tmp_path: Path) -> None:
     *found, summary = done.stdout.splitlines()
     assert [line.split()[0] for line in found] == ["A-1", "A-3", "A-5"]
     assert found[0].endswith("fixed in 4.1.999.Final")
+    assert found[2].endswith("no fix is named")
     assert summary.startswith("7 advisories")
 
 
