@@ -13,12 +13,12 @@ import orjson
 from app import metrics
 from app.commands.outlet import Answer, Delivery, Outlet
 from app.dtdl import Catalog
-from app.dtdl.values import checker
 from app.errors import CommandError, Malformed, NotFound, TwinError
 from app.graph.records import plain
 from app.graph.statements import statement
 from app.graph.store import Store
 from app.graph.typed import typed
+from app.graph.values import checker
 from app.twins.write import model_of
 
 T = TypeVar("T")

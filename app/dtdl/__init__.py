@@ -23,7 +23,7 @@ In order of control flow:
     catalog     interfaces → labels, ancestors, effective contents
     advice      recommendations, shown as warnings
     payload     is this JSON value of that schema? compiled once a schema
-    values      DTDL schema ↔ Neo4j ↔ GraphQL, one row a schema
+    kinds       what a column of a schema's values holds
     lower       catalog → GraphPlan: constraints, indexes, the ontology as rows
     diff        what changed between two interfaces, and what of it breaks
     reference   a model set as Markdown

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.dtdl.catalog import Catalog
+from app.dtdl.kinds import column_kind
 from app.dtdl.model import (
     AnyContent,
     Array,
@@ -20,7 +21,6 @@ from app.dtdl.model import (
     Schema,
     Telemetry,
 )
-from app.dtdl.values import column_kind
 
 SYSTEM_CONSTRAINTS = (
     ("_twin_dtid", "Twin", "dtId"),

@@ -7,8 +7,8 @@ from typing import Any
 import isodate
 from graphql import GraphQLError, GraphQLScalarType, ValueNode, value_from_ast_untyped
 
-from app.dtdl.values import parse_instant, parse_time
 from app.graph.records import plain
+from app.graph.values import parse_instant, parse_time
 
 LARGEST = 2**63
 LONG = "Whole number of 64 bits"

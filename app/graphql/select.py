@@ -11,7 +11,7 @@ from graphql import FieldNode, GraphQLObjectType, get_argument_values, get_named
 from graphql.execution.values import VariableValues
 
 from app.dtdl import Catalog, is_indexed
-from app.dtdl.values import column_kind
+from app.dtdl.kinds import column_kind
 from app.graph.cypher import sort_key
 from app.graph.select import (
     Access,

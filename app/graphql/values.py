@@ -20,7 +20,7 @@ from graphql import (
 )
 
 from app.dtdl import Array, Enum, Object, Primitive, Schema
-from app.dtdl.values import graphql_scalar
+from app.graph.values import graphql_scalar
 from app.graphql.names import Taken, enum_name, upper_first
 from app.graphql.origin import ORIGIN, Origin, by_key
 from app.graphql.scalars import TEMPORAL

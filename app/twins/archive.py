@@ -11,11 +11,12 @@ import numpy as np
 import orjson
 
 from app.dtdl import Catalog, Enum, Primitive, Telemetry
-from app.dtdl.values import column_kind, flatten
+from app.dtdl.kinds import column_kind
 from app.errors import MessageError, NotFound
 from app.graph.segment import sound
 from app.graph.statements import statement
 from app.graph.store import Store
+from app.graph.values import flatten
 from app.twins.history import merge
 from app.twins.series import Series
 from app.twins.write import Batch, append

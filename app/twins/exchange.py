@@ -9,12 +9,12 @@ from typing import Any
 
 from app.dtdl import Catalog
 from app.dtdl.model import Component, Property, Telemetry
-from app.dtdl.values import gather, parse_instant
 from app.errors import Malformed, NotFound, TwinError, TwingraphError
 from app.graph.records import plain
 from app.graph.statements import statement
 from app.graph.store import Store
 from app.graph.typed import passed_over
+from app.graph.values import gather, parse_instant
 from app.twins.write import NewRelationship, NewTwin, checked_link, relate_all, twin_row
 
 Json = dict[str, Any]

@@ -11,10 +11,10 @@ from typing import Any
 from app.dtdl import Catalog, is_indexed
 from app.dtdl.diff import Change, diff
 from app.dtdl.model import Object, Property, Schema, Telemetry
-from app.dtdl.values import fits
 from app.errors import Conflict
 from app.graph.statements import statement
 from app.graph.store import Store
+from app.graph.values import fits
 from app.twins.write import LONGEST_INDEXED
 
 BATCH = 500

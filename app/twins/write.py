@@ -8,12 +8,12 @@ from typing import Any
 
 from app import clock
 from app.dtdl import Catalog, Property, is_indexed
-from app.dtdl.values import flatten, stored_keys
 from app.errors import Conflict, NotFound, TwinError
 from app.graph.rollup import COARSEST
 from app.graph.segment import sound
 from app.graph.statements import statement
 from app.graph.store import Store, Transaction
+from app.graph.values import flatten, stored_keys
 from app.twins.series import Series, latest_properties, segment_properties, without
 
 LONGEST_INDEXED = 8000  # bytes of a text in a range index of Neo4j

@@ -131,7 +131,7 @@ async def test_F27_a_value_that_ends_the_connection_goes_alone(
     extreme: Registry, pushing: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever our checks let through: the batch of the value is committed without it."""
-    monkeypatch.setattr("app.dtdl.values.LARGEST_OFFSET", timedelta(days=1))
+    monkeypatch.setattr("app.graph.values.LARGEST_OFFSET", timedelta(days=1))
     start = recent()
     lines = [orjson.dumps({"ts": start + i, "t_integer": i}) for i in range(200)]
     lines.insert(77, orjson.dumps({"ts": start + 500, "t_time": "23:59:59+23:59"}))

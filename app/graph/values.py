@@ -1,7 +1,7 @@
 """One row a schema: how a JSON value is checked, what Neo4j stores, what GraphQL shows.
 
-`ROWS[name] = Row(graphql, column, check)`: `graphql` is the scalar's name; `column` the kind of a history column
-('float', 'int', 'bool', 'str'); `check(value)` returns the value Neo4j stores or raises ValueError saying why."""
+`ROWS[name] = Row(graphql, check)`: `graphql` is the scalar's name; `check(value)` returns the value Neo4j stores or raises
+ValueError saying why."""
 
 import base64
 import math
@@ -14,6 +14,9 @@ from typing import Any
 
 import isodate
 import orjson
+import pytz  # type: ignore[import-untyped]
+from neo4j.spatial import WGS84Point
+from neo4j.time import Duration, Time
 
 from app.dtdl.model import Array, Enum, Map, Object, Primitive, Schema
 from app.dtdl.payload import PRIMITIVES, compiled
@@ -25,7 +28,6 @@ Json = Any
 @dataclass(frozen=True, slots=True)
 class Row:
     graphql: str
-    column: str
     check: Callable[[Json], Any]
 
 
@@ -95,9 +97,6 @@ def parse_instant(text: str) -> datetime:
 
 def parse_time(text: str) -> Any:
     """Neo4j's own time. With an offset it needs a zone that answers without a date: the driver asks it with the time alone."""
-    import pytz  # type: ignore[import-untyped]
-    from neo4j.time import Time
-
     parsed = time.fromisoformat(text)
     made, offset = Time.from_native(parsed.replace(tzinfo=None)), parsed.utcoffset()
     if offset is None:
@@ -143,8 +142,6 @@ _point_text = _geojson("point")
 
 def _point(value: Json) -> Any:
     """A Neo4j point, which Cypher measures distances with; what lies nowhere on Earth stays GeoJSON text."""
-    from neo4j.spatial import WGS84Point
-
     text = _point_text(value)
     place = value["coordinates"]
     if not all(type(part) in (int, float) for part in place):
@@ -176,8 +173,6 @@ def _decimal(text: str) -> str:
 
 
 def _duration(text: str) -> Any:
-    from neo4j.time import Duration
-
     parsed = isodate.parse_duration(text)
     years, months = (getattr(parsed, part, 0) for part in ("years", "months"))
     if years != int(years) or months != int(months):
@@ -190,32 +185,32 @@ def _duration(text: str) -> Any:
 LONG = 2**63 - 1
 LARGEST_OFFSET = timedelta(hours=18)
 ROWS: dict[str, Row] = {
-    "boolean": Row("Boolean", "bool", _boolean),
-    "byte": Row("Int", "int", _whole(-128, 127)),
-    "short": Row("Int", "int", _whole(-(2**15), 2**15 - 1)),
-    "integer": Row("Int", "int", _whole(-(2**31), 2**31 - 1)),
-    "long": Row("Long", "int", _whole(-LONG - 1, LONG)),
-    "unsignedByte": Row("Int", "int", _whole(0, 255)),
-    "unsignedShort": Row("Int", "int", _whole(0, 65535)),
-    "unsignedInteger": Row("Long", "int", _whole(0, 2**32 - 1)),
-    "unsignedLong": Row("Long", "int", _whole(0, LONG)),
-    "float": Row("Float", "float", _number("float")),
-    "double": Row("Float", "float", _number("double")),
-    "decimal": Row("String", "str", _parsed(_decimal, "a decimal number in a string")),
-    "scaledDecimal": Row("JSON", "str", _json_of("scaledDecimal")),
-    "string": Row("String", "str", _text),
-    "uuid": Row("String", "str", _parsed(lambda text: str(uuid.UUID(text)), "a UUID")),
-    "bytes": Row("String", "str", _parsed(_base64, "Base64")),
-    "date": Row("Date", "str", _parsed(date.fromisoformat, "an ISO 8601 date")),
-    "dateTime": Row("DateTime", "str", _parsed(parse_instant, "an RFC 3339 date-time")),
-    "time": Row("Time", "str", _parsed(parse_time, "an ISO 8601 time with an offset of whole minutes up to 18:00")),
-    "duration": Row("Duration", "str", _parsed(_duration, "an ISO 8601 duration of whole years and months")),
-    "json": Row("JSON", "str", _json),
-    "vector": Row("JSON", "str", _json_of("vector")),
-    "geopoint": Row("JSON", "str", _json_of("geopoint")),
-    "point": Row("JSON", "str", _point),
-    **{name: Row("JSON", "str", _geojson(name)) for name in ("lineString", "polygon")},
-    **{name: Row("JSON", "str", _geojson(name)) for name in ("multiPoint", "multiLineString", "multiPolygon")},
+    "boolean": Row("Boolean", _boolean),
+    "byte": Row("Int", _whole(-128, 127)),
+    "short": Row("Int", _whole(-(2**15), 2**15 - 1)),
+    "integer": Row("Int", _whole(-(2**31), 2**31 - 1)),
+    "long": Row("Long", _whole(-LONG - 1, LONG)),
+    "unsignedByte": Row("Int", _whole(0, 255)),
+    "unsignedShort": Row("Int", _whole(0, 65535)),
+    "unsignedInteger": Row("Long", _whole(0, 2**32 - 1)),
+    "unsignedLong": Row("Long", _whole(0, LONG)),
+    "float": Row("Float", _number("float")),
+    "double": Row("Float", _number("double")),
+    "decimal": Row("String", _parsed(_decimal, "a decimal number in a string")),
+    "scaledDecimal": Row("JSON", _json_of("scaledDecimal")),
+    "string": Row("String", _text),
+    "uuid": Row("String", _parsed(lambda text: str(uuid.UUID(text)), "a UUID")),
+    "bytes": Row("String", _parsed(_base64, "Base64")),
+    "date": Row("Date", _parsed(date.fromisoformat, "an ISO 8601 date")),
+    "dateTime": Row("DateTime", _parsed(parse_instant, "an RFC 3339 date-time")),
+    "time": Row("Time", _parsed(parse_time, "an ISO 8601 time with an offset of whole minutes up to 18:00")),
+    "duration": Row("Duration", _parsed(_duration, "an ISO 8601 duration of whole years and months")),
+    "json": Row("JSON", _json),
+    "vector": Row("JSON", _json_of("vector")),
+    "geopoint": Row("JSON", _json_of("geopoint")),
+    "point": Row("JSON", _point),
+    **{name: Row("JSON", _geojson(name)) for name in ("lineString", "polygon")},
+    **{name: Row("JSON", _geojson(name)) for name in ("multiPoint", "multiLineString", "multiPolygon")},
 }
 
 
@@ -354,13 +349,6 @@ def fits(schema: Schema, stored: Any) -> bool:
             return True
         case _:
             return isinstance(stored, str)
-
-
-def column_kind(schema: Schema) -> str:
-    """Kind of a history column of this schema; composite values are kept as JSON text."""
-    if isinstance(schema, Enum):
-        return "int" if schema.base == "integer" else "str"
-    return ROWS[schema.name].column if isinstance(schema, Primitive) else "str"
 
 
 def graphql_scalar(schema: Schema) -> str:

@@ -6,8 +6,8 @@ import pytest
 
 from app.dtdl import Array, Enum, Map, Object, Primitive
 from app.dtdl.model import EnumValue, Field
-from app.dtdl.values import flatten
 from app.errors import TwinError
+from app.graph.values import flatten
 
 PLACE = Object((Field("city", Primitive("string")), Field("at", Object((Field("x", Primitive("double")),)))))
 STATE = Enum("string", (EnumValue("on", "on"), EnumValue("off", "off")))
