@@ -7,7 +7,7 @@ from itertools import islice
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.cli import print_doors
+from app.cli.main import print_doors
 from app.dtdl import Catalog
 from app.graph.store import Store
 from app.keeper import Keeper

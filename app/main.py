@@ -21,10 +21,11 @@ from app.graph.store import Store
 from app.graphql.router import Router, origins
 from app.graphql.router import refusal as graphql_refusal
 from app.graphql.schema import SchemaCache
+from app.http import pages as docs
 from app.http.entrance import Entrance, refusal
 from app.http.workers import Workers
 from app.identity import Clients, Gate
-from app.rest import api, docs, health
+from app.rest import api, health
 from app.server import Server
 from app.settings import Settings
 from app.stack import jars

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import app
+from app.cli.main import app
 from app.errors import SettingError
 from app.twins.history import Tier, compact
 from app.twins.registry import Registry

@@ -11,7 +11,7 @@ import yaml
 from asyncua import Server, ua
 from typer.testing import CliRunner
 
-from app.cli import app
+from app.cli.main import app
 from app.commands.outlet import Delivery
 from app.settings import Settings
 from app.twins.directory import Directory

@@ -6,7 +6,7 @@ from pathlib import Path
 from fastapi import APIRouter, HTTPException, Response
 from starlette.responses import HTMLResponse, RedirectResponse
 
-from app.graphql.explorer import ASSETS, PAGE, asset, script
+from app.http.explorer import ASSETS, PAGE, asset, script
 
 DOCS = """\
 <!doctype html>

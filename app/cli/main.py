@@ -20,17 +20,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from app.deadletters_cli import deadletters_app
+from app.cli.deadletters import deadletters_app
+from app.cli.graphql import graphql_app
+from app.cli.history import history_app
+from app.cli.keys import keys_app
+from app.cli.models import models_app
+from app.cli.opcua import opcua_app
+from app.cli.sources import sources_app
+from app.cli.twins import twins_app
 from app.errors import MappingError, StackError, TwingraphError
-from app.graphql_cli import graphql_app
-from app.history_cli import history_app
-from app.keys_cli import keys_app
 from app.logs import configure
-from app.models_cli import models_app
-from app.opcua_cli import opcua_app
 from app.settings import ROOT, Settings
-from app.sources_cli import sources_app
-from app.twins_cli import twins_app
 
 app = typer.Typer(name="twingraph", help="Digital twins on Neo4j.", no_args_is_help=True, pretty_exceptions_enable=False)
 stack_app = typer.Typer(help="The local Neo4j and MQTT broker.", no_args_is_help=True)
@@ -465,7 +465,3 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-if __name__ == "__main__":
-    main()
