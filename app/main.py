@@ -17,10 +17,12 @@ from starlette.routing import Route, WebSocketRoute
 from app import disk
 from app.clock import Clock
 from app.errors import BadRequest, ModelError, TwingraphError
+from app.events.watch import Watcher
 from app.graph.store import Store
 from app.graphql.router import Router, origins
 from app.graphql.router import refusal as graphql_refusal
 from app.graphql.schema import SchemaCache
+from app.history.retention import read_retention
 from app.http import pages as docs
 from app.http.entrance import Entrance, refusal
 from app.http.workers import Workers
@@ -33,8 +35,6 @@ from app.stack.secrets import secret
 from app.twins.changes import Changes
 from app.twins.directory import Directory
 from app.twins.registry import Registry, read_models
-from app.twins.retention import read_retention
-from app.twins.watch import Watcher
 from ingest.assemble import Assembler
 from ingest.housekeeping import housekeep
 from ingest.mapping import Mapping, check_against

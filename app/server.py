@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.commands.outlet import Outlet
+from app.events.watch import Watcher
 from app.graph.store import Store
 from app.http.workers import Workers
 from app.identity import Clients, Gate
 from app.settings import Settings
 from app.twins.registry import Registry
-from app.twins.watch import Watcher
 
 
 @dataclass(slots=True)

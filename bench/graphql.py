@@ -24,13 +24,13 @@ from typing import Any
 import psutil
 
 from app.graph.store import Store
+from app.history.compaction import Tier, compact
+from app.history.series import Series
 from app.identity import keys
 from app.identity.keys import Grant
 from app.main import with_secrets
 from app.settings import Settings
 from app.simulate.layout import Layout
-from app.twins.history import Tier, compact
-from app.twins.series import Series
 from app.twins.write import Batch, NewTwin, append, ensure
 from bench.stack import CONSOLE, bench_stack, cpu, free_port, process, show
 

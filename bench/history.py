@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from app.graph.store import Store
+from app.history.compaction import POINTS
+from app.history.series import Series
 from app.settings import Settings
-from app.twins.history import POINTS
-from app.twins.series import Series
 from app.twins.write import Batch, NewRelationship, NewTwin, append, ensure
 from bench.graphql import Door, ours
 from bench.stack import CONSOLE, bench_stack, cpu, show

@@ -31,8 +31,8 @@ import yaml
 
 from app.graph.statements import statement
 from app.graph.store import Store
+from app.history.series import Series, latest_properties, segment_properties
 from app.settings import Settings
-from app.twins.series import Series, latest_properties, segment_properties
 from app.twins.write import NewTwin, ensure
 from bench.mqtt import MAPPING, SIGNALS
 from bench.stack import ROOT, bench_stack, cpu, free_port, process, show

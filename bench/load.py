@@ -14,11 +14,11 @@ from gql import Client, gql
 from gql.transport.websockets import WebsocketsTransport
 
 from app.graph.store import Store
+from app.history.series import Series
 from app.main import with_secrets
 from app.settings import Settings
 from app.simulate.layout import Layout
 from app.twins.registry import read_models
-from app.twins.series import Series
 from app.twins.write import Batch, append
 from bench.graphql import Door, fill, ours
 from bench.stack import CONSOLE, bench_stack, cpu, show

@@ -10,8 +10,8 @@ import pandas as pd
 from neo4j import GraphDatabase
 
 from app.graph.store import Store
+from app.history.series import segment_properties
 from app.stack.secrets import secret
-from app.twins.series import segment_properties
 from bench.stack import ROOT, bench_stack, show
 from ingest.mapping import read_mapping
 from ingest.replay import _segments, read_table, replay

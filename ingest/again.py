@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from app.errors import StoreError, StoreUnavailable
 from app.graph.store import Store
-from app.twins.deadletters import DeadLetter
+from app.sources.deadletters import DeadLetter
 from app.twins.write import append
 from ingest.assemble import Assembler
 from ingest.message import Message

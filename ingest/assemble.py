@@ -16,7 +16,7 @@ from app.dtdl import Catalog, Enum, Primitive, Schema, Telemetry
 from app.dtdl.kinds import column_kind
 from app.errors import MessageError, NotFound, TwinError
 from app.graph.values import flatten, storable
-from app.twins.series import Series
+from app.history.series import Series
 from app.twins.write import Batch, Event, NewRelationship, NewTwin, Position, Quality, twin_row
 from ingest import decode
 from ingest.mapping import Target

@@ -10,9 +10,9 @@ from app.clock import Clock
 from app.errors import SettingError, StoreError
 from app.graph.statements import statement
 from app.graph.store import Store
-from app.twins.history import compact
+from app.history.compaction import compact
+from app.history.retention import Keep, forget
 from app.twins.registry import Registry
-from app.twins.retention import Keep, forget
 
 log = structlog.get_logger()
 IDLE, BUSY = 20.0, 0.5

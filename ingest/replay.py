@@ -15,7 +15,7 @@ from app.dtdl.kinds import column_kind
 from app.errors import MappingError, MessageError
 from app.graph.store import Store
 from app.graph.values import flatten
-from app.twins.series import Series
+from app.history.series import Series
 from app.twins.write import Batch, NewTwin, append, ensure, model_of
 from ingest.mapping import PART, Mapping, Rule, Target, check_against, fill
 

@@ -13,8 +13,8 @@ from typing import Any
 import structlog
 
 from app.errors import MappingError, StoreError, TwingraphError
+from app.sources.state import Wish, report
 from app.twins.registry import Registry
-from app.twins.sources import Wish, report
 from ingest.backoff import pauses
 from ingest.mapping import Mapping as SourceMapping
 from ingest.mapping import check_against

@@ -25,7 +25,7 @@ Identifier = Annotated[str, typer.Argument(metavar="ID", help="see deadletters l
 def listing(source: Source = None, code: Code = None, most: Annotated[int, typer.Option(min=1, max=10_000)] = 50) -> None:
     """The newest ones, with the reason."""
     from app.main import open_store
-    from app.twins.deadletters import listed
+    from app.sources.deadletters import listed
 
     table = Table("id", "at", "source", "address", "code", "reason", "bytes")
     with open_store(Settings.read()) as store:
@@ -39,7 +39,7 @@ def listing(source: Source = None, code: Code = None, most: Annotated[int, typer
 def show(identifier: Identifier) -> None:
     """The payload as it came, byte for byte, to standard output; the reason to standard error."""
     from app.main import open_store
-    from app.twins.deadletters import shown
+    from app.sources.deadletters import shown
 
     with open_store(Settings.read()) as store:
         letter = shown(store, identifier)
@@ -54,7 +54,7 @@ def mend(
 ) -> None:
     """Gives a message another payload; replay then writes it."""
     from app.main import open_store
-    from app.twins.deadletters import fix
+    from app.sources.deadletters import fix
 
     with open_store(Settings.read()) as store:
         fix(store, identifier, payload.read_bytes())
@@ -69,7 +69,7 @@ def replay(
 ) -> None:
     """Sends messages through their source's mapping once more, after the mapping, the model or the payload was mended."""
     from app.main import assemblers, open_store
-    from app.twins.deadletters import listed, shown
+    from app.sources.deadletters import listed, shown
     from ingest.again import Again, again
     from ingest.sources import MAPPINGS, read_mappings
 

@@ -59,9 +59,9 @@ def forgetting(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only tell the limits")] = False,
 ) -> None:
     """Takes away points, and roll-ups, that are older than they are kept. An ingest process does it every hour."""
+    from app.history.retention import Limit, forget, limits, read_retention
     from app.main import open_store
     from app.twins.registry import Registry
-    from app.twins.retention import Limit, forget, limits, read_retention
 
     settings = Settings.read()
     if file is None and not settings.retention:

@@ -18,7 +18,7 @@ Source = Annotated[str, typer.Argument(metavar="SOURCE", help="see sources list"
 def listing() -> None:
     """State, rates and errors of each source."""
     from app.main import open_store
-    from app.twins.sources import source_states
+    from app.sources.state import source_states
 
     table = Table(
         "source", "protocol", "state", "messages", "messages/s", "values/s", "set aside", "waiting", "commit ms", "error"
@@ -51,7 +51,7 @@ def reload(source: Source) -> None:
 
 def _wish(source: str, stopped: bool | None = None, reload: bool = False) -> None:
     from app.main import open_store
-    from app.twins.sources import wish
+    from app.sources.state import wish
 
     with open_store(Settings.read()) as store:
         wish(store, source, stopped, reload)

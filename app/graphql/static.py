@@ -15,17 +15,17 @@ from app.commands.issue import CommandRecord, issue, look
 from app.dtdl import Catalog, Component, Document
 from app.dtdl.syntax import parse
 from app.errors import ModelError, NotFound
+from app.events.alarms import MOST, Alarm, alarms
 from app.graph.select import Access
 from app.graphql.cursor import QueryError
 from app.graphql.scalars import LONG, whole
 from app.http.workers import apart
 from app.identity import Identity, allow, require_change, require_command, require_made, require_named
+from app.jobs.imports import Job, find_job, start_import
 from app.server import Server
+from app.sources.state import source_states, wish
 from app.twins import write
-from app.twins.alarms import MOST, Alarm, alarms
-from app.twins.jobs import Job, find_job, start_import
 from app.twins.migrate import migrate
-from app.twins.sources import source_states, wish
 from app.twins.write import NewRelationship, NewTwin
 
 Info = strawberry.Info[Any, Any]

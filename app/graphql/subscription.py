@@ -20,10 +20,10 @@ from strawberry.scalars import JSON
 from app import clock, metrics
 from app.commands.issue import look
 from app.errors import NotFound
+from app.events.alarms import OVERLAP, Alarm, alarms
 from app.graphql.cursor import QueryError
 from app.graphql.scalars import epoch_ms
 from app.graphql.static import AlarmEvent, CommandResult, Info, at_work, identity_of, server_of, shown, shown_alarm
-from app.twins.alarms import OVERLAP, Alarm, alarms
 from app.twins.fresh import fresh
 from app.twins.write import model_of
 

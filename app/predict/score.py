@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from app.history.series import Series
 from app.predict.features import enough, features
 from app.predict.hazard import EDGES, HEALTH_HORIZON, Hazard, median_time
 from app.predict.windows import BIN_MS, Windows
-from app.twins.series import Series
 
 
 @dataclass(frozen=True, slots=True)

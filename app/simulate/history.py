@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+from app.history.series import Series
 from app.simulate.fleet import Fleet, Observation
 from app.simulate.layout import KINDS
 from app.simulate.messages import component_values, farm_values, turbine_values
-from app.twins.series import Series
 
 STEP = 600.0
 

@@ -17,8 +17,8 @@ from app.graph.segment import sound
 from app.graph.statements import statement
 from app.graph.store import Store
 from app.graph.values import flatten
-from app.twins.history import merge
-from app.twins.series import Series
+from app.history.compaction import merge
+from app.history.series import Series
 from app.twins.write import Batch, append
 
 DAY_MS = 86_400_000

@@ -14,7 +14,7 @@ from app.graph.segment import sound
 from app.graph.statements import statement
 from app.graph.store import Store, Transaction
 from app.graph.values import flatten, stored_keys
-from app.twins.series import Series, latest_properties, segment_properties, without
+from app.history.series import Series, latest_properties, segment_properties, without
 
 LONGEST_INDEXED = 8000  # bytes of a text in a range index of Neo4j
 

@@ -8,11 +8,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from app.history.series import Series
 from app.main import make_app
 from app.settings import Settings
 from app.stack.child import Child
 from app.twins.registry import Registry
-from app.twins.series import Series
 from app.twins.write import Batch, NewRelationship, NewTwin, append, ensure
 from tests.conftest import program
 

@@ -16,8 +16,8 @@ from starlette.testclient import TestClient
 from app.errors import Unauthenticated
 from app.identity import keys
 from app.identity.keys import Grant
+from app.sources.state import Wish, report
 from app.twins import write
-from app.twins.sources import Wish, report
 from app.twins.write import NewRelationship, NewTwin
 from tests.graphql.conftest import Ask
 from tests.graphql.test_cases import CASES, variables_of

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from app.graphql.persisted import Persisted
 from app.graphql.schema import TwinSchema
+from app.history.series import Series
 from app.identity import keys
 from app.identity.keys import Grant
 from app.settings import Settings
 from app.twins.registry import Registry
-from app.twins.series import Series
 from app.twins.write import Batch, NewRelationship, NewTwin, append, ensure
 from tests.graphql.reference import Plant, answer, instrument
 

@@ -10,10 +10,10 @@ from typer.testing import CliRunner
 
 from app.cli.main import app
 from app.errors import SettingError
-from app.twins.history import Tier, compact
+from app.history.compaction import Tier, compact
+from app.history.retention import Keep, forget, limits, read_retention
+from app.history.series import Series
 from app.twins.registry import Registry
-from app.twins.retention import Keep, forget, limits, read_retention
-from app.twins.series import Series
 from app.twins.write import Batch, NewTwin, append, ensure
 from tests.graphql.conftest import Ask
 

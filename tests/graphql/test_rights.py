@@ -13,11 +13,11 @@ from app.dtdl.syntax import parse
 from app.errors import SettingError
 from app.graph.cypher import print_root
 from app.graph.select import Access, Root, Scope, Value
+from app.history.series import Series
 from app.identity import keys
 from app.identity.keys import Grant
 from app.settings import Settings
 from app.twins import write
-from app.twins.series import Series
 from app.twins.write import Batch, Event, NewRelationship, NewTwin, Quality, append
 from tests.conftest import twingraph
 from tests.graphql.test_access import asked, client

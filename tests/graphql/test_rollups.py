@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.twins.history import POINTS, Tier, compact
+from app.history.compaction import POINTS, Tier, compact
+from app.history.series import Series
 from app.twins.registry import Registry
-from app.twins.series import Series
 from app.twins.write import Batch, NewTwin, append, ensure
 from tests.conftest import ROOT
 from tests.graphql.conftest import Ask

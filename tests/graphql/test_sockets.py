@@ -17,8 +17,8 @@ from websockets.asyncio.client import ClientConnection
 
 from app.identity import keys
 from app.identity.keys import Grant
+from app.jobs.imports import find_job
 from app.settings import Settings
-from app.twins.jobs import find_job
 from app.twins.registry import Registry
 from app.twins.write import NewRelationship, NewTwin, delete, ensure
 from tests.conftest import twingraph

@@ -12,11 +12,11 @@ from gql.transport.exceptions import TransportError
 from gql.transport.websockets import WebsocketsTransport
 
 from app.graph.statements import statement
+from app.history.series import Series
 from app.identity import keys
 from app.identity.keys import Grant
 from app.settings import Settings
 from app.twins.registry import Registry
-from app.twins.series import Series
 from app.twins.write import Batch, Event, append, patch
 
 WEAK = """subscription($after: String) { turbinesChanged(where: { healthScore: { lt: 0.5 } }, after: $after)

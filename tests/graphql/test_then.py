@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from app.history.series import Series
 from app.twins.registry import Registry
-from app.twins.series import Series
 from app.twins.write import Batch, NewRelationship, NewTwin, Quality, append, create, patch, relate, unrelate
 from tests.graphql.conftest import Ask
 

@@ -10,12 +10,12 @@ import time_machine
 from prometheus_client import REGISTRY
 
 from app.clock import Clock
+from app.history.series import Series
 from app.predict.windows import Windows
 from app.settings import Settings
 from app.stack.child import Child
 from app.twins.fresh import fresh
 from app.twins.registry import Registry
-from app.twins.series import Series
 from app.twins.write import Batch, NewRelationship, NewTwin, Quality, append, ensure
 from ingest.mapping import Mapping, Rule
 from ingest.mqtt import MqttSource, connect

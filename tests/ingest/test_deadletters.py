@@ -6,7 +6,7 @@ import pytest
 
 from app.errors import Conflict
 from app.settings import Settings
-from app.twins.deadletters import fix, listed, shown
+from app.sources.deadletters import fix, listed, shown
 from app.twins.directory import Directory
 from app.twins.registry import Registry
 from app.twins.write import NewTwin, append, create, ensure

@@ -14,14 +14,14 @@ import pytest
 import structlog
 from prometheus_client import REGISTRY
 
+from app.events.watch import Watcher
+from app.history.compaction import Tier, compact
 from app.identity import Gate
 from app.settings import Settings
 from app.stack.broker import start_broker
 from app.stack.child import Child
 from app.twins.directory import Directory
-from app.twins.history import Tier, compact
 from app.twins.registry import Registry
-from app.twins.watch import Watcher
 from app.twins.write import NewTwin, append, create
 from ingest.assemble import Assembled, Assembler
 from ingest.http import HttpSource

@@ -13,8 +13,8 @@ from app.dtdl.syntax import parse
 from app.errors import MappingError
 from app.main import ingest
 from app.settings import Settings
+from app.sources.state import SourceState, source_states, wish
 from app.twins.registry import Registry
-from app.twins.sources import SourceState, source_states, wish
 from app.twins.write import NewTwin, create
 from tests.conftest import free_port, twingraph
 from tests.ingest.base import recent

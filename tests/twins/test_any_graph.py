@@ -10,24 +10,24 @@ import pytest
 
 from app.commands.issue import look
 from app.errors import StoreError, TwingraphError
+from app.events.alarms import alarms
 from app.graph.statements import statement
 from app.graph.store import Store
+from app.history.series import Series
 from app.identity import keys
+from app.jobs.imports import find_job
 from app.main import make_app
 from app.predict.windows import Windows
 from app.report import run_report
 from app.settings import Settings
+from app.sources.deadletters import listed
+from app.sources.state import report, source_states
 from app.stack.child import Child
 from app.twins import archive, exchange
-from app.twins.alarms import alarms
-from app.twins.deadletters import listed
 from app.twins.directory import Directory
 from app.twins.fresh import fresh
-from app.twins.jobs import find_job
 from app.twins.migrate import migrate
 from app.twins.registry import Registry, read_models
-from app.twins.series import Series
-from app.twins.sources import report, source_states
 from app.twins.write import (
     Batch,
     Event,

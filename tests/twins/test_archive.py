@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from app.history.compaction import Tier, compact
+from app.history.series import Series
 from app.settings import Settings
-from app.twins.history import Tier, compact
 from app.twins.registry import Registry
-from app.twins.series import Series
 from app.twins.write import Batch, NewTwin, append, ensure
 from tests.conftest import twingraph
 

@@ -13,10 +13,10 @@ from prometheus_client import REGISTRY
 
 from app.errors import Conflict, StoreError, StoreUnavailable, TwingraphError
 from app.graph.store import Store
+from app.history.compaction import Tier, compact
+from app.history.series import Series
 from app.twins import write
-from app.twins.history import Tier, compact
 from app.twins.registry import Registry, read_models
-from app.twins.series import Series
 from app.twins.write import Batch, Event, NewTwin, Position, append, create
 
 T0 = 1_700_000_000_000
