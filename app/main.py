@@ -19,9 +19,9 @@ from app.clock import Clock
 from app.errors import BadRequest, ModelError, TwingraphError
 from app.events.watch import Watcher
 from app.graph.store import Store
+from app.graphql.answer.schema import SchemaCache
 from app.graphql.router import Router, origins
 from app.graphql.router import refusal as graphql_refusal
-from app.graphql.schema import SchemaCache
 from app.history.retention import read_retention
 from app.http import pages as docs
 from app.http.entrance import Entrance, refusal

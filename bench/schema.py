@@ -31,8 +31,8 @@ def _document(number: int, count: int) -> Document:
 
 
 def ours(count: int) -> dict[str, float]:
-    from app.graphql.persisted import Persisted
-    from app.graphql.schema import TwinSchema
+    from app.graphql.answer.persisted import Persisted
+    from app.graphql.answer.schema import TwinSchema
     from app.settings import Settings
 
     catalog = compile_models(documents(count))

@@ -31,7 +31,7 @@ def explain(
 ) -> None:
     """Shows the select tree, its estimated cost, and the Cypher that a query becomes."""
     from app.graph.select import Access
-    from app.graphql.explain import explained
+    from app.graphql.answer.explain import explained
     from app.main import open_store
 
     settings, made = _schema()
@@ -57,8 +57,8 @@ def explain(
 
 
 def _schema() -> tuple[Settings, Any]:
-    from app.graphql.persisted import Persisted
-    from app.graphql.schema import TwinSchema
+    from app.graphql.answer.persisted import Persisted
+    from app.graphql.answer.schema import TwinSchema
     from app.main import open_store
     from app.twins.registry import Registry
 

@@ -24,8 +24,8 @@ from app.dtdl import Catalog
 from app.errors import TwingraphError, Unauthenticated
 from app.graph.cost import count_sizes
 from app.graph.records import in_json
-from app.graphql import direct
-from app.graphql.schema import SchemaCache, TwinSchema
+from app.graphql.answer import direct
+from app.graphql.answer.schema import SchemaCache, TwinSchema
 from app.http.statuses import HEADERS, status_of
 from app.identity import Identity, allow
 from app.identity.gate import admitted, require_not_revoked, require_same

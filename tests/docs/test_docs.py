@@ -6,8 +6,8 @@ from graphql import parse, validate
 
 from app.dtdl import compile_models, read_documents
 from app.graph.store import Store
-from app.graphql.persisted import Persisted
-from app.graphql.schema import TwinSchema
+from app.graphql.answer.persisted import Persisted
+from app.graphql.answer.schema import TwinSchema
 from app.settings import Settings
 from tests.conftest import ROOT
 

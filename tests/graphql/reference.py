@@ -11,7 +11,7 @@ from typing import Any
 from graphql import GraphQLSchema, graphql_sync
 
 from app.dtdl import Catalog
-from app.graphql.origin import ORIGIN, Origin
+from app.graphql.schema.origin import ORIGIN, Origin
 
 Twin = dict[str, Any]
 MOST = 1000

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.graph.select import param
-from app.graphql.history import build_history
-from app.graphql.select import HistoryForm
+from app.graphql.compile.history import build_history
+from app.graphql.compile.select import HistoryForm
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MINUTE = 60_000

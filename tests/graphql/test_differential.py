@@ -10,8 +10,8 @@ from graphql import GraphQLSchema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.graphql.persisted import Persisted
-from app.graphql.schema import TwinSchema
+from app.graphql.answer.persisted import Persisted
+from app.graphql.answer.schema import TwinSchema
 from app.history.series import Series
 from app.identity import keys
 from app.identity.keys import Grant

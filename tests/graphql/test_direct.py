@@ -7,7 +7,7 @@ import httpx
 import orjson
 import pytest
 
-from app.graphql import direct
+from app.graphql.answer import direct
 from tests.graphql.test_persisted import named
 
 MANY = "query A { turbines { dtId } } query B($id: ID!) { turbine(dtId: $id) { name } }"

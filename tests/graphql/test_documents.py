@@ -8,7 +8,7 @@ import httpx
 import psutil
 import pytest
 
-from app.graphql.kept import Kept
+from app.graphql.compile.kept import Kept
 from app.identity import keys
 from app.identity.keys import Grant
 from app.settings import Settings

@@ -13,8 +13,8 @@ import re2
 
 from app.graph.cypher import CHUNK, OPERATORS
 from app.graph.store import Store
-from app.graphql.automaton import automaton
-from app.graphql.cursor import QueryError
+from app.graphql.compile.automaton import automaton
+from app.graphql.compile.cursor import QueryError
 from app.settings import Settings
 from app.stack.child import Child
 from app.twins.registry import Registry

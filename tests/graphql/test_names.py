@@ -12,9 +12,9 @@ from app.dtdl import Catalog, Document, compile_models
 from app.dtdl.syntax import parse
 from app.errors import ModelError
 from app.graph.store import Store
-from app.graphql.persisted import Persisted
-from app.graphql.schema import SchemaCache, TwinSchema
-from app.graphql.types import GROWN_TYPES
+from app.graphql.answer.persisted import Persisted
+from app.graphql.answer.schema import SchemaCache, TwinSchema
+from app.graphql.schema.types import GROWN_TYPES
 from app.main import make_app
 from app.settings import Settings
 from app.stack.child import Child
@@ -137,7 +137,7 @@ def test_F28_the_schema_is_built_before_anything_is_stored(
     def fails(*_: Any) -> Any:
         raise TypeError("a name that graphql-core refuses")
 
-    monkeypatch.setattr("app.graphql.schema.TypeFactory", fails)
+    monkeypatch.setattr("app.graphql.answer.schema.TypeFactory", fails)
     with pytest.raises(ModelError, match="cannot be served as GraphQL"):
         own.load([document(interface("dtmi:unservable:A;1"))])
     assert registry.store.read("MATCH (n:_Interface|_Ddl|_Catalog) RETURN count(n), max(n.generation)") == before

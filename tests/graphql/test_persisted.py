@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from app.errors import SettingError
-from app.graphql.cursor import QueryError
-from app.graphql.persisted import Persisted
+from app.graphql.answer.persisted import Persisted
+from app.graphql.compile.cursor import QueryError
 from tests.graphql.conftest import Ask
 
 QUERY = "{ turbines { dtId } }"

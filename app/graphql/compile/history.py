@@ -12,8 +12,8 @@ from app.errors import TwingraphError
 from app.graph.rollup import SEVEN
 from app.graph.segment import are_offsets
 from app.graph.typed import passed_over
-from app.graphql.cursor import QueryError
-from app.graphql.select import HistoryForm
+from app.graphql.compile.cursor import QueryError
+from app.graphql.compile.select import HistoryForm
 
 MOST_POINTS = 100_000
 HOUR_MS = 3_600_000

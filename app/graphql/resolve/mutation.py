@@ -20,10 +20,10 @@ from graphql import (
 
 from app.dtdl import Command
 from app.graph.records import plain
-from app.graphql.names import Taken, lower_first, upper_first
-from app.graphql.origin import ORIGIN, Origin
-from app.graphql.static import change, create, send
-from app.graphql.types import TypeFactory, text
+from app.graphql.resolve.static import change, create, send
+from app.graphql.schema.names import Taken, lower_first, upper_first
+from app.graphql.schema.origin import ORIGIN, Origin
+from app.graphql.schema.types import TypeFactory, text
 from app.twins import write
 from app.twins.write import NewTwin
 

@@ -21,9 +21,9 @@ from graphql import (
 
 from app.dtdl import Array, Enum, Object, Primitive, Schema
 from app.graph.values import graphql_scalar
-from app.graphql.names import Taken, enum_name, upper_first
-from app.graphql.origin import ORIGIN, Origin, by_key
-from app.graphql.scalars import TEMPORAL
+from app.graphql.schema.names import Taken, enum_name, upper_first
+from app.graphql.schema.origin import ORIGIN, Origin, by_key
+from app.graphql.schema.scalars import TEMPORAL
 
 BUILT_IN: dict[str, Any] = {
     "String": GraphQLString, "Int": GraphQLInt, "Float": GraphQLFloat, "Boolean": GraphQLBoolean, "ID": GraphQLID

@@ -13,9 +13,9 @@ from strawberry.types import ExecutionResult
 
 from app import metrics
 from app.errors import TwingraphError
-from app.graphql.execute import answer, require_small
-from app.graphql.plan import Entry
-from app.graphql.schema import TwinSchema
+from app.graphql.answer.execute import answer, require_small
+from app.graphql.answer.schema import TwinSchema
+from app.graphql.compile.plan import Entry
 from app.identity import Identity
 from app.server import Server
 

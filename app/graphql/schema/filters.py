@@ -15,11 +15,11 @@ from graphql import (
     GraphQLString,
 )
 
-from app.graphql.origin import ORIGIN, Origin
-from app.graphql.values import BUILT_IN, type_name
+from app.graphql.schema.origin import ORIGIN, Origin
+from app.graphql.schema.values import BUILT_IN, type_name
 
 if TYPE_CHECKING:
-    from app.graphql.types import TypeFactory
+    from app.graphql.schema.types import TypeFactory
 
 COMPARED = ("eq", "ne", "in", "notIn", "gt", "gte", "lt", "lte", "between", "isNull")
 TEXTUAL = ("contains", "startsWith", "endsWith", "matches")

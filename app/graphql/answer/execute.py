@@ -18,10 +18,10 @@ from app import metrics
 from app.errors import TooLarge, TwingraphError
 from app.graph.records import in_json
 from app.graph.store import Store
-from app.graphql.cursor import QueryError
-from app.graphql.documents import Read
-from app.graphql.failures import as_graphql
-from app.graphql.plan import Entry, Plan, bound, run_step
+from app.graphql.answer.failures import as_graphql
+from app.graphql.compile.cursor import QueryError
+from app.graphql.compile.documents import Read
+from app.graphql.compile.plan import Entry, Plan, bound, run_step
 from app.http.workers import begin
 from app.identity import Identity
 

@@ -36,12 +36,12 @@ from app.graph.select import (
     Value,
     param,
 )
-from app.graphql.collect import Collector, Sets, inner_sets
-from app.graphql.conditions import hop_of, key_of, orders, where
-from app.graphql.cursor import CursorPart, QueryError, signature
-from app.graphql.origin import ORIGIN, Origin
-from app.graphql.scalars import epoch_ms
-from app.graphql.variables import Level, PlusOne, Within, bucket, day_ago, day_before, not_negative, now, rank
+from app.graphql.compile.collect import Collector, Sets, inner_sets
+from app.graphql.compile.conditions import hop_of, key_of, orders, where
+from app.graphql.compile.cursor import CursorPart, QueryError, signature
+from app.graphql.compile.variables import Level, PlusOne, Within, bucket, day_ago, day_before, not_negative, now, rank
+from app.graphql.schema.origin import ORIGIN, Origin
+from app.graphql.schema.scalars import epoch_ms
 
 Arguments = Mapping[str, Any]
 FARTHEST = 16

@@ -17,8 +17,8 @@ from app.dtdl.syntax import parse
 from app.errors import ModelError, NotFound
 from app.events.alarms import MOST, Alarm, alarms
 from app.graph.select import Access
-from app.graphql.cursor import QueryError
-from app.graphql.scalars import LONG, whole
+from app.graphql.compile.cursor import QueryError
+from app.graphql.schema.scalars import LONG, whole
 from app.http.workers import apart
 from app.identity import Identity, allow, require_change, require_command, require_made, require_named
 from app.jobs.imports import Job, find_job, start_import

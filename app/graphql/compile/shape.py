@@ -15,12 +15,12 @@ from app.dtdl import Catalog, Primitive, Schema
 from app.graph.cypher import HIDDEN
 from app.graph.records import plain
 from app.graph.select import Column, Value, base
-from app.graphql.cursor import write_cursor
-from app.graphql.history import build_history, build_series
-from app.graphql.names import field_name
-from app.graphql.origin import TYPE_KEY
-from app.graphql.select import Emit, Form, Page, Selected
-from app.graphql.values import value_kind
+from app.graphql.compile.cursor import write_cursor
+from app.graphql.compile.history import build_history, build_series
+from app.graphql.compile.select import Emit, Form, Page, Selected
+from app.graphql.schema.names import field_name
+from app.graphql.schema.origin import TYPE_KEY
+from app.graphql.schema.values import value_kind
 
 Variables = Mapping[str, Any]
 Build = Callable[[list[Any], Variables], Any]

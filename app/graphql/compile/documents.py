@@ -1,6 +1,6 @@
 """Documents are parsed, measured and validated beside the event loop, two at a time, clients in turn; the valid ones are kept.
 
-What is kept of a document: its tree, and the plans made for it (`app.graphql.plan`). Both count against one bound."""
+What is kept of a document: its tree, and the plans made for it (`app.graphql.compile.plan`). Both count against one bound."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ from typing import Any
 
 from graphql import ASTValidationRule, DocumentNode, GraphQLError, GraphQLSchema, parse, validate
 
-from app.graphql.guards import Limits, refuse_large
-from app.graphql.kept import Kept
+from app.graphql.compile.guards import Limits, refuse_large
+from app.graphql.compile.kept import Kept
 
 BYTES = 48 * 1024**2
 TREE_BYTES = 110  # a character of a document, as its tree

@@ -9,8 +9,8 @@ from graphql import DocumentNode
 from app.graph.cost import count_sizes
 from app.graph.select import ACCESS, Access, Param
 from app.graph.store import Store
-from app.graphql.plan import parameters
-from app.graphql.schema import TwinSchema
+from app.graphql.answer.schema import TwinSchema
+from app.graphql.compile.plan import parameters
 
 
 def explained(

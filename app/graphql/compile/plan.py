@@ -31,16 +31,16 @@ from app.graph.cypher import Statement, print_root
 from app.graph.records import one_record
 from app.graph.select import ACCESS, Access, Hole, Root
 from app.graph.store import Store
-from app.graphql.automaton import automaton
-from app.graphql.collect import Collector
-from app.graphql.cursor import QueryError
-from app.graphql.documents import Documents
-from app.graphql.history import Unsettled
-from app.graphql.introspection import is_introspection
-from app.graphql.origin import ORIGIN, Origin
-from app.graphql.select import Selector
-from app.graphql.shape import Build, Shaper
-from app.graphql.variables import open_variables
+from app.graphql.compile.automaton import automaton
+from app.graphql.compile.collect import Collector
+from app.graphql.compile.cursor import QueryError
+from app.graphql.compile.documents import Documents
+from app.graphql.compile.history import Unsettled
+from app.graphql.compile.introspection import is_introspection
+from app.graphql.compile.select import Selector
+from app.graphql.compile.shape import Build, Shaper
+from app.graphql.compile.variables import open_variables
+from app.graphql.schema.origin import ORIGIN, Origin
 from app.identity import Identity
 from app.settings import Settings
 

@@ -15,7 +15,7 @@ from graphql import GraphQLList, GraphQLNonNull, GraphQLSchema, get_argument_val
 from graphql.execution.values import VariableValues
 from graphql.type.introspection import SchemaMetaFieldDef, TypeMetaFieldDef
 
-from app.graphql.collect import Collector, Sets, inner_sets
+from app.graphql.compile.collect import Collector, Sets, inner_sets
 
 META = {"__schema": SchemaMetaFieldDef, "__type": TypeMetaFieldDef}
 ROOTS = {*META, "__typename"}

@@ -16,10 +16,10 @@ from graphql import (
     GraphQLString,
 )
 
-from app.graphql.names import Taken
-from app.graphql.origin import ORIGIN, Origin
-from app.graphql.types import TypeFactory, made_field
-from app.graphql.values import listed
+from app.graphql.schema.names import Taken
+from app.graphql.schema.origin import ORIGIN, Origin
+from app.graphql.schema.types import TypeFactory, made_field
+from app.graphql.schema.values import listed
 
 Names = tuple[str, str]
 GROUPED = ("value", "plain", "enum")

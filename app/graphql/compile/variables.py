@@ -13,9 +13,9 @@ from graphql import GraphQLInputObjectType, GraphQLList, GraphQLNonNull, get_nam
 
 from app.graph.rollup import coarsest
 from app.graph.select import Hole
-from app.graphql.cursor import QueryError
-from app.graphql.origin import ORIGIN
-from app.graphql.scalars import epoch_ms
+from app.graphql.compile.cursor import QueryError
+from app.graphql.schema.origin import ORIGIN
+from app.graphql.schema.scalars import epoch_ms
 
 DAY_MS = 86_400_000
 

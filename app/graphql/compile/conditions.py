@@ -7,11 +7,11 @@ from graphql import get_named_type
 
 from app.dtdl import Catalog
 from app.graph.select import Both, Compare, Count, Either, Exists, Hop, IsNull, Not, Order, Predicate, Value, param
-from app.graphql.automaton import automaton
-from app.graphql.cursor import QueryError
-from app.graphql.filters import COUNTED
-from app.graphql.origin import ORIGIN, Origin
-from app.graphql.variables import each_epoch_ms, pair, paired_epoch_ms
+from app.graphql.compile.automaton import automaton
+from app.graphql.compile.cursor import QueryError
+from app.graphql.compile.variables import each_epoch_ms, pair, paired_epoch_ms
+from app.graphql.schema.filters import COUNTED
+from app.graphql.schema.origin import ORIGIN, Origin
 
 Arguments = Mapping[str, Any]
 SYSTEM_KEYS = {"id": "dtId", "model": "_model", "etag": "_etag", "last": "_last", "received": "_received"}

@@ -21,9 +21,9 @@ from app import clock, metrics
 from app.commands.issue import look
 from app.errors import NotFound
 from app.events.alarms import OVERLAP, Alarm, alarms
-from app.graphql.cursor import QueryError
-from app.graphql.scalars import epoch_ms
-from app.graphql.static import AlarmEvent, CommandResult, Info, at_work, identity_of, server_of, shown, shown_alarm
+from app.graphql.compile.cursor import QueryError
+from app.graphql.resolve.static import AlarmEvent, CommandResult, Info, at_work, identity_of, server_of, shown, shown_alarm
+from app.graphql.schema.scalars import epoch_ms
 from app.twins.fresh import fresh
 from app.twins.write import model_of
 

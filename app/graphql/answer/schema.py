@@ -33,22 +33,32 @@ from app.errors import ModelError, TwingraphError
 from app.graph.cypher import print_root
 from app.graph.records import one_record
 from app.graph.select import Root, Scope, Value, param
-from app.graphql.conditions import where
-from app.graphql.documents import Documents
-from app.graphql.execute import Coerced, Compiled, at_work
-from app.graphql.failures import said
-from app.graphql.guards import Limits
-from app.graphql.introspection import Introspection
-from app.graphql.mutation import IDENTIFIER, mutation_fields
-from app.graphql.names import Taken, root_names
-from app.graphql.origin import ORIGIN, Origin
-from app.graphql.persisted import Persisted
-from app.graphql.plan import CHANGED, Plans, bound, run_step
-from app.graphql.roots import ANY_TWIN, Names, query_fields
-from app.graphql.scalars import make_scalars
-from app.graphql.static import SCALARS, Mutation, Query, identity_of, server_of
-from app.graphql.subscription import MOST_TWINS, Change, Memory, Seen, Subscription, changes, counted, visible, while_allowed
-from app.graphql.types import TypeFactory
+from app.graphql.answer.execute import Coerced, Compiled, at_work
+from app.graphql.answer.failures import said
+from app.graphql.answer.persisted import Persisted
+from app.graphql.compile.conditions import where
+from app.graphql.compile.documents import Documents
+from app.graphql.compile.guards import Limits
+from app.graphql.compile.introspection import Introspection
+from app.graphql.compile.plan import CHANGED, Plans, bound, run_step
+from app.graphql.resolve.mutation import IDENTIFIER, mutation_fields
+from app.graphql.resolve.static import SCALARS, Mutation, Query, identity_of, server_of
+from app.graphql.resolve.subscription import (
+    MOST_TWINS,
+    Change,
+    Memory,
+    Seen,
+    Subscription,
+    changes,
+    counted,
+    visible,
+    while_allowed,
+)
+from app.graphql.schema.names import Taken, root_names
+from app.graphql.schema.origin import ORIGIN, Origin
+from app.graphql.schema.roots import ANY_TWIN, Names, query_fields
+from app.graphql.schema.scalars import make_scalars
+from app.graphql.schema.types import TypeFactory
 from app.identity.gate import require_not_revoked
 from app.settings import Settings
 

@@ -22,12 +22,12 @@ from graphql import (
 )
 
 from app.dtdl import Catalog, Component, Object, Primitive, Property, Relationship, Schema, Telemetry
-from app.graphql.filters import Filters
-from app.graphql.names import Taken, field_name, upper_first
-from app.graphql.origin import ORIGIN, Origin, by_key, resolve_type
-from app.graphql.scalars import make_scalars
-from app.graphql.values import BUILT_IN as BUILT_IN_TYPES
-from app.graphql.values import Schemas, leaf_paths, listed, type_name, value_kind
+from app.graphql.schema.filters import Filters
+from app.graphql.schema.names import Taken, field_name, upper_first
+from app.graphql.schema.origin import ORIGIN, Origin, by_key, resolve_type
+from app.graphql.schema.scalars import make_scalars
+from app.graphql.schema.values import BUILT_IN as BUILT_IN_TYPES
+from app.graphql.schema.values import Schemas, leaf_paths, listed, type_name, value_kind
 
 GROWN_TYPES = (  # of every schema, whatever its models; tests/graphql/test_names.py looks that none is missing
     "Query", "Mutation", "Subscription", "Twin", "UnservedTwin", "Signal", "HistoryPoint", "Series", "PageInfo", "Aggregate",

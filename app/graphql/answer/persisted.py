@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from app.errors import SettingError
-from app.graphql.cursor import QueryError
-from app.graphql.kept import Kept
+from app.graphql.compile.cursor import QueryError
+from app.graphql.compile.kept import Kept
 
 SENT_BYTES = 16 * 1024**2
 
