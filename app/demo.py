@@ -7,29 +7,28 @@ from itertools import islice
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.cli.main import print_doors
 from app.dtdl import Catalog
 from app.graph.store import Store
 from app.keeper import Keeper
 from app.main import open_registry, open_store
-from app.predict.train import train
 from app.settings import Settings, variable
 from app.simulate.fleet import Fleet, Observation
 from app.simulate.history import STEP, as_series, run
 from app.simulate.layout import Layout
 from app.simulate.publish import events
+from app.simulate.training import train
 from app.stack import jars
 from app.stack.broker import FLEET, fleet_password
-from app.stack.doors import running
+from app.stack.doors import print_doors, running
 from app.stack.parts import BROKER, NEO4J, python_part
 from app.stack.supervise import Supervisor
 from app.twins.directory import Directory
 from app.twins.registry import read_models
 from app.twins.write import Batch, append, ensure
-from ingest.assemble import Assembler
-from ingest.mapping import read_mapping
-from ingest.match import Matcher
-from ingest.message import Message
+from ingest.mapping.declaration import read_mapping
+from ingest.mapping.match import Matcher
+from ingest.pipeline.assemble import Assembler
+from ingest.source import Message
 from ingest.sources import MAPPINGS
 
 DAY = 86400.0

@@ -4,8 +4,10 @@ TwingraphError
 ├── SettingError         a setting does not fit
 ├── StackError           a local service cannot start or has died
 ├── ModelError           DTDL does not compile (carries its problems)
+├── Unavailable          something needed is away for now
+│   ├── StoreUnavailable     the database
+│   └── IdentityUnavailable  who asks cannot be found out
 ├── StoreError           the database refuses or is away
-│   ├── StoreUnavailable     worth another try
 │   ├── StoreTimeout         the read took longer than allowed
 │   ├── Malformed            a node of the graph is not as this server writes it
 │   ├── StoreRefused         the database serves others, but ends the connection over this
@@ -13,10 +15,10 @@ TwingraphError
 ├── TwinError            a twin, property or relationship is not as the model says
 │   ├── NotFound
 │   └── Conflict             an etag or an identifier is taken
+│       └── IdentifierTaken      by a uniqueness constraint; a StoreError, too
 ├── MappingError         a mapping names what does not exist
 ├── MessageError         a message cannot become readings
 ├── Unauthenticated      nobody knows who asks
-├── IdentityUnavailable  who asks cannot be found out now
 ├── Forbidden            who asks may not do this
 ├── Busy                 who asks has asked too much
 ├── TooLarge             a request is longer than allowed

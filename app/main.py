@@ -23,8 +23,8 @@ from app.graphql.answer.schema import SchemaCache
 from app.graphql.router import Router, origins
 from app.graphql.router import refusal as graphql_refusal
 from app.history.retention import read_retention
-from app.http import pages as docs
 from app.http.entrance import Entrance, refusal
+from app.http.pages import pages
 from app.http.workers import Workers
 from app.identity import Clients, Gate
 from app.rest import api, health
@@ -35,12 +35,12 @@ from app.stack.secrets import secret
 from app.twins.changes import Changes
 from app.twins.directory import Directory
 from app.twins.registry import Registry, read_models
-from ingest.assemble import Assembler
-from ingest.housekeeping import housekeep
-from ingest.mapping import Mapping, check_against
-from ingest.match import Matcher
-from ingest.pipeline import Pipeline
-from ingest.runner import Runner
+from ingest.mapping.declaration import Mapping, check_against
+from ingest.mapping.match import Matcher
+from ingest.pipeline.assemble import Assembler
+from ingest.pipeline.housekeeping import housekeep
+from ingest.pipeline.pipeline import Pipeline
+from ingest.pipeline.runner import Runner
 from ingest.sources import MAPPINGS, make_source, mapping_files, outlets, read_mappings
 
 log = structlog.get_logger()
@@ -114,7 +114,7 @@ def make_app(settings: Settings) -> FastAPI:
     )
     app.include_router(api.router)
     app.include_router(health.router)
-    app.include_router(docs.pages(jars.fetch("explorer", settings.cache)))
+    app.include_router(pages(jars.fetched("explorer", settings.cache)))
     app.router.routes.insert(0, Route("/graphql", graphql))
     app.router.routes.append(WebSocketRoute("/graphql", graphql))
     if settings.cors_origins:

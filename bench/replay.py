@@ -13,7 +13,7 @@ from app.graph.store import Store
 from app.history.series import segment_properties
 from app.stack.secrets import secret
 from bench.stack import ROOT, bench_stack, show
-from ingest.mapping import read_mapping
+from ingest.mapping.declaration import read_mapping
 from ingest.replay import _segments, read_table, replay
 
 SHARED = ROOT.parent / "shared" / "data" / "la_haute_borne" / "scada_2014_2015.parquet"

@@ -16,7 +16,7 @@ from app.identity import Gate, Identity, allow
 from app.identity.gate import THREADS, admitted
 from app.identity.logins import Logins
 from app.identity.policy import DEVICE
-from ingest.mapping import Mapping, fill, pattern
+from ingest.mapping.declaration import Mapping, fill, pattern
 
 HINT = "twingraph keys create --role ingest"
 

@@ -1,6 +1,6 @@
 """HTTP push: `POST /<address>` with JSON (an object, or an array of them), NDJSON, or what the rule's `payload` reads, plain or
 gzip; `POST /write` and `/api/v2/write` with InfluxDB's line protocol, whose series keys are the addresses; Prometheus' remote
-write, to any path (ingest.remotewrite). 202 once committed.
+write, to any path (ingest.payload.remotewrite). 202 once committed.
 
 options: {port: 8088, host: 127.0.0.1, wait: 10, certificate: server.pem, key: server.key, client_ca: devices.pem}
     `wait`: seconds for the commit, then 503: send it again; `certificate`: TLS; `client_ca`: who signs certificates of devices
@@ -36,11 +36,11 @@ from app.http.statuses import HEADERS, body_of, status_of
 from app.settings import Settings
 from ingest.admission import Admission
 from ingest.certificates import check
-from ingest.lineprotocol import lines
-from ingest.mapping import Mapping
-from ingest.message import Message, Source, Take
-from ingest.remotewrite import samples
-from ingest.unpack import LONGEST, inflated, require_few
+from ingest.mapping.declaration import Mapping
+from ingest.payload.lineprotocol import lines
+from ingest.payload.remotewrite import samples
+from ingest.payload.unpack import LONGEST, inflated, require_few
+from ingest.source import Message, Source, Take
 
 log = structlog.get_logger()
 PORT, WAIT_SECONDS = 8088, 10.0

@@ -20,8 +20,8 @@ from app.errors import MappingError, StackError, Unavailable
 from app.settings import Settings
 from app.twins.write import Position
 from ingest.backoff import pauses
-from ingest.mapping import PART, Mapping
-from ingest.message import Message, Source, Take
+from ingest.mapping.declaration import PART, Mapping
+from ingest.source import Message, Source, Take
 
 log = structlog.get_logger()
 AT_ONCE, POLL_SECONDS, PATIENCE_SECONDS, LOOK_SECONDS = 1000, 0.1, 1.0, 5.0

@@ -20,8 +20,8 @@ from app.errors import MappingError, StackError, Unavailable
 from app.settings import Settings
 from app.twins.write import Position
 from ingest.backoff import pauses
-from ingest.mapping import Mapping
-from ingest.message import Message, Source, Take
+from ingest.mapping.declaration import Mapping
+from ingest.source import Message, Source, Take
 
 log = structlog.get_logger()
 EVERY, LOOK_SECONDS, AT_ONCE = 1.0, 10.0, 1000

@@ -31,9 +31,9 @@ from app.commands.outlet import Answer, Delivery
 from app.errors import CommandError, MappingError
 from app.settings import Settings
 from ingest.backoff import pauses, stop_if_asked
-from ingest.mapping import Mapping, Strict, fill
-from ingest.match import Commanded
-from ingest.message import Message, Source, Take
+from ingest.mapping.declaration import Mapping, Strict, fill
+from ingest.mapping.match import Commanded
+from ingest.source import Message, Source, Take
 
 log = structlog.get_logger()
 EVERY, TIMEOUT = 1.0, 3.0

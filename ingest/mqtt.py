@@ -29,9 +29,9 @@ from app.settings import Settings
 from ingest.backoff import pauses
 from ingest.broker import Connection, Refused, connected
 from ingest.certificates import context
-from ingest.mapping import PART, Mapping, fill
-from ingest.match import Commanded
-from ingest.message import Message, Source, Take
+from ingest.mapping.declaration import PART, Mapping, fill
+from ingest.mapping.match import Commanded
+from ingest.source import Message, Source, Take
 
 log = structlog.get_logger()
 RECEIVE_MAX = 40_000

@@ -17,7 +17,7 @@ from app.graph.store import Store
 from app.graph.values import flatten
 from app.history.series import Series
 from app.twins.write import Batch, NewTwin, append, ensure, model_of
-from ingest.mapping import PART, Mapping, Rule, Target, check_against, fill
+from ingest.mapping.declaration import PART, Mapping, Rule, Target, check_against, fill
 
 POINTS_PER_SEGMENT = 4320  # thirty days of ten-minute means
 VALUES_PER_COMMIT = 150_000

@@ -9,8 +9,8 @@ from typing import Any
 from app.commands.outlet import Outlet
 from app.errors import MappingError
 from app.settings import ROOT, Settings
-from ingest.mapping import Mapping, read_mapping
-from ingest.message import Source
+from ingest.mapping.declaration import Mapping, read_mapping
+from ingest.source import Source
 
 MAPPINGS = ROOT / "ingest" / "mappings" / "live"
 
@@ -26,8 +26,8 @@ class Kind:
 
 SOURCES: Map[str, Kind] = {
     "mqtt": Kind("mqtt.MqttSource", "mqtt.MqttOutlet", "mqtt"),
-    "opcua": Kind("opcua.opcua_source", "methods.OpcUaOutlet", "opcua"),
-    "sparkplug": Kind("sparkplug.SparkplugSource", "sparkplug.SparkplugOutlet", "sparkplug"),
+    "opcua": Kind("opcua.source.opcua_source", "opcua.methods.OpcUaOutlet", "opcua"),
+    "sparkplug": Kind("sparkplug.source.SparkplugSource", "sparkplug.source.SparkplugOutlet", "sparkplug"),
     "modbus": Kind("modbus.ModbusSource", "modbus.ModbusOutlet", "modbus"),
     "kafka": Kind("kafka.KafkaSource", extra="kafka"),
     "kinesis": Kind("kinesis.KinesisSource", extra="kinesis"),
@@ -41,9 +41,8 @@ def make_source(mapping: Mapping, settings: Settings) -> Source:
     try:
         made: Source = kind(mapping, settings)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise MappingError(
-            f"options: {error}", where=mapping.source, hint=f"see the head of ingest/{mapping.protocol}.py"
-        ) from error
+        file = SOURCES[mapping.protocol].source.rpartition(".")[0].replace(".", "/")
+        raise MappingError(f"options: {error}", where=mapping.source, hint=f"see the head of ingest/{file}.py") from error
     return made
 
 
@@ -61,7 +60,7 @@ def _outlet(mapping: Mapping) -> Any:
 
 
 def _named(mapping: Mapping, path: str) -> Any:
-    module, _, name = path.partition(".")
+    module, _, name = path.rpartition(".")
     try:
         return getattr(import_module(f"ingest.{module}"), name)
     except ModuleNotFoundError as error:

@@ -70,7 +70,7 @@ def replay(
     """Sends messages through their source's mapping once more, after the mapping, the model or the payload was mended."""
     from app.main import assemblers, open_store
     from app.sources.deadletters import listed, shown
-    from ingest.again import Again, again
+    from ingest.pipeline.redelivery import Again, again
     from ingest.sources import MAPPINGS, read_mappings
 
     settings = Settings.read()

@@ -122,7 +122,7 @@ def ingest(
     """Runs the sources of the mappings: readings in, committed, acknowledged."""
     from app.main import assemblers, open_store
     from app.main import ingest as run_ingest
-    from ingest.sample import samples, told
+    from ingest.pipeline.sample import samples, told
     from ingest.sources import MAPPINGS, read_mappings
 
     settings = Settings.read()
@@ -147,7 +147,7 @@ def ingest(
 def gateway(path: Annotated[Path, typer.Argument(metavar="FILE", help="what it takes, aggregates and forwards")]) -> None:
     """Takes sources at the edge, aggregates, spools to disk, forwards to another Twingraph. Needs no Neo4j."""
     from app.main import with_secrets
-    from ingest.gateway import read_plan, run_gateway
+    from ingest.gateway.gateway import read_plan, run_gateway
 
     settings = with_secrets(Settings.read())
     configure(settings.log_level)
@@ -191,7 +191,7 @@ def fleet(
 @app.command()
 def doors(as_json: Annotated[bool, typer.Option("--json", help="for scripts")] = False) -> None:
     """Every door of the running stack."""
-    from app.stack.doors import running
+    from app.stack.doors import print_doors, running
 
     _, found = running(Settings.read().home)
     if as_json:
@@ -200,28 +200,13 @@ def doors(as_json: Annotated[bool, typer.Option("--json", help="for scripts")] =
         print_doors(found, out)
 
 
-def print_doors(found: dict[str, Any], console: Console) -> None:
-    rows: dict[str, Callable[[Any], tuple[str, str]]] = {
-        "graphql": lambda d: ("GraphQL explorer", d["explorer"]),
-        "neo4j": lambda d: ("Neo4j Browser", f"{d['browser']}  user {d['user']}  password {d['password']}"),
-        "mqtt": lambda d: ("MQTT", f"{d['host']}:{d['port']}  user {d['user']}  password {d['password']}"),
-        "opcua": lambda d: ("OPC UA", "  ".join(d["urls"])),
-        "metrics": lambda d: ("Metrics", d["url"]),
-        "api": lambda d: ("API docs", d["url"]),
-    }
-    for name, show in rows.items():
-        if name in found:
-            title, text = show(found[name])
-            console.print(f"[bold]{title:17}[/] {text}", soft_wrap=True, highlight=False)
-
-
 # Stack ----------------------------------------------------------------------------------------------------------------
 
 
 @stack_app.command("start")
 def stack_start() -> None:
     """Starts Neo4j and the MQTT broker in the background."""
-    from app.stack.doors import running
+    from app.stack.doors import print_doors, running
 
     settings = Settings.read()
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -300,7 +285,7 @@ def replay(
     """Writes a table of measurements into the graph's history."""
     from app.main import open_store
     from app.twins.registry import Registry
-    from ingest.mapping import read_mapping
+    from ingest.mapping.declaration import read_mapping
     from ingest.replay import replay as run_replay
 
     found = read_mapping(mapping)
@@ -345,7 +330,7 @@ def predict_train(
     farms: Annotated[int, typer.Option(min=1, max=50)] = 6,
 ) -> None:
     """Trains on an accelerated simulated history; the model goes to the state folder."""
-    from app.predict.train import train
+    from app.simulate.training import train
 
     settings = Settings.read()
     with _progress("%") as tell:

@@ -48,8 +48,8 @@ def browse(
 async def _surveyed(options: dict[str, Any], namespace: str, prefix: str) -> Any:
     from asyncua import ua
 
-    from ingest.session import session, session_checked
-    from ingest.survey import survey
+    from ingest.opcua.session import session, session_checked
+    from ingest.opcua.survey import survey
 
     url = str(options["url"])
     session_checked(options, url)

@@ -2,34 +2,11 @@
 
 In: GraphQL over HTTP, WebSocket (graphql-transport-ws) and server-sent events. Out: JSON. In order of control flow:
 
-    names       how models become GraphQL names, and what happens when two clash
-    scalars     DateTime, Duration, Long, …: one row each
-    values      DTDL schema → scalars, enums, objects, as output and as input
-    origin      what a field of the schema reads in the graph; types, select and shape share nothing else
-    filters     where and orderBy: input types grown from the fields
-    types       Catalog → graphql-core types of twins, connections, aggregates, readings
-    roots       the fields of Query
-    schema      the one adapter: Strawberry's static part and the grown types in one schema
-    static      what does not grow from models: relate, invoke, jobs, models, me, …
-    collect     the fields of a selection, as the specification collects them
-    variables   variables left open, and the converters their values pass
-    conditions  arguments → predicates, orders, hops
-    cursor      where a row stands in an order, as text
-    select      selection set → select tree (app.graph.select) and the form of the answer
-    shape       form → a generated function from the record to JSON
-    history     segments → points, buckets or columns
-    plan        cache: (generation, query, operation, access) → plan; estimate; bind → run → shape
-    direct      a query answered before, sent as JSON by POST: run without the transports' machinery
-    execute     the Strawberry extension that answers compiled queries without the executor
-    introspection  the schema's own questions, compiled too
-    mutation    typed twins, typed commands
-    subscription  changes of queries, telemetry, alarms, commands
-    guards      tokens, depth, aliases
-    persisted   operations known by their hash
-    failures    errors as clients see them
-    explain     plan, estimate and Cypher as text
-    explorer    GraphiQL from its WebJar
-    router      transports, identity, one schema generation swapped for another
+    schema/   models → the types of the schema
+    compile/  query → plan: Cypher, parameters, the shape of the answer
+    resolve/  what is not compiled: mutations, commands, subscriptions, jobs
+    answer/   request → answer
+    router    transports, identity, one schema generation swapped for another
 
 One query through it: `{ turbines(first: 2) { name hasComponent { healthScore } } }` becomes Root(Turbine, Scope(Value
 name, Related(hasComponent, Scope(Value healthScore)))), that one Cypher statement with one record, that

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from app.stack.jars import listed
-
 ASSETS: Mapping[str, tuple[str, str, str]] = {
     "graphiql.min.js": ("graphiql", "graphiql.min.js", "text/javascript"),
     "graphiql.min.css": ("graphiql", "graphiql.min.css", "text/css"),
@@ -92,10 +90,14 @@ def script() -> str:
     return SCRIPT.replace("QUERY", json.dumps(FIRST_QUERY))
 
 
-@cache
-def asset(folder: Path, name: str) -> tuple[bytes, str]:
-    """(content, media type). Raises: KeyError for a name that is not in ASSETS."""
+def asset(jars: Mapping[str, Path], name: str) -> tuple[bytes, str]:
+    """(content, media type); `jars`: artifact → WebJar. Raises: KeyError for a name that is not in ASSETS."""
     artifact, path, media = ASSETS[name]
-    jar = next(jar for jar in listed("explorer") if jar.artifact == artifact)
-    with zipfile.ZipFile(folder / jar.file) as archive:
-        return archive.read(f"META-INF/resources/webjars/{artifact}/{jar.version}/{path}"), media
+    return _content(jars[artifact], artifact, path), media
+
+
+@cache
+def _content(jar: Path, artifact: str, path: str) -> bytes:
+    version = jar.stem.removeprefix(f"{artifact}-")
+    with zipfile.ZipFile(jar) as archive:
+        return archive.read(f"META-INF/resources/webjars/{artifact}/{version}/{path}")

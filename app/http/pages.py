@@ -23,8 +23,8 @@ SwaggerUIBundle({ url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true,
 OWN: Mapping[str, Callable[[], str]] = {"explorer.js": script, "docs.js": lambda: DOCS_SCRIPT}
 
 
-def pages(folder: Path) -> APIRouter:
-    """`folder` holds the jars of the list `explorer`."""
+def pages(jars: Mapping[str, Path]) -> APIRouter:
+    """`jars`: artifact → WebJar."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/docs")
@@ -45,7 +45,7 @@ def pages(folder: Path) -> APIRouter:
             return Response(OWN[name](), media_type="text/javascript")
         if name not in ASSETS:
             raise HTTPException(404, "no such asset")
-        content, media = asset(folder, name)
+        content, media = asset(jars, name)
         return Response(content, media_type=media, headers={"Cache-Control": "max-age=86400"})
 
     return router

@@ -3,10 +3,10 @@
 In: ten-minute bins of the condition signals over the last day. Out: telemetry `healthScore`, `expectedFailureTime`,
 `confidence`, `modelVersion` on each component and, rolled up, on its turbine and farm, by the ordinary write path.
 
+    declaration  kinds and signals, from `prognosis.yaml` beside the models
     windows   history of the graph → bins; incremental, in memory
     features  a window of bins → one row of numbers per component
     hazard    LightGBM discrete-time hazard: P(failure in each interval ahead), with censoring
-    train     an accelerated simulated history → a trained model in the state folder
     score     model + features → prognoses, rolled up along the graph
     runner    every minute: windows → score → twins.write
 

@@ -13,14 +13,12 @@ from app import clock
 from app.graph.segment import sound
 from app.graph.statements import statement
 from app.graph.store import Store
+from app.predict.declaration import declared
 from app.predict.features import BIN_SECONDS, BINS, SIGNALS, Array
-from app.simulate.layout import KINDS
 
 BIN_MS = BIN_SECONDS * 1000
 COMPONENTS_AT_ONCE = 400
 READ_AGAIN = 6
-WEAR = ("oilParticleCount", "greaseParticleCount", "dissolvedGas")
-COLUMN = {"errorCount": 3} | {name: index for index, name in enumerate(SIGNALS)} | dict.fromkeys(WEAR, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,7 @@ class Windows:
     def read(self, store: Store, labels: Mapping[str, str]) -> None:
         """Moves on to the newest history. The last hour is read again: late points fall into it."""
         ((rows, newest),) = store.read(statement("predict/components"), {"limit": clock.limit()})
-        kinds = {kind.label: index for index, kind in enumerate(KINDS)}
+        kinds = {label: index for index, label in enumerate(declared().kinds)}
         parts = [Part(d, kinds[labels[m]], t, f) for d, m, t, f in rows if labels.get(m) in kinds]
         went_back = newest is not None and newest // BIN_MS < self.last  # after a clock that was ahead
         if went_back or [part.dt_id for part in parts] != [part.dt_id for part in self.parts]:
@@ -75,7 +73,8 @@ class Windows:
                     self._place(index[dt_id], segment, oldest, start)
 
     def _place(self, number: int, segment: Mapping[str, Any], oldest: int, start: int) -> None:
-        for signal, column in COLUMN.items():
+        declaration = declared()
+        for signal, column in declaration.columns.items():
             values = segment.get(signal)
             if not values or isinstance(values[0], str | bool):
                 continue
@@ -83,7 +82,7 @@ class Windows:
             where = (segment["_from"] + np.asarray(offsets)) // BIN_MS
             inside = (where >= oldest) & (where <= self.last)
             bins, numbers = where[inside] - start, np.asarray(values, np.float32)[inside]
-            if signal == "errorCount":
+            if signal in declaration.counters:
                 sums = np.zeros(BINS, np.float32)
                 np.add.at(sums, bins, numbers)
                 touched = np.unique(bins)

@@ -2,7 +2,6 @@
 
     api      /api/… for scripts that do not speak GraphQL
     health   /health/live, /health/ready, /metrics
-    docs     Swagger UI from its WebJar
 
 The token guards everything but the two health pages.
 """

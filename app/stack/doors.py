@@ -2,10 +2,12 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
+from rich.console import Console
 
 from app.errors import StackError
 from app.settings import Settings
@@ -65,3 +67,18 @@ def running(home: Path) -> tuple[int, dict[str, Any]]:
     except (OSError, ValueError, psutil.Error):
         pass
     raise StackError("nothing runs", where=str(home), hint="make demo, or twingraph stack start")
+
+
+def print_doors(found: dict[str, Any], console: Console) -> None:
+    rows: dict[str, Callable[[Any], tuple[str, str]]] = {
+        "graphql": lambda d: ("GraphQL explorer", d["explorer"]),
+        "neo4j": lambda d: ("Neo4j Browser", f"{d['browser']}  user {d['user']}  password {d['password']}"),
+        "mqtt": lambda d: ("MQTT", f"{d['host']}:{d['port']}  user {d['user']}  password {d['password']}"),
+        "opcua": lambda d: ("OPC UA", "  ".join(d["urls"])),
+        "metrics": lambda d: ("Metrics", d["url"]),
+        "api": lambda d: ("API docs", d["url"]),
+    }
+    for name, show in rows.items():
+        if name in found:
+            title, text = show(found[name])
+            console.print(f"[bold]{title:17}[/] {text}", soft_wrap=True, highlight=False)

@@ -70,6 +70,12 @@ def fetch(name: str, cache: Path, console: Console | None = None, lists: Path = 
     return folder
 
 
+def fetched(name: str, cache: Path) -> dict[str, Path]:
+    """Artifact → its jar, of the list `name`. Raises: as `fetch`."""
+    folder = fetch(name, cache)
+    return {jar.artifact: folder / jar.file for jar in listed(name)}
+
+
 def _fetch(maven: MavenContext, jar: Jar, folder: Path) -> None:
     target = folder / jar.file
     for attempt in range(1, TRIES + 1):

@@ -12,10 +12,10 @@ from app.graph.store import Store
 from app.twins import write
 from app.twins.directory import Directory
 from app.twins.registry import Registry
-from ingest.assemble import Assembler
-from ingest.mapping import Mapping
-from ingest.match import Matcher
-from ingest.pipeline import Pipeline
+from ingest.mapping.declaration import Mapping
+from ingest.mapping.match import Matcher
+from ingest.pipeline.assemble import Assembler
+from ingest.pipeline.pipeline import Pipeline
 
 
 def recent(offset: int = 0) -> int:

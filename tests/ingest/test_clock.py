@@ -17,7 +17,7 @@ from app.stack.child import Child
 from app.twins.fresh import fresh
 from app.twins.registry import Registry
 from app.twins.write import Batch, NewRelationship, NewTwin, Quality, append, ensure
-from ingest.mapping import Mapping, Rule
+from ingest.mapping.declaration import Mapping, Rule
 from ingest.mqtt import MqttSource, connect
 from tests.ingest.test_extremes import Running
 from tests.ingest.test_mqtt import publish

@@ -10,11 +10,11 @@ from app.sources.deadletters import fix, listed, shown
 from app.twins.directory import Directory
 from app.twins.registry import Registry
 from app.twins.write import NewTwin, append, create, ensure
-from ingest.again import again
-from ingest.assemble import LONGEST_PAYLOAD, Assembler
-from ingest.mapping import read_mapping
-from ingest.match import Matcher
-from ingest.message import Message
+from ingest.mapping.declaration import read_mapping
+from ingest.mapping.match import Matcher
+from ingest.pipeline.assemble import LONGEST_PAYLOAD, Assembler
+from ingest.pipeline.redelivery import again
+from ingest.source import Message
 from tests.conftest import twingraph
 
 MAPPING = """

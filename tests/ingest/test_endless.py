@@ -16,19 +16,19 @@ from asyncua import ua
 from asyncua.client.ua_session import UaSession
 from prometheus_client import REGISTRY
 
-import ingest.avro
 import ingest.kinesis
-import ingest.nodes
-import ingest.pages
-import ingest.session
+import ingest.opcua.nodes
+import ingest.opcua.pages
+import ingest.opcua.session
+import ingest.payload.avro
 from app.errors import Unavailable
 from app.settings import Settings
-from ingest.avro import _schema
 from ingest.kinesis import KinesisSource
-from ingest.mapping import Mapping
-from ingest.nodes import browsed
-from ingest.pages import past, references
-from ingest.session import restored
+from ingest.mapping.declaration import Mapping
+from ingest.opcua.nodes import browsed
+from ingest.opcua.pages import past, references
+from ingest.opcua.session import restored
+from ingest.payload.avro import _schema
 from tests.ingest.base import recent
 from tests.ingest.test_opcua import Plant
 from tests.ingest.test_opcua_faults import RULES, Line, mapped, reading, serving
@@ -104,7 +104,7 @@ class Republishing:
 async def test_F37_numbers_without_end(
     monkeypatch: pytest.MonkeyPatch, kept: list[int], empty: bool, asked: int, came: int, made_anew: int
 ) -> None:
-    monkeypatch.setattr(ingest.session, "MOST_MISSED", 50)
+    monkeypatch.setattr(ingest.opcua.session, "MOST_MISSED", 50)
     made = Republishing(kept, empty)
     await asyncio.wait_for(restored(made), 10)
     assert (made.asked, made.came, made.made_anew) == (asked, came, made_anew)
@@ -130,7 +130,7 @@ class Browsing:
 
 @pytest.mark.parametrize(("fresh", "found"), [(True, 30), (False, 1)])
 async def test_F37_browsing_without_end(monkeypatch: pytest.MonkeyPatch, fresh: bool, found: int) -> None:
-    monkeypatch.setattr(ingest.pages, "MOST_REFERENCES", 30)
+    monkeypatch.setattr(ingest.opcua.pages, "MOST_REFERENCES", 30)
     made, before = Browsing(fresh), told("browsing")
     assert len(await asyncio.wait_for(references(made, ua.NodeClass.Variable), 10)) == found  # type: ignore[arg-type]
     assert made.released
@@ -151,8 +151,8 @@ async def test_F37_objects_in_a_ring(monkeypatch: pytest.MonkeyPatch) -> None:
         kinds = [(name, ua.NodeClass.Object) for name in objects] + [(f"v{number}", ua.NodeClass.Variable)]
         return [ua.ReferenceDescription(NodeId=ua.NodeId(name, 2), NodeClass=kind) for name, kind in kinds]
 
-    monkeypatch.setattr(ingest.nodes, "references", below)
-    monkeypatch.setattr(ingest.nodes, "MOST_OBJECTS", 100)
+    monkeypatch.setattr(ingest.opcua.nodes, "references", below)
+    monkeypatch.setattr(ingest.opcua.nodes, "MOST_OBJECTS", 100)
     client: Any = SimpleNamespace(nodes=SimpleNamespace(objects=node(ua.NodeId(85))), get_node=node)
     everything = [SimpleNamespace(fullmatch=lambda _: True)]
     for ring, variables, endless in ((5, 5, 0), (0, 100, 1)):  # noqa: B007 `below` reads it
@@ -178,7 +178,7 @@ class Recorded:
 
 @pytest.mark.parametrize(("step", "pages"), [(timedelta(0), 5), (timedelta(minutes=7), 9), (timedelta(microseconds=1), 40)])
 async def test_F37_history_without_end(monkeypatch: pytest.MonkeyPatch, step: timedelta, pages: int) -> None:
-    monkeypatch.setattr(ingest.pages, "MOST_VALUES", 40)
+    monkeypatch.setattr(ingest.opcua.pages, "MOST_VALUES", 40)
     made, before = Recorded(step), told("reading history")
     async with asyncio.timeout(10):
         values = [value async for value in past(made, START, START + timedelta(hours=1))]  # type: ignore[arg-type]
@@ -231,7 +231,7 @@ class Dripping(BaseHTTPRequestHandler):
 
 def test_F37_a_registry_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that sends too much, one that sends a byte now and then."""
-    monkeypatch.setattr(ingest.avro, "TIMEOUT", 1.0)
+    monkeypatch.setattr(ingest.payload.avro, "TIMEOUT", 1.0)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
     Thread(target=server.serve_forever, daemon=True).start()
     try:

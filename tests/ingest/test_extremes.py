@@ -17,12 +17,12 @@ from app.stack.child import Child
 from app.twins.directory import Directory
 from app.twins.registry import Registry
 from app.twins.write import NewTwin, create
-from ingest.assemble import Assembler
 from ingest.http import HttpSource
-from ingest.mapping import Mapping, Rule
-from ingest.match import Matcher
+from ingest.mapping.declaration import Mapping, Rule
+from ingest.mapping.match import Matcher
 from ingest.mqtt import MqttSource, connect
-from ingest.pipeline import Pipeline
+from ingest.pipeline.assemble import Assembler
+from ingest.pipeline.pipeline import Pipeline
 from tests.conftest import free_port
 from tests.extremes import model, signals
 from tests.ingest.base import recent

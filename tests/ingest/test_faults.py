@@ -23,13 +23,13 @@ from app.stack.child import Child
 from app.twins.directory import Directory
 from app.twins.registry import Registry
 from app.twins.write import NewTwin, append, create
-from ingest.assemble import Assembled, Assembler
 from ingest.http import HttpSource
-from ingest.mapping import Mapping, Rule
-from ingest.match import Matcher
-from ingest.message import Message
+from ingest.mapping.declaration import Mapping, Rule
+from ingest.mapping.match import Matcher
 from ingest.mqtt import MqttSource, connect
-from ingest.pipeline import Pipeline
+from ingest.pipeline.assemble import Assembled, Assembler
+from ingest.pipeline.pipeline import Pipeline
+from ingest.source import Message
 from tests.conftest import apart, free_port, installed, program
 from tests.ingest.base import recent
 from tests.ingest.test_mqtt import publish

@@ -7,7 +7,7 @@ import pytest
 
 from app.errors import MessageError
 from app.twins.registry import Registry
-from ingest.mapping import Mapping
+from ingest.mapping.declaration import Mapping
 from ingest.replay import replay
 
 START = pd.Timestamp("2025-11-24T00:00:00Z")

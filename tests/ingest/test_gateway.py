@@ -19,9 +19,9 @@ from app.settings import Settings
 from app.stack.child import Child
 from app.twins.registry import Registry
 from app.twins.write import NewTwin, Position, create
-from ingest.gateway import forward, read_plan
+from ingest.gateway.gateway import forward, read_plan
+from ingest.gateway.spool import Aggregate, Spool, lines
 from ingest.mqtt import connect
-from ingest.spool import Aggregate, Spool, lines
 from tests.conftest import apart, eventually, free_port, program
 from tests.ingest.base import recent
 from tests.ingest.test_mqtt import publish
@@ -153,7 +153,7 @@ def test_F15_disk_full(small_disk: Path) -> None:
 
 async def test_F14_sink_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The far end answers nothing for a while, then slowly: taking is as fast as ever, all is delivered, in order."""
-    monkeypatch.setattr("ingest.gateway.TIMEOUT", 0.5)
+    monkeypatch.setattr("ingest.gateway.gateway.TIMEOUT", 0.5)
     silent, rows = True, [("t", "s", at, float(at)) for at in range(2000)]
     delivered: list[bytes] = []
 

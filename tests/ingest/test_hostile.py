@@ -12,9 +12,9 @@ from app.settings import Settings
 from app.stack.child import Child
 from app.twins.registry import Registry
 from app.twins.write import NewTwin, ensure
-from ingest.mapping import Mapping, Rule
+from ingest.mapping.declaration import Mapping, Rule
 from ingest.mqtt import MqttSource, connect
-from ingest.sparkplug import SparkplugSource
+from ingest.sparkplug.source import SparkplugSource
 from tests.ingest.base import recent
 from tests.ingest.test_extremes import Running
 from tests.ingest.test_mqtt import publish

@@ -26,12 +26,12 @@ from app.settings import Settings
 from app.twins.directory import Directory
 from app.twins.registry import Registry
 from app.twins.write import NewTwin, create
-from ingest.assemble import Assembler
 from ingest.http import LONGEST, HttpSource
-from ingest.mapping import Mapping, Rule, Target, Under
-from ingest.match import Matcher
-from ingest.message import Message
-from ingest.pipeline import Pipeline
+from ingest.mapping.declaration import Mapping, Rule, Target, Under
+from ingest.mapping.match import Matcher
+from ingest.pipeline.assemble import Assembler
+from ingest.pipeline.pipeline import Pipeline
+from ingest.source import Message
 from tests.conftest import free_port, twingraph
 from tests.ingest.base import SourceContract, recent
 from tests.ingest.test_tls import Authority

@@ -22,11 +22,11 @@ from app.settings import Settings
 from app.twins.directory import Directory
 from app.twins.registry import Registry
 from app.twins.write import positions_of
-from ingest.assemble import Assembler
 from ingest.kafka import KafkaSource
-from ingest.mapping import Mapping, Rule
-from ingest.match import Matcher
-from ingest.pipeline import Pipeline
+from ingest.mapping.declaration import Mapping, Rule
+from ingest.mapping.match import Matcher
+from ingest.pipeline.assemble import Assembler
+from ingest.pipeline.pipeline import Pipeline
 from tests.conftest import free_port
 from tests.ingest.base import SourceContract, recent
 from tests.parts.kafka import start_kafka
@@ -199,7 +199,7 @@ class TestKafka(SourceContract):
         def away(self: Store, work: Any) -> Any:
             raise StoreUnavailable("away for a test")
 
-        monkeypatch.setattr("ingest.pipeline.MOST_MESSAGES", 100)
+        monkeypatch.setattr("ingest.pipeline.pipeline.MOST_MESSAGES", 100)
         start = recent()
         with monkeypatch.context() as patched:
             patched.setattr(Store, "write", away)

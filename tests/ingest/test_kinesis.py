@@ -15,11 +15,11 @@ from app.settings import Settings
 from app.twins.directory import Directory
 from app.twins.registry import Registry
 from app.twins.write import positions_of
-from ingest.assemble import Assembler
 from ingest.kinesis import ENDED, KinesisSource
-from ingest.mapping import Mapping, Rule
-from ingest.match import Matcher
-from ingest.pipeline import Pipeline
+from ingest.mapping.declaration import Mapping, Rule
+from ingest.mapping.match import Matcher
+from ingest.pipeline.assemble import Assembler
+from ingest.pipeline.pipeline import Pipeline
 from tests.conftest import free_port
 from tests.ingest.base import SourceContract, recent
 

@@ -6,7 +6,7 @@ import pytest
 
 from app.dtdl import compile_models, read_documents
 from app.errors import MappingError
-from ingest.mapping import check_against, fill, pattern, read_mapping
+from ingest.mapping.declaration import check_against, fill, pattern, read_mapping
 from ingest.sources import MAPPINGS, read_mappings
 from tests.conftest import ROOT
 

@@ -20,12 +20,12 @@ from app.errors import MappingError
 from app.settings import Settings
 from app.twins.directory import Directory
 from app.twins.registry import Registry
-from ingest.assemble import Assembler
-from ingest.mapping import CommandRule, Mapping, Rule
-from ingest.match import Matcher
-from ingest.message import Message
+from ingest.mapping.declaration import CommandRule, Mapping, Rule
+from ingest.mapping.match import Matcher
 from ingest.modbus import ModbusOutlet, ModbusSource, Register, blocks
-from ingest.pipeline import Pipeline
+from ingest.pipeline.assemble import Assembler
+from ingest.pipeline.pipeline import Pipeline
+from ingest.source import Message
 from tests.conftest import free_port
 from tests.ingest.base import SourceContract
 

@@ -15,12 +15,12 @@ from app.settings import Settings
 from app.stack.child import Child
 from app.twins.directory import Directory
 from app.twins.registry import Registry
-from ingest.assemble import Assembler
 from ingest.broker import Connection
-from ingest.mapping import Mapping, Rule
-from ingest.match import Matcher
+from ingest.mapping.declaration import Mapping, Rule
+from ingest.mapping.match import Matcher
 from ingest.mqtt import MqttSource, client_id, connect
-from ingest.pipeline import Pipeline
+from ingest.pipeline.assemble import Assembler
+from ingest.pipeline.pipeline import Pipeline
 from tests.conftest import apart, installed
 from tests.ingest.base import SourceContract, recent
 

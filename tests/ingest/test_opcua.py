@@ -12,9 +12,9 @@ from prometheus_client import REGISTRY
 from app.commands.outlet import Delivery
 from app.settings import Settings
 from app.twins.registry import Registry
-from ingest.mapping import CommandRule, Mapping, Rule
-from ingest.methods import OpcUaOutlet
-from ingest.opcua import OpcUaSource
+from ingest.mapping.declaration import CommandRule, Mapping, Rule
+from ingest.opcua.methods import OpcUaOutlet
+from ingest.opcua.source import OpcUaSource
 from tests.conftest import free_port
 from tests.ingest.base import SourceContract, recent
 

@@ -24,9 +24,9 @@ from prometheus_client import REGISTRY
 
 from app.errors import MappingError, StackError
 from app.settings import Settings
-from ingest.mapping import Mapping, Rule
-from ingest.message import Gone, Message
-from ingest.opcua import OpcUaSource
+from ingest.mapping.declaration import Mapping, Rule
+from ingest.opcua.source import OpcUaSource
+from ingest.source import Gone, Message
 from ingest.sources import make_source
 from tests.conftest import free_port
 from tests.ingest.base import recent

@@ -14,13 +14,13 @@ from app.dtdl import compile_models, read_documents
 from app.dtdl.extensions import families
 from app.errors import MessageError
 from app.twins.directory import Directory
-from ingest.assemble import Assembled, Assembler
-from ingest.lineprotocol import lines
-from ingest.mapping import Mapping
-from ingest.match import Matcher
-from ingest.message import Message
-from ingest.units import conversion
-from ingest.unpack import LONGEST
+from ingest.mapping.declaration import Mapping
+from ingest.mapping.match import Matcher
+from ingest.mapping.units import conversion
+from ingest.payload.lineprotocol import lines
+from ingest.payload.unpack import LONGEST
+from ingest.pipeline.assemble import Assembled, Assembler
+from ingest.source import Message
 from tests.conftest import ROOT
 
 CATALOG = compile_models(read_documents([ROOT / "dtdl_models"])[0])

@@ -10,11 +10,11 @@ from app.graph.store import Store
 from app.twins.directory import Directory
 from app.twins.registry import Registry
 from app.twins.write import NewTwin, create
-from ingest.assemble import Assembler
-from ingest.mapping import Mapping, Rule, Under
-from ingest.match import Matcher
-from ingest.message import Message, Source, Take
-from ingest.pipeline import GRACE_SECONDS, Pipeline
+from ingest.mapping.declaration import Mapping, Rule, Under
+from ingest.mapping.match import Matcher
+from ingest.pipeline.assemble import Assembler
+from ingest.pipeline.pipeline import GRACE_SECONDS, Pipeline
+from ingest.source import Message, Source, Take
 from tests.conftest import free_port
 from tests.ingest.base import recent
 
@@ -113,7 +113,7 @@ async def test_what_was_under_way_comes_first_when_a_source_is_started_again(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a later position would be committed before what was never written."""
-    monkeypatch.setattr("ingest.pipeline.GRACE_SECONDS", 0.3)
+    monkeypatch.setattr("ingest.pipeline.pipeline.GRACE_SECONDS", 0.3)
     store, start = registry.store, recent()
     store.command("MATCH (n:Twin|_Segment|_DeadLetter) DETACH DELETE n")
     create(store, registry.catalog, [NewTwin("a", "Turbine")])

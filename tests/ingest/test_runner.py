@@ -71,7 +71,7 @@ class Plant:
 
 @pytest.fixture
 async def plant(tmp_path: Path, secured: Settings, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Plant]:
-    monkeypatch.setattr("ingest.runner.FOLLOW_SECONDS", 0.2)
+    monkeypatch.setattr("ingest.pipeline.runner.FOLLOW_SECONDS", 0.2)
     registry.store.command("MATCH (n:_Source|_Wish|_DeadLetter|Twin) DETACH DELETE n")
     create(registry.store, registry.catalog, [NewTwin("fan", "Turbine")])
     made = Plant(tmp_path, secured, registry)

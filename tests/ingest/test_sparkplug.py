@@ -19,15 +19,15 @@ from app.stack.child import Child
 from app.twins.directory import Directory
 from app.twins.registry import Registry
 from app.twins.write import NewTwin, ensure
-from ingest import sparkplug_b
-from ingest.assemble import Assembler
-from ingest.mapping import CommandRule, Mapping, Rule
-from ingest.match import Matcher
-from ingest.message import Gone, Message
+from ingest.mapping.declaration import CommandRule, Mapping, Rule
+from ingest.mapping.match import Matcher
 from ingest.mqtt import connect
-from ingest.pipeline import Pipeline
-from ingest.sparkplug import Host, SparkplugOutlet, SparkplugSource
-from ingest.sparkplug_b import PAYLOAD
+from ingest.pipeline.assemble import Assembler
+from ingest.pipeline.pipeline import Pipeline
+from ingest.source import Gone, Message
+from ingest.sparkplug import payload as sparkplug_b
+from ingest.sparkplug.payload import PAYLOAD
+from ingest.sparkplug.source import Host, SparkplugOutlet, SparkplugSource
 from tests.ingest.base import SourceContract, recent
 from tests.ingest.test_mqtt import publish
 from tests.parts.tahu import start_edge

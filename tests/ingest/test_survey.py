@@ -16,13 +16,13 @@ from app.commands.outlet import Delivery
 from app.settings import Settings
 from app.twins.directory import Directory
 from app.twins.registry import Registry, read_models
-from ingest.assemble import Assembler
-from ingest.mapping import check_against, read_mapping
-from ingest.match import Matcher
-from ingest.methods import OpcUaOutlet
-from ingest.opcua import OpcUaSource
-from ingest.pipeline import Pipeline
-from ingest.survey import dtdl_name
+from ingest.mapping.declaration import check_against, read_mapping
+from ingest.mapping.match import Matcher
+from ingest.opcua.methods import OpcUaOutlet
+from ingest.opcua.source import OpcUaSource
+from ingest.opcua.survey import dtdl_name
+from ingest.pipeline.assemble import Assembler
+from ingest.pipeline.pipeline import Pipeline
 from tests.conftest import free_port
 
 URI = "urn:survey:plant"

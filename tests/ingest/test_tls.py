@@ -21,9 +21,9 @@ from app.errors import StackError
 from app.settings import Settings
 from app.stack.child import port_is_open
 from ingest.certificates import context
-from ingest.mapping import Mapping, Rule
-from ingest.message import Message
+from ingest.mapping.declaration import Mapping, Rule
 from ingest.mqtt import MqttSource, connect
+from ingest.source import Message
 from tests.conftest import eventually, free_port, installed
 
 pytestmark = pytest.mark.skipif(not installed("mosquitto"), reason="mosquitto is not installed")

@@ -55,7 +55,7 @@ def small(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Setti
 
 @pytest.fixture(scope="package")
 def trained(small: Settings) -> Path:
-    from app.predict.train import train
+    from app.simulate.training import train
 
     folder = small.home / "predictor"
     train(days=45, farms=2, turbines=30).save(folder)

@@ -7,8 +7,8 @@ from app.errors import PredictionError
 from app.predict import hazard
 from app.predict.features import BINS, NAMES, SIGNALS, enough, features
 from app.predict.score import as_series, score
-from app.predict.train import cases
 from app.predict.windows import Part, Windows
+from app.simulate.training import cases
 
 DAY = 86400.0
 

@@ -32,7 +32,7 @@ def own(tmp_path_factory: pytest.TempPathFactory, trained_once: Path) -> Setting
 
 @pytest.fixture(scope="module")
 def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from app.predict.train import train
+    from app.simulate.training import train
 
     folder = tmp_path_factory.mktemp("predictor") / "predictor"
     train(days=45, farms=2, turbines=30).save(folder)

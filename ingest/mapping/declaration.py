@@ -44,7 +44,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from app.dtdl import Catalog, Telemetry
 from app.errors import MappingError, NotFound
-from ingest.units import conversion
+from ingest.mapping.units import conversion
 
 PART = re.compile(r"\{(\w+)\}")
 
@@ -167,7 +167,9 @@ def read_mapping(path: Path) -> Mapping:
     except ValidationError as error:
         first = error.errors()[0]
         step = ".".join(str(part) for part in first["loc"])
-        raise MappingError(f"{step}: {first['msg']}", where=str(path), hint="see the head of ingest/mapping.py") from error
+        raise MappingError(
+            f"{step}: {first['msg']}", where=str(path), hint="see the head of ingest/mapping/declaration.py"
+        ) from error
     for rule in mapping.rules:
         _check_parts(path, rule.match, rule.twin)
         if rule.under:

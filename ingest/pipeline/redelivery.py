@@ -10,8 +10,8 @@ from app.errors import StoreError, StoreUnavailable
 from app.graph.store import Store
 from app.sources.deadletters import DeadLetter
 from app.twins.write import append
-from ingest.assemble import Assembler
-from ingest.message import Message
+from ingest.pipeline.assemble import Assembler
+from ingest.source import Message
 
 TOGETHER = 500
 

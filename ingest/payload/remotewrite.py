@@ -9,8 +9,8 @@ from functools import cache
 from typing import Any
 
 from app.errors import MessageError
-from ingest.message import Gone
-from ingest.unpack import LONGEST
+from ingest.payload.unpack import LONGEST
+from ingest.source import Gone
 
 SCHEMA = {
     "Label": "name=1:string value=2:string",
@@ -52,7 +52,7 @@ def _text(said: Any) -> str:
 
 @cache
 def _class() -> Any:
-    from ingest.protobuf import message
+    from ingest.payload.protobuf import message
 
     return message("twingraph.prometheus", SCHEMA, "WriteRequest")
 

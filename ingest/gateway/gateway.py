@@ -32,15 +32,15 @@ from pydantic import Field, ValidationError
 from app.errors import MappingError, MessageError, TwinError, TwingraphError, Unavailable
 from app.settings import Settings
 from app.twins.write import check_dt_id
-from ingest import decode
-from ingest.assemble import LONGEST_PAYLOAD, writable
 from ingest.backoff import pauses
-from ingest.mapping import Mapping, Rule, Strict, fill, pattern
-from ingest.message import Gone, Message, Source
-from ingest.pipeline import Road
-from ingest.quality import GOOD, is_bad, quality
+from ingest.gateway.spool import Aggregate, Reading, Spool, lines
+from ingest.mapping.declaration import Mapping, Rule, Strict, fill, pattern
+from ingest.payload import decode
+from ingest.payload.quality import GOOD, is_bad, quality
+from ingest.pipeline.assemble import LONGEST_PAYLOAD, writable
+from ingest.pipeline.pipeline import Road
+from ingest.source import Gone, Message, Source
 from ingest.sources import make_source, read_mappings
-from ingest.spool import Aggregate, Reading, Spool, lines
 
 log = structlog.get_logger()
 AT_ONCE, TIMEOUT = 5000, 30.0
@@ -85,7 +85,9 @@ def read_plan(path: Path) -> tuple[Plan, list[Mapping]]:
     except ValidationError as error:
         first = error.errors()[0]
         step = ".".join(str(part) for part in first["loc"])
-        raise MappingError(f"{step}: {first['msg']}", where=str(path), hint="see the head of ingest/gateway.py") from error
+        raise MappingError(
+            f"{step}: {first['msg']}", where=str(path), hint="see the head of ingest/gateway/gateway.py"
+        ) from error
     mappings = read_mappings([path.parent / one for one in plan.mappings])
     for mapping in mappings:
         for index, rule in enumerate(mapping.rules):

@@ -15,7 +15,7 @@ from asyncua import Client, Node, ua
 
 from app import metrics
 from app.errors import MappingError
-from ingest.pages import references
+from ingest.opcua.pages import references
 
 log = structlog.get_logger()
 MOST_OBJECTS = 100_000

@@ -18,11 +18,11 @@ from app.errors import MessageError, NotFound, TwinError
 from app.graph.values import flatten, storable
 from app.history.series import Series
 from app.twins.write import Batch, Event, NewRelationship, NewTwin, Position, Quality, twin_row
-from ingest import decode
-from ingest.mapping import Target
-from ingest.match import Matcher, Route
-from ingest.message import Gone, Message
-from ingest.quality import is_bad, quality
+from ingest.mapping.declaration import Target
+from ingest.mapping.match import Matcher, Route
+from ingest.payload import decode
+from ingest.payload.quality import is_bad, quality
+from ingest.source import Gone, Message
 
 LONGEST_PAYLOAD = 64_000
 LONGEST_CODE = 500  # of an event: part of its identifier, which an index holds

@@ -17,11 +17,11 @@ from asyncua import Client, Node, ua
 from app.commands.outlet import Answer, Delivery
 from app.errors import CommandError, MappingError, TwinError
 from app.settings import Settings
-from ingest.mapping import Mapping, fill
-from ingest.match import Commanded
-from ingest.nodes import node
-from ingest.opcua import LOST, plain, url_of
-from ingest.session import session
+from ingest.mapping.declaration import Mapping, fill
+from ingest.mapping.match import Commanded
+from ingest.opcua.nodes import node
+from ingest.opcua.session import session
+from ingest.opcua.source import LOST, plain, url_of
 
 WHOLE = {ua.VariantType[name] for name in ("SByte", "Byte", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64")}
 

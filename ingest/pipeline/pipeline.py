@@ -13,9 +13,9 @@ from app import metrics
 from app.errors import MessageError, StoreError, StoreUnavailable, TwingraphError, Unavailable
 from app.graph.store import Store
 from app.twins.write import Batch, Outcome, append, ensure, positions_of
-from ingest.assemble import Assembled, Assembler, letter
 from ingest.backoff import pauses
-from ingest.message import Message, Source
+from ingest.pipeline.assemble import Assembled, Assembler, letter
+from ingest.source import Message, Source
 
 log = structlog.get_logger()
 MOST_MESSAGES = 20_000

@@ -16,9 +16,9 @@ from app.errors import MappingError, StoreError, TwingraphError
 from app.sources.state import Wish, report
 from app.twins.registry import Registry
 from ingest.backoff import pauses
-from ingest.mapping import Mapping as SourceMapping
-from ingest.mapping import check_against
-from ingest.pipeline import Pipeline, Tally
+from ingest.mapping.declaration import Mapping as SourceMapping
+from ingest.mapping.declaration import check_against
+from ingest.pipeline.pipeline import Pipeline, Tally
 
 log = structlog.get_logger()
 FOLLOW_SECONDS = 2.0

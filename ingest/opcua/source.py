@@ -6,7 +6,7 @@ options: {url: opc.tcp://…, namespace: urn:plant, publishing_ms: 500, sampling
   trust: [folders of servers' certificates, or of who signed them], deprecated: true,
   events: true, or identifiers of the nodes that tell them}
 `url` may be a list: many servers, whose readings share batches (five hundred sources of their own would commit apart);
-and, instead of `namespace`, nodes or publishednodes (ingest.nodes). `twingraph opcua browse` proposes all of it.
+and, instead of `namespace`, nodes or publishednodes (ingest.opcua.nodes). `twingraph opcua browse` proposes all of it.
 
 Node identifiers are kept with their namespace's URI, never its index: indexes change when a server is configured anew. An
 address is the string identifier, or what the list says. One node that is bad is tried again on its own while the others flow.
@@ -32,14 +32,14 @@ from asyncua.observer import Observer, SubscriptionEvent
 from app import metrics
 from app.errors import MappingError, StackError
 from app.settings import Settings
-from ingest import alarms
 from ingest.backoff import pauses
-from ingest.mapping import Mapping, pattern
-from ingest.message import Gone, Message, Source, Take
-from ingest.nodes import SAMPLING_MS, Item, browsed, listed, node
-from ingest.pages import past
-from ingest.quality import GOOD, is_bad
-from ingest.session import refusal, restored, session, session_checked
+from ingest.mapping.declaration import Mapping, pattern
+from ingest.opcua import alarms
+from ingest.opcua.nodes import SAMPLING_MS, Item, browsed, listed, node
+from ingest.opcua.pages import past
+from ingest.opcua.session import refusal, restored, session, session_checked
+from ingest.payload.quality import GOOD, is_bad
+from ingest.source import Gone, Message, Source, Take
 
 log = structlog.get_logger()
 LOST = (OSError, ua.UaError, asyncio.TimeoutError)

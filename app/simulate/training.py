@@ -1,4 +1,4 @@
-"""An accelerated simulated history → cases with times to failure → a trained hazard."""
+"""An accelerated simulated history → cases with times to failure → a trained hazard of `app.predict`."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from app.predict import hazard
+from app.predict.declaration import declared
 from app.predict.features import BIN_SECONDS, BINS, SIGNALS, enough, features
 from app.simulate.fleet import Fleet
 from app.simulate.layout import KINDS, Layout
@@ -37,7 +38,7 @@ def cases(days: int, farms: int, turbines: int, tell: Progress) -> hazard.Cases:
     start = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
     fleet = Fleet(Layout(farms, turbines), TRAINING_SEED, start)
     count = farms * turbines * len(KINDS)
-    kind = np.tile(np.arange(len(KINDS)), farms * turbines)
+    kind = np.tile([declared().kinds.index(one.label) for one in KINDS], farms * turbines)
     window = np.full((BINS, count, len(SIGNALS)), np.nan, np.float32)
     ends: list[tuple[float, Any, bool]] = []
     kept: list[tuple[float, Any, Any, Any]] = []

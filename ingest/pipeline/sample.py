@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app.errors import MappingError
-from ingest.assemble import Assembled, Assembler
-from ingest.message import Message
+from ingest.pipeline.assemble import Assembled, Assembler
+from ingest.source import Message
 
 
 def samples(path: Path) -> list[Message]:

@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 
 from app.errors import MessageError
-from ingest.mapping import Rule
-from ingest.message import Payload
-from ingest.unpack import LINES, PACKED, SHORT, require_few, require_short, unpacked
+from ingest.mapping.declaration import Rule
+from ingest.payload.unpack import LINES, PACKED, SHORT, require_few, require_short, unpacked
+from ingest.source import Payload
 
 EARLIEST = 631_152_000_000  # 1990-01-01: clocks that were never set say 1970 or 1980
 Record = dict[str, Any]
@@ -153,7 +153,7 @@ def _of_event(event: Any, rule: Rule) -> Iterator[Any]:
 
 
 def _avro(body: bytes, rule: Rule) -> Any:
-    from ingest.avro import read
+    from ingest.payload.avro import read
 
     return read(body, rule.registry)
 

@@ -10,7 +10,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from app.errors import MessageError
-from ingest.protobuf import message
+from ingest.payload.protobuf import message
 
 # message: fields `name=number:kind`, `*` repeats, `|` begins what a metric or value is one of
 SCHEMA = {

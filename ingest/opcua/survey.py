@@ -13,8 +13,8 @@ from typing import Any
 from asyncua import Client, Node, ua
 
 from app.errors import StackError
-from ingest.methods import arguments, dtdl_name
-from ingest.pages import references
+from ingest.opcua.methods import arguments, dtdl_name
+from ingest.opcua.pages import references
 
 BUILT_IN = {
     "Boolean": "boolean",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.errors import CommandError
 from app.twins.directory import Directory
 from app.twins.write import NewRelationship, NewTwin
-from ingest.mapping import CommandRule, Mapping, Rule, fill, pattern
+from ingest.mapping.declaration import CommandRule, Mapping, Rule, fill, pattern
 
 REMEMBERED = 200_000
 

@@ -22,15 +22,15 @@ from app import metrics
 from app.commands.outlet import Answer, Delivery
 from app.errors import CommandError, MessageError, StackError
 from app.settings import Settings
-from ingest import sparkplug_b
 from ingest.backoff import pauses
 from ingest.broker import Connection, Refused
-from ingest.mapping import Mapping, fill
-from ingest.match import Commanded
-from ingest.message import Gone, Message, Source, Take
+from ingest.mapping.declaration import Mapping, fill
+from ingest.mapping.match import Commanded
 from ingest.mqtt import LOGIN, client_id, connect
-from ingest.quality import is_bad, quality
-from ingest.sparkplug_b import Payload
+from ingest.payload.quality import is_bad, quality
+from ingest.source import Gone, Message, Source, Take
+from ingest.sparkplug import payload as sparkplug_b
+from ingest.sparkplug.payload import Payload
 
 log = structlog.get_logger()
 REORDER_SECONDS, REBIRTH_SECONDS = 2.0, 5.0

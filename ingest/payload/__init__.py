@@ -1,0 +1,12 @@
+"""Bytes → records: each the fields of one moment, and its time.
+
+In: bytes of a message. Out: fields and time of each record, or MessageError.
+
+    unpack        compressed bodies → bytes
+    decode        JSON, CSV, MessagePack, CloudEvents → records
+    avro          as Kafka's schema registries frame it
+    protobuf      messages from a few lines of text
+    lineprotocol  InfluxDB's
+    remotewrite   Prometheus'
+    quality       what a source says of a value → Good, Uncertain, Bad
+"""
