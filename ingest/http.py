@@ -77,7 +77,7 @@ class HttpSource(Source):
             str(mapping.options.get(name) or "") for name in ("certificate", "key", "client_ca")
         )
         self._takes_events = mapping.takes_events
-        self._held = 0
+        self.held = 0
         self._take: Take | None = None
 
     async def run(self, take: Take) -> None:
@@ -184,14 +184,14 @@ class _Held:
     def take(self, size: int) -> None:
         """Raises: MessageError."""
         self.size += size
-        self.source._held += size
+        self.source.held += size
         if self.size > LONGEST:
             raise MessageError(f"a body has at most {LONGEST:,} bytes", code="TOO_LARGE")
-        if self.source._held > HELD_BYTES:
+        if self.source.held > HELD_BYTES:
             raise MessageError("too much is being sent: send it again", code="BUSY")
 
     def release(self) -> None:
-        self.source._held -= self.size
+        self.source.held -= self.size
 
 
 def _header(request: Request) -> str:

@@ -1,7 +1,7 @@
 """uvicorn's HTTP/1.1 protocol with limits: nothing of a request is kept that is longer, slower or more than they allow.
 
 Attributes of uvicorn that are used: `flow`, `cycle`, `pipeline`, `headers`, `url`, `connections`, and the parser's callbacks
-(uvicorn 0.54; tests/http/test_protocol.py holds the contract)."""
+(uvicorn 0.54; tests/docs/test_contracts.py holds the contract)."""
 
 import asyncio
 import ssl

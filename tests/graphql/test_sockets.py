@@ -12,7 +12,6 @@ import httpx
 import pytest
 import websockets
 from fastapi import FastAPI
-from strawberry.subscriptions.protocols.graphql_transport_ws import handlers
 from websockets.asyncio.client import ClientConnection
 
 from app.identity import keys
@@ -145,8 +144,3 @@ async def test_F29_a_job_of_a_revoked_key_stops(app: FastAPI, plant: Registry, m
     assert (job.status, (job.reason or "").partition(" (")[0]) == ("FAILED", "a valid token is needed")
     brought = plant.store.read("MATCH (t:Twin) WHERE t.dtId STARTS WITH 'job-' RETURN count(*)")[0][0]
     assert 0 <= brought < 4000
-
-
-def test_what_is_used_of_strawberry() -> None:
-    kind = handlers.BaseGraphQLTransportWSHandler
-    assert {"handle", "handle_connection_init", "run_operation"} <= set(vars(kind))

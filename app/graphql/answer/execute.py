@@ -166,7 +166,7 @@ async def _coerced(context: Any, schema: Any, entry: Entry, variables: Mapping[s
 
 class Coerced(StrawberryGraphQLCoreExecutionContext):
     """Takes over what is `Ready`. Of graphql-core: `build` with the variables as fifth argument, `operation`,
-    `variable_values` (3.3; tests/graphql/test_names.py holds the contract)."""
+    `variable_values` (3.3; tests/docs/test_contracts.py holds the contract)."""
 
     @classmethod
     def build(cls, schema: Any, document: DocumentNode, *given: Any, **named: Any) -> Any:
