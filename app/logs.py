@@ -1,9 +1,13 @@
 """Structured logs: one JSON object a line, to standard error."""
 
+import asyncio
 import logging
 import sys
+from typing import Any
 
 import structlog
+
+log = structlog.get_logger()
 
 
 def configure(level: str) -> None:
@@ -21,3 +25,10 @@ def configure(level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def log_failure(task: "asyncio.Task[Any]") -> None:
+    """A done-callback for a task that nobody awaits: its failure is not lost."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        log.error("background task failed", task=task.get_name(), exc_info=error)

@@ -15,6 +15,8 @@ from typing import Any
 import mqtt5
 from mqtt5 import ConnAckReasonCode, ConnectPacket, DisconnectPacket, DisconnectReasonCode, PublishPacket, QoS
 
+from app.logs import log_failure
+
 MOST_UNREAD = 20_000
 ACKNOWLEDGED_AT_ONCE = 1000
 MOST_IN_FLIGHT = 2**15
@@ -237,7 +239,8 @@ async def connected(
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             seconds = await connection.greet()
-        pinging = asyncio.create_task(connection.keep_alive(seconds))
+        pinging = asyncio.create_task(connection.keep_alive(seconds), name="MQTT keep-alive")
+        pinging.add_done_callback(log_failure)
         try:
             yield connection
         finally:

@@ -19,6 +19,7 @@ from app.graph.statements import statement
 from app.graph.store import Store
 from app.graph.typed import typed
 from app.graph.values import checker
+from app.logs import log_failure
 from app.twins.write import model_of
 
 T = TypeVar("T")
@@ -77,6 +78,7 @@ async def issue(
     task = asyncio.create_task(seen_through)
     _under_way.add(task)
     task.add_done_callback(_under_way.discard)
+    task.add_done_callback(log_failure)
     return await run(look, store, identifier)
 
 

@@ -48,6 +48,9 @@ class Watcher:
             except StoreError as error:
                 log.warning("cannot look for changes", error=str(error))
                 found = []
+            except Exception:
+                log.exception("cannot look for changes")  # who waits must not wait for ever
+                found = []
             for dt_id, etag, last in found:
                 before = self._seen.get(dt_id)
                 self._seen[dt_id] = (etag, last)

@@ -68,7 +68,7 @@ class Socket(BaseGraphQLTransportWSHandler[Any, Any]):
     for each of them, and every few seconds: once the credentials stand for another, or nobody, the connection is closed.
 
     Used of Strawberry beyond its documented part: `handle`, `handle_connection_init`, `run_operation`, `operations`,
-    `connection_acknowledged`, `view` (0.341; tests/graphql/test_sockets.py holds the contract)."""
+    `connection_acknowledged`, `view` (0.341; tests/docs/test_contracts.py holds the contract)."""
 
     _watching: "asyncio.Task[None] | None" = None
 
@@ -109,6 +109,8 @@ class Socket(BaseGraphQLTransportWSHandler[Any, Any]):
                 await asyncio.sleep(CHECK_SECONDS)  # in which each open operation tells its own end
                 await self.websocket.close(code=FORBIDDEN, reason=error.what)
                 return
+            except Exception:
+                log.exception("credentials cannot be checked", client=context["identity"].client)
 
 
 class Router(GraphQL[Any, Any]):

@@ -75,6 +75,9 @@ def _import(store: Store, catalog: Catalog, identifier: str, documents: Sequence
         done = bring(store, catalog, _told(store, identifier, documents), check)
     except TwingraphError as error:
         status, reason = "FAILED", str(error)
+    except Exception:
+        log.exception("job failed", job=identifier)
+        status, reason = "FAILED", "internal error; see the server's log"
     finally:
         _running.release()
     end = {"status": status, "reason": reason, "twins": done.twins, "relationships": done.relationships}

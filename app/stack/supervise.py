@@ -157,18 +157,18 @@ class Supervisor:
         """For as long as the stack runs: what was put into the queue, one after the other."""
         while not self.stopping.is_set():
             held = self._wanted.get()
-            held.child.stop()
-            multiprocess.mark_process_dead(held.child.process.pid, str(self.settings.home / "metrics"))  # type: ignore[no-untyped-call]
             try:
+                held.child.stop()
+                multiprocess.mark_process_dead(held.child.process.pid, str(self.settings.home / "metrics"))  # type: ignore[no-untyped-call]
                 held.child = held.part.start(self.settings)
                 held.since, held.again = time.monotonic(), None
                 self._note()
                 self.tell(f"{held.part.name} runs again", "green")
-            except StackError as error:
+            except Exception as error:  # noqa: BLE001 whatever it is, it is told and tried again
                 if self.stopping.is_set():
                     return
                 held.again = time.monotonic() + held.pause()
-                self.tell(f"{held.part.name} cannot be started: {error}")
+                self.tell(f"{held.part.name} cannot be started: {error if isinstance(error, StackError) else repr(error)}")
             held.starting = False
 
     def _tend_forever(self, tend: "Callable[[Supervisor], None]") -> None:
