@@ -36,7 +36,7 @@ class Clock:
         if abs(jump) > JUMP_SECONDS:
             metrics.CLOCK_JUMPS.inc()
             self._jumped_at = time.monotonic()
-            log.warning("the clock has jumped", seconds=round(jump, 1), hint="keep it by NTP; latest values follow it")
+            log.warning("system clock jumped", seconds=round(jump, 1), hint="keep it by NTP; latest values follow it")
         asked = time.time()
         self.offset = self._database() - (asked + time.time()) / 2
         metrics.CLOCK_OFFSET.set(self.offset)

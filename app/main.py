@@ -93,10 +93,10 @@ def make_app(settings: Settings) -> FastAPI:
     async def running(app: FastAPI) -> AsyncIterator[None]:
         _widen_executor()
         tasks = [
-            asyncio.create_task(_again(FOLLOW_SECONDS, clock.look, "compare clocks")),
-            asyncio.create_task(_again(DISK_SECONDS, partial(disk.measure, settings.home), "look at the disk")),
-            asyncio.create_task(_again(FOLLOW_SECONDS, registry.refresh, "look for new models")),
-            asyncio.create_task(_again(MEASURE_SECONDS, graphql.measure, "measure the graph")),
+            asyncio.create_task(_again(FOLLOW_SECONDS, clock.look, "clock comparison")),
+            asyncio.create_task(_again(DISK_SECONDS, partial(disk.measure, settings.home), "disk measurement")),
+            asyncio.create_task(_again(FOLLOW_SECONDS, registry.refresh, "reading new models")),
+            asyncio.create_task(_again(MEASURE_SECONDS, graphql.measure, "graph measurement")),
         ]
         yield
         for task in tasks:
@@ -138,7 +138,9 @@ def _load_folder(registry: Registry, settings: Settings) -> None:
     except ModelError as error:
         if not registry.catalog.interfaces:
             raise
-        log.error("models of the folder not loaded; serving those of the graph", folder=str(settings.models), error=str(error))
+        log.error(
+            "models in the folder not loaded; serving the models in the graph", folder=str(settings.models), error=str(error)
+        )
 
 
 def _widen_executor() -> None:
@@ -152,9 +154,9 @@ async def _again(seconds: float, work: Callable[[], object], what: str) -> None:
         try:
             await asyncio.to_thread(work)
         except TwingraphError as error:
-            log.warning(f"cannot {what}", error=str(error))
+            log.warning(f"{what} failed", error=str(error))
         except Exception:
-            log.exception(f"cannot {what}")
+            log.exception(f"{what} failed")
         await asyncio.sleep(seconds)
 
 
@@ -189,7 +191,7 @@ async def ingest(settings: Settings, paths: list[Path]) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(runner.run())
         tasks.create_task(housekeep(store, registry, clock, kept))
-        tasks.create_task(_again(FOLLOW_SECONDS, clock.look, "compare clocks"))
+        tasks.create_task(_again(FOLLOW_SECONDS, clock.look, "clock comparison"))
 
 
 def assemblers(settings: Settings, mappings: list[Mapping], store: Store) -> dict[str, Assembler]:

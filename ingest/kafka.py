@@ -142,7 +142,7 @@ class KafkaSource(Source):
         try:
             self._consumer.commit(offsets=offsets, asynchronous=True)
         except (KafkaException, RuntimeError) as error:  # the graph holds them
-            log.info("offsets are not told to Kafka", source=self.name, error=str(error))
+            log.info("offsets not committed to Kafka", source=self.name, error=str(error))
 
     def positions(self, receipts: Sequence[Receipt]) -> Sequence[Position]:
         return [Position(self.name, f"{topic}/{partition}", after) for (topic, partition), after in _ends(receipts).items()]
@@ -157,7 +157,7 @@ class KafkaSource(Source):
             except (Unavailable, KafkaException) as error:
                 if self._closing:
                     return
-                log.warning("partitions wait for their positions", source=self.name, error=str(error))
+                log.warning("partitions paused until their offsets are known", source=self.name, error=str(error))
                 time.sleep(pause)
         for one in told:
             held = stored.get(f"{one.topic}/{one.partition}")
@@ -166,14 +166,16 @@ class KafkaSource(Source):
             elif one.offset < 0:
                 one.offset = OFFSET_STORED
         consumer.incremental_assign(told)
-        log.info("partitions", source=self.name, assigned=[f"{one.topic}/{one.partition}@{one.offset}" for one in told])
+        log.info(
+            "partitions assigned", source=self.name, assigned=[f"{one.topic}/{one.partition}@{one.offset}" for one in told]
+        )
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() in LOGIN:
             self._refused = error.str()
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:
             self.lost(error.str())
-            log.warning("brokers lost", source=self.name, error=error.str())
+            log.warning("Kafka brokers unreachable", source=self.name, error=error.str())
 
 
 def _names(wanted: str, topic: str) -> bool:

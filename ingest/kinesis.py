@@ -59,7 +59,7 @@ class KinesisSource(Source):
                         raise StackError(
                             f"Kinesis refuses: {error}", where=self._stream, hint="the AWS SDK's credentials"
                         ) from error
-                    log.warning("stream lost", source=self.name, error=str(error))
+                    log.warning("Kinesis stream unreachable", source=self.name, error=str(error))
                     self.lost(error)
                 await asyncio.sleep(pause)
 
@@ -88,7 +88,7 @@ class KinesisSource(Source):
             found += page["Shards"]
             if len(found) > MOST_SHARDS:
                 metrics.ENDLESS.labels("listing shards").inc()
-                log.warning("the stream has more shards than are read", source=self.name, shards=len(found))
+                log.warning("stream exceeds the shard limit", source=self.name, shards=len(found))
                 break
         self.connected()
         self._closed = {one["ShardId"] for one in found if "EndingSequenceNumber" in one["SequenceNumberRange"]}
@@ -97,7 +97,7 @@ class KinesisSource(Source):
 
     async def _read(self, client: Any, shard: str, stored: Map[str, int | str], take: Take) -> None:
         iterator = await asyncio.to_thread(self._iterator, client, shard, str(stored.get(shard, "")))
-        log.info("shard", source=self.name, shard=shard, after=stored.get(shard))
+        log.info("reading shard", source=self.name, shard=shard, after=stored.get(shard))
         newest = ""
         while iterator:
             try:

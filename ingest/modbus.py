@@ -125,7 +125,7 @@ class ModbusSource(Source):
                     error = lost
                 finally:
                     client.close()
-                log.warning("PLC lost", source=self.name, where=_where(self._options), error=str(error))
+                log.warning("PLC connection lost", source=self.name, where=_where(self._options), error=str(error))
                 self.lost(f"{_where(self._options)}: {error}")
                 await asyncio.sleep(pause)
 

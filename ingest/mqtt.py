@@ -86,7 +86,7 @@ class MqttSource(Source):
                 except ssl.SSLError as error:
                     raise StackError(f"no TLS: {error.reason or error}", where=self._where(), hint=TLS) from error
                 except OSError as error:
-                    log.warning("broker lost", source=self.name, where=self._where(), error=str(error))
+                    log.warning("MQTT connection lost", source=self.name, where=self._where(), error=str(error))
                     self.lost(error)
                 self.leave_if_stopping()
                 if self.online:
@@ -108,7 +108,7 @@ class MqttSource(Source):
         )
         async with connection as client:
             self._client = client
-            log.info("broker connected", source=self.name, where=self._where(), topics=self._topics)
+            log.info("MQTT connected", source=self.name, where=self._where(), topics=self._topics)
             for topic in self._topics:
                 await client.subscribe(topic, max_qos=QoS.AT_LEAST_ONCE)
             self.connected()
@@ -134,7 +134,7 @@ class MqttSource(Source):
         """What mosquitto counts: the loss is the broker's, whose queues were full, but who runs the plant must know."""
         count = int(said) if said.isdigit() else 0
         if count > self._dropped:
-            log.warning("the broker has dropped messages", source=self.name, dropped=count, hint="max_queued_messages")
+            log.warning("broker dropped messages", source=self.name, dropped=count, hint="max_queued_messages")
         self._dropped = count
         metrics.DROPPED_BY_BROKER.labels(self.name).set(count)
 

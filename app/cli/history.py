@@ -65,7 +65,7 @@ def forgetting(
 
     settings = Settings.read()
     if file is None and not settings.retention:
-        raise SettingError("nothing says how long history is kept", hint="a file, or TWINGRAPH_RETENTION")
+        raise SettingError("no retention is configured", hint="a file, or TWINGRAPH_RETENTION")
     kept = read_retention(file or Path(settings.retention))
     with open_store(settings) as store:
         catalog = Registry(store).catalog

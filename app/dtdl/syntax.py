@@ -80,7 +80,7 @@ def parse(file: str, text: str) -> Document | Problem:
     except RecursionError:
         return Problem("jsonDepth", "nested too deeply", file, "")
     except ValueError:
-        return Problem("jsonSyntax", "a number has more digits than anyone can mean", file, "")
+        return Problem("jsonSyntax", "a number has more digits than the limit of 4,300", file, "")
     if doubled:
         place = f"{file}:{_place(text, _index(text)[2])}"
         return Problem("duplicatePropertyName", f"the key {doubled[0]!r} stands twice in one object", place, "", "keep one")

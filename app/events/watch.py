@@ -46,10 +46,10 @@ class Watcher:
             try:
                 ((found,),) = await asyncio.to_thread(self._store.read, statement("twin/watch"), {"dtIds": list(self._waiting)})
             except StoreError as error:
-                log.warning("cannot look for changes", error=str(error))
+                log.warning("change detection failed", error=str(error))
                 found = []
             except Exception:
-                log.exception("cannot look for changes")  # who waits must not wait for ever
+                log.exception("change detection failed")  # who waits must not wait for ever
                 found = []
             for dt_id, etag, last in found:
                 before = self._seen.get(dt_id)

@@ -256,7 +256,7 @@ class Store:
             return StoreError("the transaction needs more memory than Neo4j allows it", where=self.uri, hint=hint)
         if isinstance(error, TransientError | DriverError):
             hint = "it is tried again; see twingraph stack status"
-            return StoreUnavailable("Neo4j is away or busy", where=self.uri, hint=hint)
+            return StoreUnavailable("Neo4j is unreachable or overloaded", where=self.uri, hint=hint)
         return StoreError(f"Neo4j failed: {getattr(error, 'code', error)}", where=self.uri)
 
 
@@ -276,5 +276,5 @@ def _refusal(code: str) -> StoreError:
         return StoreTimeout("the read took longer than allowed", hint="ask for less: a narrower filter or `first`")
     if code.endswith(("ArgumentError", "InvalidArguments", "TypeError", "ParameterMissing", "SemanticError")):
         hint = "latitudes lie between -90 and 90, times and numbers within their types"
-        return ValueRefused("a value of the request does not fit", hint=hint)
+        return ValueRefused("a value of the request is out of range", hint=hint)
     return StoreError(f"Neo4j refuses the statement: {code}")

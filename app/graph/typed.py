@@ -43,7 +43,7 @@ def all_typed(kind: type[T], rows: Iterable[Properties]) -> Iterator[T]:
 
 def passed_over(kind: str, name: str, reason: str) -> None:
     metrics.MALFORMED.labels(kind).inc()
-    log.warning("node of the graph passed over", kind=kind, name=name[:100], reason=reason, hint="it was changed by hand")
+    log.warning("malformed graph node skipped", kind=kind, name=name[:100], reason=reason, hint="it was changed by hand")
 
 
 @cache

@@ -37,7 +37,7 @@ class Clients:
         if client.running >= self._most or client.tokens < 1:
             metrics.REFUSED.inc()
             what = f"more than {self._most} requests at once" if client.running >= self._most else f"more than {self._rate:g}/s"
-            raise Busy(f"{name} asks too much: {what}", hint="wait, then ask less often")
+            raise Busy(f"{name} exceeds its limits: {what}", hint="wait, then ask less often")
         client.tokens -= 1
         client.running += 1
         try:

@@ -127,7 +127,7 @@ class Gate:
     def _of_certificate(self, certificate: str) -> Identity:
         found = keys.find_certified(self._store, certificate)
         if found is None:
-            raise Unauthenticated("no key is of this client certificate", hint="twingraph keys create --certificate")
+            raise Unauthenticated("no key is bound to this client certificate", hint="twingraph keys create --certificate")
         self._uses.note(found.key)
         return found
 
@@ -172,7 +172,7 @@ async def identified(gate: Gate, header: str, seconds: float = LOOK_SECONDS) -> 
     done, _ = await asyncio.wait((looking,), timeout=seconds)
     if not done:
         looking.add_done_callback(lambda late: late.cancelled() or late.exception())
-        raise IdentityUnavailable("who asks cannot be found out now", hint="the database or the identity provider is silent")
+        raise IdentityUnavailable("the credentials cannot be checked now", hint="the database or the identity provider is silent")
     return looking.result()
 
 
@@ -202,7 +202,7 @@ async def require_not_revoked(gate: Gate, header: str, identity: Identity) -> No
 
 
 def _changed() -> Unauthenticated:
-    return Unauthenticated("what these credentials stand for has changed", hint="connect again, or ask for new ones")
+    return Unauthenticated("the permissions of these credentials have changed", hint="connect again, or ask for new ones")
 
 
 def _digest(text: str) -> bytes:

@@ -229,7 +229,7 @@ class Uses:
         try:
             self._store.run(statement("identity/used"), id=identifier)
         except StoreError as error:  # whoever asks is let in all the same
-            log.warning("use of a key cannot be noted", key=identifier, error=str(error))
+            log.warning("last use of a key could not be recorded", key=identifier, error=str(error))
 
 
 def masked(secret: str) -> str:

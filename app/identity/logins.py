@@ -40,12 +40,14 @@ class Logins:
         known = self._known.get(address)
         if known is None or now - known.since >= SECONDS:
             if known is not None and known.count > MOST:
-                log.warning("logins refused unseen", address=address, count=known.count - MOST)
+                log.warning("login attempts rejected without a check", address=address, count=known.count - MOST)
             known = self._known[address] = _Address(now)
             log.warning("login failed", address=address, reason=code)
         known.count += 1
         self._known.move_to_end(address)
         if known.count == MOST:
-            log.warning("many failed logins; further ones are refused unseen", address=address, seconds=SECONDS)
+            log.warning(
+                "too many failed logins; further attempts are rejected without a check", address=address, seconds=SECONDS
+            )
         if len(self._known) > KEPT:
             self._known.popitem(last=False)

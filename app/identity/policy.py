@@ -134,7 +134,7 @@ def allow(identity: Identity, action: str) -> None:
         raise Forbidden(f"{identity.name} is {identity.role}; this needs {least}", hint="another key: twingraph keys create")
     if action in WHOLE and not identity.is_whole:
         hint = "use a key without --root, --model, --hide, --write, --command"
-        raise Forbidden(f"{identity.name} sees a part of the graph; this touches the whole", hint=hint)
+        raise Forbidden(f"{identity.name} is restricted to a part of the graph; this operation needs all of it", hint=hint)
 
 
 def require_change(identity: Identity, labels: Collection[str], names: Iterable[str]) -> None:

@@ -52,5 +52,5 @@ def run(registry: Registry, hazard: Hazard, every: float, stopping: Event) -> No
             scored = score_once(registry, hazard, windows)
             log.info("fleet scored", twins=scored.twins, seconds=round(scored.seconds, 2), weakest=round(scored.weakest, 4))
         except StoreUnavailable as error:
-            log.warning("database is away; scoring waits", error=str(error))
+            log.warning("database unavailable; scoring paused", error=str(error))
         stopping.wait(max(1.0, every - (time.monotonic() - started)))

@@ -70,7 +70,7 @@ async def _publish(fleet: Fleet, plan: Run, period: float, client: Any, controll
         speed = 1.0 if caught_up else plan.speed
         wait = max(min(SHORTEST, period), period / speed)
         if fleet.at > time.time() + period:
-            log.warning("the clock has gone back; the fleet goes on from it", seconds=round(fleet.at - time.time()))
+            log.warning("clock moved back; the simulation continues from there", seconds=round(fleet.at - time.time()))
             fleet.at = time.time()
         step = min(wait * speed, time.time() - fleet.at)
         if step > 0:
@@ -83,7 +83,7 @@ async def _publish(fleet: Fleet, plan: Run, period: float, client: Any, controll
             tick += 1
         if not caught_up and plan.speed > 1 and time.time() - fleet.at < wait * speed:
             caught_up = True
-            log.info("the fleet has caught up with the clock; it goes on at speed 1")
+            log.info("simulated time has caught up with the clock; continuing at speed 1")
         if time.monotonic() - saved > SAVE_SECONDS:
             fleet.save(plan.state / "fleet.pickle")
             saved = time.monotonic()

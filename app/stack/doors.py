@@ -58,7 +58,7 @@ def remove_doors(home: Path) -> None:
 
 
 def running(home: Path) -> tuple[int, dict[str, Any]]:
-    """(process id, doors) of the stack of this state folder. Raises: StackError when nothing runs."""
+    """(process id, doors) of the stack of this state folder. Raises: StackError when no stack is running."""
     try:
         note = json.loads((home / FILE).read_text())
         process = psutil.Process(note["pid"])
@@ -66,7 +66,7 @@ def running(home: Path) -> tuple[int, dict[str, Any]]:
             return note["pid"], note["doors"]
     except (OSError, ValueError, psutil.Error):
         pass
-    raise StackError("nothing runs", where=str(home), hint="make demo, or twingraph stack start")
+    raise StackError("no stack is running", where=str(home), hint="make demo, or twingraph stack start")
 
 
 def print_doors(found: dict[str, Any], console: Console) -> None:

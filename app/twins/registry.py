@@ -58,7 +58,7 @@ class Registry:
         changed = [dtmi for dtmi in catalog.interfaces if dtmi not in before]
         plan = lower(catalog, ddl.is_enterprise(self.store))
         if not changed and ddl.missing(self.store, plan):
-            log.warning("constraints or indexes are missing from the graph; made again")
+            log.warning("constraints or indexes were missing from the graph; created again")
             ddl.apply(self.store, GraphPlan(plan.definitions, ()), LAYOUT)
             self._read()
         if changed:
@@ -102,7 +102,7 @@ class Registry:
         gone = frozenset(dtmi for dtmi, *_, away in models if away)
         self.left_out = unread | unsound
         for dtmi, reason in self.left_out.items():
-            log.error("model left out", model=dtmi, reason=reason, hint="load it again, or twingraph models delete")
+            log.error("model not served", model=dtmi, reason=reason, hint="load it again, or twingraph models delete")
         self._take(Catalog(catalog.interfaces, catalog.labels, generation, gone))
 
     def _compiled(self, labels: Mapping[str, str], documents: Mapping[str, Document]) -> Catalog:

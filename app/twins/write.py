@@ -104,7 +104,7 @@ def _append(transaction: Transaction, batch: Batch) -> Outcome:
         rows = [{"id": identifier, "payload": payload} for identifier, payload in batch.taken]
         ((taken,),) = transaction.run(statement("deadletter/take"), rows=rows)
         if taken < len(rows):
-            raise Conflict("dead letters have been mended or taken meanwhile", hint="replay once more")
+            raise Conflict("dead letters were changed or taken by another process meanwhile", hint="replay once more")
     if batch.positions:
         transaction.run(statement("telemetry/position"), rows=[_position_row(one) for one in batch.positions])
     return outcome

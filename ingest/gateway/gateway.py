@@ -231,7 +231,7 @@ async def _close(spool: Spool, plan: Plan) -> None:
         try:
             await asyncio.to_thread(spool.close_windows, width, before, aggregates)
         except Unavailable as error:
-            log.warning("windows wait", gateway=plan.gateway, error=str(error))
+            log.warning("closing windows paused", gateway=plan.gateway, error=str(error))
         await asyncio.sleep(min(plan.window, 1.0))
 
 
@@ -252,7 +252,7 @@ async def forward(spool: Spool, plan: Plan) -> None:
                     break
                 if len(rows) < AT_ONCE:
                     await asyncio.sleep(0.2)
-            log.warning("uplink", gateway=plan.gateway, problem=problem, pause=pause)
+            log.warning("forwarding failed", gateway=plan.gateway, problem=problem, pause=pause)
             await asyncio.sleep(pause)
 
 
@@ -269,7 +269,7 @@ async def _delivered(http: httpx.AsyncClient, url: str, spool: Spool, rows: list
     if answer.status_code not in NEVER:
         return f"answers {answer.status_code}: {answer.text[:200]}"
     if len(rows) == 1:
-        log.error("reading is refused by the far end", twin=rows[0][1][0], signal=rows[0][1][1], said=answer.text[:200])
+        log.error("reading rejected by the target", twin=rows[0][1][0], signal=rows[0][1][1], said=answer.text[:200])
         await asyncio.to_thread(spool.refuse, *rows[0], answer.text[:500])
         return ""
     middle = len(rows) // 2

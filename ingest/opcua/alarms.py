@@ -44,7 +44,7 @@ async def refresh(client: Client, subscription: Any) -> None:
     try:
         await client.get_node(ua.NodeId(CONDITION)).call_method(ua.NodeId(CONDITION_REFRESH), number)
     except ua.UaStatusCodeError as error:
-        log.info("the server refreshes no conditions", said=str(error))
+        log.info("server does not support ConditionRefresh", said=str(error))
 
 
 def wants_refresh(event: Event) -> bool:

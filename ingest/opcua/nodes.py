@@ -88,7 +88,7 @@ def published(path: Path, url: str) -> list[Item]:
     ignored = {key for entry in entries for key in entry if key not in ENDPOINT}
     ignored |= {key for entry in entries for node in entry["OpcNodes"] for key in node if key not in TAKEN}
     for key in sorted(ignored):
-        log.warning("key of the published nodes is ignored", file=str(path), key=key)
+        log.warning("unsupported key in the published nodes ignored", file=str(path), key=key)
     return items
 
 
@@ -124,7 +124,7 @@ async def browsed(client: Client, index: int, wanted: Sequence[Any]) -> list[tup
         level = below
         if level and len(seen) > MOST_OBJECTS:
             metrics.ENDLESS.labels("browsing").inc()
-            log.warning("the server has more objects than are looked at", objects=len(seen), hint="options.nodes lists nodes")
+            log.warning("address space exceeds the browse limit", objects=len(seen), hint="options.nodes lists nodes")
             break
     named = [(str(node_id.Identifier), client.get_node(node_id)) for node_id in found]
     return [(Item(name, name), node) for name, node in named if any(regex.fullmatch(name) for regex in wanted)]

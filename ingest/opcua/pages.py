@@ -71,4 +71,4 @@ async def past(node: Node, since: datetime, until: datetime) -> AsyncIterator[ua
 
 def _tell(what: str, node: Node, count: int) -> None:
     metrics.ENDLESS.labels(what).inc()
-    log.warning("the server's pages do not end; what came is taken", what=what, node=str(node.nodeid), taken=count)
+    log.warning("paged answer exceeds the limit; using the pages read so far", what=what, node=str(node.nodeid), taken=count)

@@ -132,7 +132,7 @@ async def _republished(subscription: Any, available: Sequence[int]) -> bool:
             except ua.uaerrors.BadMessageNotAvailable:
                 return not kept
             except (ua.UaError, OSError, TimeoutError) as error:
-                log.warning("what was missed cannot be published again", number=number, error=repr(error))
+                log.warning("republish failed", number=number, error=repr(error))
                 return False
             if message.SequenceNumber != number or not message.NotificationData:
                 return not kept
@@ -142,7 +142,7 @@ async def _republished(subscription: Any, available: Sequence[int]) -> bool:
         subscription._replaying = False
     if not kept or len(kept) > MOST_MISSED:
         metrics.ENDLESS.labels("publishing again").inc()
-        log.warning("the server has more to publish again than is asked for; the subscription is made anew", asked=MOST_MISSED)
+        log.warning("republish exceeds the limit; recreating the subscription", asked=MOST_MISSED)
         return False
     return True
 

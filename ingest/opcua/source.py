@@ -109,7 +109,7 @@ class OpcUaSource(Source):
                     refused = refusal(lost.exceptions[0])
                     if refused:
                         raise StackError(f"the server refuses: {refused}", where=self._url, hint=ACCESS) from lost
-                    log.warning("OPC UA server lost", source=self.name, url=self._url, error=repr(lost.exceptions[0]))
+                    log.warning("OPC UA server unreachable", source=self.name, url=self._url, error=repr(lost.exceptions[0]))
                     self.lost(f"{self._url}: {lost.exceptions[0]!r}")
                 self.leave_if_stopping()
                 await self._gone(take)
@@ -281,7 +281,7 @@ class OpcUaSource(Source):
                     if message is not None:
                         await take(message)
             except ua.UaStatusCodeError as error:
-                log.info("the server keeps no history", source=self.name, node=str(node_id), said=str(error))
+                log.info("server provides no history", source=self.name, node=str(node_id), said=str(error))
                 return
 
     def _message(self, node_id: Any, value: Any, past: bool = False) -> Message | None:
@@ -357,7 +357,7 @@ class OpcUaServers(Source):
             try:
                 await one.run(take)
             except StackError as error:
-                log.error("server refuses", source=self.name, error=str(error), pause=pause)
+                log.error("OPC UA server rejected the source", source=self.name, error=str(error), pause=pause)
                 one.lost(error)
             await asyncio.sleep(pause)
 

@@ -187,5 +187,5 @@ def instant(value: Any, now: int, skew: int) -> int:
 def plausible(at: int, now: int, skew: int) -> int:
     """Raises: MessageError for what lies before clocks were set, or further ahead than `skew` [ms]."""
     if not EARLIEST <= at <= now + skew:
-        raise MessageError(f"time of measure {at} is not plausible", code="CLOCK_SKEW")
+        raise MessageError(f"timestamp {at} is not plausible", code="CLOCK_SKEW")
     return at

@@ -31,10 +31,10 @@ async def housekeep(store: Store, registry: Registry, clock: Clock, kept: Sequen
             if kept and clock.steady and time.monotonic() - forgot_at > FORGET_SECONDS:
                 forgot_at = time.monotonic()
                 gone = await asyncio.to_thread(forget, store, registry.catalog, kept)
-                log.info("history that is no longer kept", columns=gone)
+                log.info("history deleted by retention", columns=gone)
             if not joined:
                 await asyncio.to_thread(store.run, statement("telemetry/trim"), keep=KEEP_DEADLETTERS)
                 await asyncio.to_thread(store.run, statement("source/forget"))
         except (StoreError, SettingError) as error:
-            log.warning("housekeeping waits", error=str(error))
+            log.warning("housekeeping paused", error=str(error))
         await asyncio.sleep(pause)

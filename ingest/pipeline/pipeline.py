@@ -260,7 +260,7 @@ class Pipeline(Road):
             metrics.AHEAD.labels(name).inc(outcome.ahead)
             if time.monotonic() - self._ahead_told > TOLD_SECONDS:
                 self._ahead_told = time.monotonic()
-                log.warning("latest values lay in the future, by a clock that was ahead, and follow again", twins=outcome.ahead)
+                log.warning("latest values with timestamps in the future were reset", twins=outcome.ahead)
         tally.values += outcome.points
         tally.duplicates += outcome.duplicates + assembled.doubled
         tally.rejected += sum(assembled.rejected.values())

@@ -132,7 +132,7 @@ class Runner:
             ]
             built = {name: self._build(mappings[name]) for name in changed}
         except MappingError as error:
-            log.error("the changed mappings are not taken", error=str(error))
+            log.error("mapping reload rejected; keeping the previous mappings", error=str(error))
             for road in self._roads.values():
                 road.error = f"changed mappings are not taken: {error}"
             return
@@ -194,7 +194,7 @@ class Runner:
         try:
             return await asyncio.to_thread(self._registry.refresh)
         except TwingraphError as error:
-            log.warning("cannot look for new models", error=str(error))
+            log.warning("reading new models failed", error=str(error))
             return False
 
 

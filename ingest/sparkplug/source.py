@@ -242,7 +242,7 @@ class SparkplugSource(Source):
                     where = f"{self._settings.mqtt_host}:{self._settings.mqtt_port}"
                     raise StackError(f"the broker refuses: {error}", where=where, hint=LOGIN) from error
                 except OSError as error:
-                    log.warning("broker lost", source=self.name, error=str(error))
+                    log.warning("MQTT connection lost", source=self.name, error=str(error))
                     self.lost(error)
                 self.leave_if_stopping()
                 if self.online:
@@ -302,7 +302,7 @@ class SparkplugSource(Source):
         while self._host.wanted:
             group, _, node = self._host.wanted.pop().partition("/")
             body = sparkplug_b.encode({"Node Control/Rebirth": True}, _now())
-            log.info("rebirth asked for", source=self.name, node=f"{group}/{node}")
+            log.info("rebirth requested", source=self.name, node=f"{group}/{node}")
             await client.publish(f"{SPACE}/{group}/NCMD/{node}", body, qos=QoS.AT_MOST_ONCE)
 
     async def _tell(self, client: Connection, online: bool, at: int) -> None:

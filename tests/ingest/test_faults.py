@@ -339,6 +339,6 @@ async def test_F26_broker_side_loss(registry: Registry, twin: str, tmp_path: Pat
         await broker.wait()
     stored = Door(registry).history()
     assert 100 <= len(stored) < 1000
-    told = [one["dropped"] for one in logs if one["event"] == "the broker has dropped messages"]
+    told = [one["dropped"] for one in logs if one["event"] == "broker dropped messages"]
     assert told[-1:] == [1000 - len(stored)]
     assert REGISTRY.get_sample_value("twingraph_broker_dropped", {"source": "lossy"}) == 1000 - len(stored)

@@ -183,7 +183,7 @@ class Selector:
                 raise QueryError(f"{origin.key} has no relationship {via!r}", where="via", hint=f"there are {known}")
             hop = hop_of(self.catalog, beyond)
         if not names and hop is None:
-            raise QueryError("groups of what?", where=key, hint="give by: [a property] or via: a relationship")
+            raise QueryError("by: at least one field is needed", where=key, hint="give by: [a property] or via: a relationship")
         twin = next((emit.form for emit in emits if emit.kind == "twin"), None)
         groups = Groups(
             aggregate,
