@@ -19,7 +19,7 @@ from app.simulate.publish import events
 from app.simulate.training import train
 from app.stack import jars
 from app.stack.broker import FLEET, fleet_password
-from app.stack.doors import print_doors, running
+from app.stack.endpoints import print_endpoints, running
 from app.stack.parts import BROKER, NEO4J, python_part
 from app.stack.supervise import Supervisor
 from app.twins.directory import Directory
@@ -66,7 +66,7 @@ def run_demo(settings: Settings, speed: float, farms: int, turbines: int, seed: 
     try:
         _, found = running(settings.home)
         console.print()
-        print_doors(found, console)
+        print_endpoints(found, console)
         console.print(f"\n{layout.count} turbines in {farms} farms; Ctrl-C stops all, the next start finds its data.")
         return supervisor.watch()
     finally:

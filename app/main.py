@@ -93,10 +93,10 @@ def make_app(settings: Settings) -> FastAPI:
     async def running(app: FastAPI) -> AsyncIterator[None]:
         _widen_executor()
         tasks = [
-            asyncio.create_task(_again(FOLLOW_SECONDS, clock.look, "clock comparison")),
-            asyncio.create_task(_again(DISK_SECONDS, partial(disk.measure, settings.home), "disk measurement")),
-            asyncio.create_task(_again(FOLLOW_SECONDS, registry.refresh, "reading new models")),
-            asyncio.create_task(_again(MEASURE_SECONDS, graphql.measure, "graph measurement")),
+            asyncio.create_task(_every(FOLLOW_SECONDS, clock.look, "clock comparison")),
+            asyncio.create_task(_every(DISK_SECONDS, partial(disk.measure, settings.home), "disk measurement")),
+            asyncio.create_task(_every(FOLLOW_SECONDS, registry.refresh, "reading new models")),
+            asyncio.create_task(_every(MEASURE_SECONDS, graphql.measure, "graph measurement")),
         ]
         yield
         for task in tasks:
@@ -148,7 +148,7 @@ def _widen_executor() -> None:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(BACKGROUND_THREADS, "background"))
 
 
-async def _again(seconds: float, work: Callable[[], object], what: str) -> None:
+async def _every(seconds: float, work: Callable[[], object], what: str) -> None:
     """Takes over models that another process has loaded, and the like; whatever fails once is tried again."""
     while True:
         try:
@@ -191,7 +191,7 @@ async def ingest(settings: Settings, paths: list[Path]) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(runner.run())
         tasks.create_task(housekeep(store, registry, clock, kept))
-        tasks.create_task(_again(FOLLOW_SECONDS, clock.look, "clock comparison"))
+        tasks.create_task(_every(FOLLOW_SECONDS, clock.look, "clock comparison"))
 
 
 def assemblers(settings: Settings, mappings: list[Mapping], store: Store) -> dict[str, Assembler]:

@@ -1,4 +1,4 @@
-"""Every metric by name. With PROMETHEUS_MULTIPROC_DIR set, all processes of a stack are answered by one door."""
+"""Every metric by name. With PROMETHEUS_MULTIPROC_DIR set, all processes of a stack are answered by one endpoint."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What one server process holds, joined by `app.main` and handed to its doors."""
+"""What one server process holds, joined by `app.main` and handed to its endpoints."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

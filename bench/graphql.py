@@ -146,7 +146,7 @@ QUERIES = (
 
 
 @dataclass(slots=True)
-class Door:
+class Endpoint:
     """One server: where it listens, its process, and the query each name stands for."""
 
     name: str
@@ -221,35 +221,35 @@ def main() -> None:
             rights(settings, store)
             return
         with ExitStack() as stack:
-            doors = [stack.enter_context(ours(settings))]
-            doors += [stack.enter_context(peer(kind, settings)) for kind in PEERS] if _has_npm() else []
-            figures = compare(doors)
-            figures |= history(doors[0], store, start)
-            figures["rss"] = {door.name: round(door.process.memory_info().rss / 1024**2) for door in doors}
+            endpoints = [stack.enter_context(ours(settings))]
+            endpoints += [stack.enter_context(peer(kind, settings)) for kind in PEERS] if _has_npm() else []
+            figures = compare(endpoints)
+            figures |= history(endpoints[0], store, start)
+            figures["rss"] = {endpoint.name: round(endpoint.process.memory_info().rss / 1024**2) for endpoint in endpoints}
     rows = []
     for name, found in figures.items():
-        rows.append((name, ", ".join(f"{door} {value}" for door, value in found.items())))
+        rows.append((name, ", ".join(f"{endpoint} {value}" for endpoint, value in found.items())))
     show("graphql: server CPU ms per request (requests/s)", rows, figures)
 
 
 @contextmanager
-def ours(settings: Settings) -> Iterator[Door]:
+def ours(settings: Settings) -> Iterator[Endpoint]:
     with process(settings, "serve") as server:
         headers = {"Authorization": f"Bearer {with_secrets(settings).token}"}
-        door = Door("ours", settings.server_port, server, headers, True)
+        endpoint = Endpoint("ours", settings.server_port, server, headers, True)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
-                door.ask("{ __typename }")
+                endpoint.ask("{ __typename }")
                 break
             except OSError:
-                door.connection.close()
+                endpoint.connection.close()
                 time.sleep(0.2)
-        yield door
+        yield endpoint
 
 
 @contextmanager
-def peer(kind: str, settings: Settings) -> Iterator[Door]:
+def peer(kind: str, settings: Settings) -> Iterator[Endpoint]:
     folder = installed()
     port = free_port()
     bolt, password = f"bolt://127.0.0.1:{settings.bolt_port}", (settings.home / "secrets" / "neo4j").read_text()
@@ -259,7 +259,7 @@ def peer(kind: str, settings: Settings) -> Iterator[Door]:
     try:
         assert child.stdout is not None
         assert child.stdout.readline().strip() == "ready", f"{kind} does not start"
-        yield Door(kind, port, psutil.Process(child.pid), {}, False)
+        yield Endpoint(kind, port, psutil.Process(child.pid), {}, False)
     finally:
         child.terminate()
         child.wait(20)
@@ -277,18 +277,18 @@ NARROW = Grant("narrow", "engineer", FARMS, ("contains", "hasComponent"), models
 def rights(settings: Settings, store: Store) -> None:
     """A key narrowed by subtree, model, property and relationship beside the administrator's, on one server, in turns."""
     figures: dict[str, dict[str, Any]] = {}
-    with ours(settings) as door:
+    with ours(settings) as endpoint:
         key = {"Authorization": f"Bearer {keys.create(store, NARROW)}"}
-        both = {"administrator": door.headers, "narrowed": key}
+        both = {"administrator": endpoint.headers, "narrowed": key}
         for query in [q for q in QUERIES if not sys.argv[2:] or q.name in sys.argv[2:]]:
             used, took = dict.fromkeys(both, 0.0), {name: list[float]() for name in both}
             for block in range(BLOCKS + 2):
                 for name, headers in both.items():
-                    door.headers = headers
-                    before = cpu(door.process)
-                    asked = [door.ask(door.query(query)) for _ in range(LONG_BLOCK)]
+                    endpoint.headers = headers
+                    before = cpu(endpoint.process)
+                    asked = [endpoint.ask(endpoint.query(query)) for _ in range(LONG_BLOCK)]
                     if block >= 2:  # the first ones plan
-                        used[name] += cpu(door.process) - before
+                        used[name] += cpu(endpoint.process) - before
                         took[name] += [seconds for seconds, _ in asked]
                     assert b'"errors"' not in asked[-1][1], asked[-1][1][:300]
             ms = {name: seconds / LONG_BLOCK / BLOCKS * 1000 for name, seconds in used.items()}
@@ -313,24 +313,24 @@ def installed() -> Path:
     return folder
 
 
-def compare(doors: list[Door]) -> dict[str, dict[str, Any]]:
-    warm(doors)
+def compare(endpoints: list[Endpoint]) -> dict[str, dict[str, Any]]:
+    warm(endpoints)
     CONSOLE.print("warm; now in turns")
     figures: dict[str, dict[str, Any]] = {}
     for query in QUERIES:
-        answers = {door.name: json.loads(door.ask(door.query(query))[1])["data"] for door in doors}
+        answers = {endpoint.name: json.loads(endpoint.ask(endpoint.query(query))[1])["data"] for endpoint in endpoints}
         if query.alike is not None:
             for name in answers.keys() - {"ours"}:
                 mine, theirs = query.alike(answers["ours"], answers[name])
                 assert mine == theirs, f"{query.name}: {name} answers otherwise"
-        used = dict.fromkeys((door.name for door in doors), 0.0)
+        used = dict.fromkeys((endpoint.name for endpoint in endpoints), 0.0)
         for _ in range(BLOCKS):
-            for door in doors:
-                before = cpu(door.process)
+            for endpoint in endpoints:
+                before = cpu(endpoint.process)
                 for _ in range(BLOCK):
-                    door.ask(door.query(query))
-                used[door.name] += cpu(door.process) - before
-        rates = {door.name: rate(door, query) for door in doors}
+                    endpoint.ask(endpoint.query(query))
+                used[endpoint.name] += cpu(endpoint.process) - before
+        rates = {endpoint.name: rate(endpoint, query) for endpoint in endpoints}
         per_request = {name: seconds / BLOCK / BLOCKS * 1000 for name, seconds in used.items()}
         figures[query.name] = {name: f"{ms:.2f} ({rates[name]:.0f}/s)" for name, ms in per_request.items()}
         best = min((ms for name, ms in per_request.items() if name != "ours"), default=None)
@@ -339,22 +339,22 @@ def compare(doors: list[Door]) -> dict[str, dict[str, Any]]:
     return figures
 
 
-def warm(doors: list[Door]) -> None:
-    deadline = time.monotonic() + WARM_SECONDS * len(doors) / 2
+def warm(endpoints: list[Endpoint]) -> None:
+    deadline = time.monotonic() + WARM_SECONDS * len(endpoints) / 2
     while time.monotonic() < deadline:
-        for door in doors:
+        for endpoint in endpoints:
             for query in QUERIES:
-                door.ask(door.query(query))
+                endpoint.ask(endpoint.query(query))
 
 
-def rate(door: Door, query: Query, seconds: float = 2.0) -> float:
+def rate(endpoint: Endpoint, query: Query, seconds: float = 2.0) -> float:
     """Requests a second of one server process, asked by eight clients at once."""
     until, counts = time.monotonic() + seconds, [0] * CLIENTS
 
     def client(index: int) -> None:
-        own = Door(door.name, door.port, door.process, door.headers, door.ours)
+        own = Endpoint(endpoint.name, endpoint.port, endpoint.process, endpoint.headers, endpoint.ours)
         while time.monotonic() < until:
-            own.ask(door.query(query))
+            own.ask(endpoint.query(query))
             counts[index] += 1
 
     threads = [threading.Thread(target=client, args=(index,)) for index in range(CLIENTS if query.name != "mutation" else 1)]
@@ -365,25 +365,25 @@ def rate(door: Door, query: Query, seconds: float = 2.0) -> float:
     return sum(counts) / seconds
 
 
-def history(door: Door, store: Store, start: int) -> dict[str, dict[str, Any]]:
+def history(endpoint: Endpoint, store: Store, start: int) -> dict[str, dict[str, Any]]:
     begin, end = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at)) for at in (start, start + DAY))
     window = f'from: "{begin}", to: "{end}", every: "PT10M"'
     points = f'{{ turbine(dtId: "wf01-t02") {{ history(signal: "power", {window}) {{ at avg }} }} }}'
     columns = f'{{ turbine(dtId: "wf01-t02") {{ series(signals: ["power"], {window}) {{ epochs values }} }} }}'
-    found = {"history, 86,400 points in 1,440 segments": _times(door, points)}
+    found = {"history, 86,400 points in 1,440 segments": _times(endpoint, points)}
     while compact(store, JOINED):
         pass
-    found["history, compacted"] = _times(door, points)
-    found["series, compacted"] = _times(door, columns)
+    found["history, compacted"] = _times(endpoint, points)
+    found["series, compacted"] = _times(endpoint, columns)
     return found
 
 
-def _times(door: Door, query: str, requests: int = 40) -> dict[str, str]:
+def _times(endpoint: Endpoint, query: str, requests: int = 40) -> dict[str, str]:
     for _ in range(20):
-        door.ask(query)
-    before = cpu(door.process)
-    times = sorted(door.ask(query)[0] for _ in range(requests))
-    return {"ours": f"{(cpu(door.process) - before) / requests * 1000:.1f}", "median ms": f"{times[requests // 2]:.1f}"}
+        endpoint.ask(query)
+    before = cpu(endpoint.process)
+    times = sorted(endpoint.ask(query)[0] for _ in range(requests))
+    return {"ours": f"{(cpu(endpoint.process) - before) / requests * 1000:.1f}", "median ms": f"{times[requests // 2]:.1f}"}
 
 
 def growth(settings: Settings, store: Store, registry: Any) -> None:
@@ -394,14 +394,14 @@ def growth(settings: Settings, store: Store, registry: Any) -> None:
         "first page": "{ turbinesConnection(first: 50) { nodes { dtId name } pageInfo { hasNextPage endCursor } } }",
         "filtered page": '{ turbines(where: { name: { eq: "Turbine 1000" } }, first: 50) { dtId name } }',
     }
-    with ours(settings) as door:
+    with ours(settings) as endpoint:
         for count in (5_000, 50_000, 500_000):
             while made < count:
                 step = [NewTwin(f"g-{n:06}", "Turbine", {"name": f"Turbine {n}"}) for n in range(made, made + 5000)]
                 ensure(store, registry.catalog, step, [])
                 made += len(step)
             for name, query in asked.items():
-                found = _times(door, query)
+                found = _times(endpoint, query)
                 rows.append((f"{count:,} twins, {name}", f"{found['ours']} ms CPU, {found['median ms']} ms median"))
     show("graphql growth", rows, {})
 

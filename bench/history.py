@@ -13,7 +13,7 @@ from app.history.compaction import POINTS
 from app.history.series import Series
 from app.settings import Settings
 from app.twins.write import Batch, NewRelationship, NewTwin, append, ensure
-from bench.graphql import Door, ours
+from bench.graphql import Endpoint, ours
 from bench.stack import CONSOLE, bench_stack, cpu, show
 
 DAY, TURBINES, MONTH = 86_400, 50, 30
@@ -39,13 +39,13 @@ def main() -> None:
         twins = [NewTwin("farm", "WindFarm"), *(NewTwin(f"t{n:03}", "Turbine") for n in range(1000))]
         ensure(store, registry.catalog, twins, [NewRelationship("farm", "contains", f"t{n:03}") for n in range(TURBINES)])
         before = _bytes(settings)
-        with ours(settings) as door:
+        with ours(settings) as endpoint:
             for written, day, turbines in _days():
                 _write(store, day, turbines)
                 made += DAY * len(turbines)
                 if written and sizes and made >= sizes[0] * 1_000_000:
                     CONSOLE.print(f"{made:,} points")
-                    rows += _asked(door, store, made)
+                    rows += _asked(endpoint, store, made)
                     del sizes[0]
                 if not sizes:
                     break
@@ -73,7 +73,7 @@ def _write(store: Store, day: int, turbines: list[str]) -> None:
             )
 
 
-def _asked(door: Door, store: Store, made: int) -> list[Row]:
+def _asked(endpoint: Endpoint, store: Store, made: int) -> list[Row]:
     def moment(days: int) -> str:
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(END - days * DAY))
 
@@ -97,10 +97,10 @@ def _asked(door: Door, store: Store, made: int) -> list[Row]:
         given = {"ids": ids, "from": (END - days * DAY) * 1000, "to": END * 1000, "every": every * 1000}
         beside = _median(lambda given=given: store.read(UNROLLED, given), 5)
         for _ in range(10):
-            door.ask(query)
-        before = cpu(door.process)
-        wall = _median(lambda query=query: door.ask(query), REQUESTS)
-        used = (cpu(door.process) - before) / REQUESTS * 1000
+            endpoint.ask(query)
+        before = cpu(endpoint.process)
+        wall = _median(lambda query=query: endpoint.ask(query), REQUESTS)
+        used = (cpu(endpoint.process) - before) / REQUESTS * 1000
         shown = f"{wall:.1f} ms, server CPU {used:.1f} ms; unrolled in Cypher {beside:.0f} ms"
         rows.append((f"{made:,} points, {name}", shown))
     return rows

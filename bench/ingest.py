@@ -45,7 +45,7 @@ CONF = (
 
 
 @dataclass
-class Road:
+class Rig:
     settings: Settings
     store: Store
     port: int
@@ -71,7 +71,7 @@ class Road:
 
 
 @contextmanager
-def road(started: bool = True, shared: bool = False) -> Iterator[Road]:
+def rig(started: bool = True, shared: bool = False) -> Iterator[Rig]:
     """`started`: with an ingest process; `shared`: its subscription is one that several may share."""
     port = free_port()
     with tempfile.TemporaryDirectory() as name, bench_stack(mqtt_port=port, mqtt_user="", mqtt_password="none") as held:
@@ -90,7 +90,7 @@ def road(started: bool = True, shared: bool = False) -> Iterator[Road]:
                 for one in psutil.process_iter(["cmdline"])
                 if f"--home-dir={settings.home}" in " ".join(one.info["cmdline"] or ())
             )
-            made = Road(
+            made = Rig(
                 settings, store, port, str(folder / "bench.yaml"), {"neo4j": neo4j, "broker": psutil.Process(broker.pid)}
             )
             if started:
@@ -104,7 +104,7 @@ def road(started: bool = True, shared: bool = False) -> Iterator[Road]:
 
 
 def steady(seconds: float, wanted: float = 60_000) -> None:
-    with road() as held:
+    with rig() as held:
         ended(held, held.publish(5000, 20, "warm"))
         before = held.count()
         used = {name: cpu(one) for name, one in held.processes.items()}
@@ -137,7 +137,7 @@ def steady(seconds: float, wanted: float = 60_000) -> None:
     show("ingest steady", rows, {"messages_per_second": rate, "raw": raw, "acked": acked, "found": found, "spent": spent})
 
 
-def driver(held: Road) -> tuple[float, float]:
+def driver(held: Rig) -> tuple[float, float]:
     """Messages/s that the bare driver writes as segments of as many points as the run has made, without anything else, and the
     CPU of both ends a message [µs]."""
     ((points,),) = held.store.read("MATCH (s:_Segment:_Fresh) RETURN avg(s._n)")
@@ -161,7 +161,7 @@ def driver(held: Road) -> tuple[float, float]:
 
 def delay(most: float) -> None:
     rows = []
-    with road() as held:
+    with rig() as held:
         ended(held, held.publish(5000, 20, "warm"))
         for share in (0.1, 0.5, 0.9):
             publisher = held.publish(most * share, 30, f"at{share}")
@@ -187,7 +187,7 @@ def delay(most: float) -> None:
 
 
 def outage(rate: float) -> None:
-    with road() as held:
+    with rig() as held:
         ended(held, held.publish(rate, 20, "warm"))
         before = held.count()
         publisher = held.publish(rate, 100, "load")
@@ -214,7 +214,7 @@ def outage(rate: float) -> None:
 
 
 def soak(rate: float, minutes: float) -> None:
-    with road() as held:
+    with rig() as held:
         ended(held, held.publish(rate, 20, "warm"))
         before = held.count()
         publisher = held.publish(rate, minutes * 60, "load")
@@ -235,7 +235,7 @@ def soak(rate: float, minutes: float) -> None:
 
 
 def kills(times: int) -> None:
-    with road(started=False) as held:
+    with rig(started=False) as held:
         rng, arguments = random.Random(50), ("ingest", held.mapping)
         with process(held.settings, *arguments):
             pass
@@ -261,7 +261,7 @@ def kills(times: int) -> None:
 def share(rate: float, seconds: float) -> None:
     rows = []
     for workers in (1, 2):
-        with road(started=False, shared=True) as held, ExitStack() as stack:
+        with rig(started=False, shared=True) as held, ExitStack() as stack:
             ingests = []
             for number in range(workers):
                 own = replace(held.settings, worker=f"w{number}")
@@ -282,7 +282,7 @@ def share(rate: float, seconds: float) -> None:
     show("ingest share", rows, {})
 
 
-def ended(held: Road, publisher: "subprocess.Popen[str]") -> None:
+def ended(held: Rig, publisher: "subprocess.Popen[str]") -> None:
     before = held.count()
     publisher.communicate()
     last = -1

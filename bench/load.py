@@ -20,7 +20,7 @@ from app.settings import Settings
 from app.simulate.layout import Layout
 from app.twins.registry import read_models
 from app.twins.write import Batch, append
-from bench.graphql import Door, fill, ours
+from bench.graphql import Endpoint, fill, ours
 from bench.stack import CONSOLE, bench_stack, cpu, show
 
 CLIENTS, LOOKS = 4, 20
@@ -37,29 +37,29 @@ def main() -> None:
             registry.load(read_models([Path(sys.argv[2])]))
         layout = Layout(12, 42)
         fill(store, registry, layout)
-        with ours(settings) as door:
-            rows = [("interfaces", f"{len(registry.catalog.interfaces)}"), *memory(door, requests)]
-            rows += asyncio.run(subscriptions(settings, store, door.process, layout))
+        with ours(settings) as endpoint:
+            rows = [("interfaces", f"{len(registry.catalog.interfaces)}"), *memory(endpoint, requests)]
+            rows += asyncio.run(subscriptions(settings, store, endpoint.process, layout))
     show("load on one server", rows, {})
 
 
-def memory(door: Door, requests: int) -> list[Row]:
+def memory(endpoint: Endpoint, requests: int) -> list[Row]:
     """RSS before, at twenty looks on the way, and after."""
-    rss, started = [_megabytes(door.process)], time.monotonic()
+    rss, started = [_megabytes(endpoint.process)], time.monotonic()
     for _ in range(LOOKS):
-        threads = [threading.Thread(target=_ask, args=(door, requests // LOOKS // CLIENTS)) for _ in range(CLIENTS)]
+        threads = [threading.Thread(target=_ask, args=(endpoint, requests // LOOKS // CLIENTS)) for _ in range(CLIENTS)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        rss.append(_megabytes(door.process))
+        rss.append(_megabytes(endpoint.process))
         CONSOLE.print(f"{rss[-1]} MB after {len(rss) - 1} of {LOOKS}")
     rate = requests / (time.monotonic() - started)
     return [(f"RSS over {requests:,} requests [MB]", ", ".join(map(str, rss))), ("requests/s", f"{rate:.0f}")]
 
 
-def _ask(door: Door, count: int) -> None:
-    own = Door(door.name, door.port, door.process, door.headers, door.ours)
+def _ask(endpoint: Endpoint, count: int) -> None:
+    own = Endpoint(endpoint.name, endpoint.port, endpoint.process, endpoint.headers, endpoint.ours)
     for number in range(count):
         own.ask(QUERY % (number % 12 + 1, number % 42 + 1))
 

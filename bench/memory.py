@@ -7,7 +7,7 @@ import time
 import psutil
 
 from app.settings import Settings
-from app.stack.doors import running
+from app.stack.endpoints import running
 from bench.stack import show
 
 NAMES = {"Neo4jCommunity": "neo4j", "embedded.Main": "broker", "cli fleet": "fleet", "cli serve": "server"}

@@ -93,7 +93,7 @@ class HttpSource(Source):
         except SystemExit as error:  # what uvicorn does when it cannot listen
             raise StackError("cannot listen", where=f"{self._host}:{self._port}", hint="options.port: another") from error
         finally:
-            for listening in getattr(server, "servers", ()):  # a cancelled server leaves its doors open
+            for listening in getattr(server, "servers", ()):  # a cancelled server leaves its endpoints open
                 listening.close()
             for connection in list(server.server_state.connections):
                 connection.shutdown()

@@ -11,9 +11,10 @@ from app.twins.write import Position
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
-    """The device of an address has gone: what it said up to `at` [epoch ms] is stale. 0: it is back."""
+class DeviceState:
+    """Whether the device of an address is online. Offline, what it said up to `at` [epoch ms] is stale."""
 
+    online: bool
     at: int
 
 
@@ -28,7 +29,7 @@ class Message:
     `attributes` a CloudEvent's, where they came beside its data."""
 
     address: str
-    payload: Payload | Gone | None
+    payload: Payload | DeviceState | None
     time: int | None = None
     receipt: Any = None
     received: int | None = None

@@ -70,7 +70,7 @@ def replay(
     """Sends messages through their source's mapping once more, after the mapping, the model or the payload was mended."""
     from app.main import assemblers, open_store
     from app.sources.deadletters import listed, shown
-    from ingest.pipeline.redelivery import Again, again
+    from ingest.pipeline.redelivery import RedeliveryResult, redeliver
     from ingest.sources import MAPPINGS, read_mappings
 
     settings = Settings.read()
@@ -82,8 +82,8 @@ def replay(
             shown(store, identifier)
         letters = listed(store, identifiers or None, source, code, 10_000)
         task = progress.add_task("replay", total=len(letters))
-        done = Again()
-        for step in again(store, assemblers(settings, mappings, store), letters):
+        done = RedeliveryResult()
+        for step in redeliver(store, assemblers(settings, mappings, store), letters):
             done += step
             progress.advance(task, step.letters + step.left)
     out.print(f"{done.letters} messages: {done.points} points written, {done.refused} refused again, {done.left} left")

@@ -44,12 +44,12 @@ def exporting(
 def importing(folder: Folder) -> None:
     """Brings back what export has written; a second time it changes nothing."""
     from app.main import open_store
-    from app.twins.archive import bring
+    from app.twins.archive import import_history
     from app.twins.registry import Registry
 
     with open_store(Settings.read()) as store, Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("files", total=None)
-        done = bring(store, Registry(store).catalog, folder, partial(_tell, progress, task))
+        done = import_history(store, Registry(store).catalog, folder, partial(_tell, progress, task))
     out.print(f"{done.values} values from {done.files} files, {done.duplicates} were there already")
 
 

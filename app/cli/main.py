@@ -122,7 +122,7 @@ def ingest(
     """Runs the sources of the mappings: readings in, committed, acknowledged."""
     from app.main import assemblers, open_store
     from app.main import ingest as run_ingest
-    from ingest.pipeline.sample import samples, told
+    from ingest.pipeline.sample import described, samples
     from ingest.sources import MAPPINGS, read_mappings
 
     settings = Settings.read()
@@ -134,7 +134,7 @@ def ingest(
         messages = samples(sample) if sample else []
         with open_store(settings) as store:
             made = assemblers(settings, found, store)
-            for line in (line for message in messages for line in told(made, message)):
+            for line in (line for message in messages for line in described(made, message)):
                 out.print(line, markup=False, highlight=False, soft_wrap=True)
         out.print(f"{len(found)} mappings are sound")
         return
@@ -189,15 +189,22 @@ def fleet(
 
 
 @app.command()
-def doors(as_json: Annotated[bool, typer.Option("--json", help="for scripts")] = False) -> None:
-    """Every door of the running stack."""
-    from app.stack.doors import print_doors, running
+def endpoints(as_json: Annotated[bool, typer.Option("--json", help="for scripts")] = False) -> None:
+    """Every endpoint of the running stack."""
+    from app.stack.endpoints import print_endpoints, running
 
     _, found = running(Settings.read().home)
     if as_json:
         print(json.dumps(found))  # noqa: T201
     else:
-        print_doors(found, out)
+        print_endpoints(found, out)
+
+
+@app.command("doors", hidden=True)
+def former_doors(as_json: Annotated[bool, typer.Option("--json", help="for scripts")] = False) -> None:
+    """The former name of `endpoints`."""
+    err.print("doors is now endpoints; the former name goes with the next version")
+    endpoints(as_json)
 
 
 # Stack ----------------------------------------------------------------------------------------------------------------
@@ -206,7 +213,7 @@ def doors(as_json: Annotated[bool, typer.Option("--json", help="for scripts")] =
 @stack_app.command("start")
 def stack_start() -> None:
     """Starts Neo4j and the MQTT broker in the background."""
-    from app.stack.doors import print_doors, running
+    from app.stack.endpoints import print_endpoints, running
 
     settings = Settings.read()
     settings.home.mkdir(parents=True, exist_ok=True)
@@ -222,7 +229,7 @@ def stack_start() -> None:
             time.sleep(0.2)
             continue
         if pid == process.pid:
-            print_doors(found, out)
+            print_endpoints(found, out)
             return
         time.sleep(0.2)
     raise StackError(f"the stack did not start\n{log.read_text()[-1500:]}", where=str(log))
@@ -249,7 +256,7 @@ def stack_run() -> None:
 @stack_app.command("stop")
 def stack_stop() -> None:
     """Stops the running stack in order."""
-    from app.stack.doors import running
+    from app.stack.endpoints import running
 
     home = Settings.read().home
     pid, _ = running(home)
@@ -268,7 +275,7 @@ def stack_stop() -> None:
 @stack_app.command("status")
 def stack_status() -> None:
     """Says what runs; exit code 1 when nothing does."""
-    from app.stack.doors import running
+    from app.stack.endpoints import running
 
     pid, found = running(Settings.read().home)
     out.print(f"running, process {pid}: {', '.join(found)}")

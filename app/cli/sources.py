@@ -51,7 +51,7 @@ def reload(source: Source) -> None:
 
 def _wish(source: str, stopped: bool | None = None, reload: bool = False) -> None:
     from app.main import open_store
-    from app.sources.state import wish
+    from app.sources.state import set_desired_state
 
     with open_store(Settings.read()) as store:
-        wish(store, source, stopped, reload)
+        set_desired_state(store, source, stopped, reload)

@@ -1,4 +1,4 @@
-"""`twingraph twin …`: create, show, export and bring twins, as JSON in the form of Azure Digital Twins."""
+"""`twingraph twin …`: create, show, export and import twins, as JSON in the form of Azure Digital Twins."""
 
 import json
 import sys
@@ -71,16 +71,26 @@ def export_all(file: Annotated[Path | None, typer.Argument(help="JSON lines (def
     out.print(f"{count} twins and relationships in {file}")
 
 
-@twins_app.command("bring")
-def bring_all(file: Annotated[Path, typer.Argument(help="JSON lines, or a list; - for standard input")]) -> None:
+Documents = Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines, or a list; - for standard input")]
+
+
+@twins_app.command("bring", hidden=True)
+def bring_all(file: Documents) -> None:
+    """The former name of `twin import`."""
+    err.print("twin bring is now twin import; the former name goes with the next version")
+    import_all(file)
+
+
+@twins_app.command("import")
+def import_all(file: Documents) -> None:
     """Creates the twins and relationships of a file that are missing in the graph."""
     from app.main import open_store
-    from app.twins.exchange import bring
+    from app.twins.exchange import import_documents
     from app.twins.registry import Registry
 
     with open_store(Settings.read()) as store:
-        done = bring(store, Registry(store).catalog, _documents(_text(file), str(file)))
-    out.print(f"{done.twins} new twins and {done.relationships} new relationships brought")
+        done = import_documents(store, Registry(store).catalog, _documents(_text(file), str(file)))
+    out.print(f"{done.twins} new twins and {done.relationships} new relationships imported")
     if done.models:
         out.print(f"{done.models} models passed over; models load takes them")
     if done.other_models:

@@ -79,7 +79,7 @@ async def issue(
     _under_way.add(task)
     task.add_done_callback(_under_way.discard)
     task.add_done_callback(log_failure)
-    return await run(look, store, identifier)
+    return await run(get_command, store, identifier)
 
 
 async def _see_through(run: Run, store: Store, outlet: Outlet, delivery: Delivery) -> CommandRecord:
@@ -89,9 +89,9 @@ async def _see_through(run: Run, store: Store, outlet: Outlet, delivery: Deliver
     return record
 
 
-def look(store: Store, identifier: str) -> CommandRecord:
+def get_command(store: Store, identifier: str) -> CommandRecord:
     """Raises: NotFound; Malformed."""
-    rows = store.read(statement("command/look"), {"id": identifier})
+    rows = store.read(statement("command/get"), {"id": identifier})
     if not rows:
         raise NotFound(f"no command {identifier!r}")
     names = [one.name for one in fields(CommandRecord)]
@@ -138,11 +138,11 @@ async def _deliver(run: Run, store: Store, outlet: Outlet, delivery: Delivery) -
 async def _wait(run: Run, store: Store, identifier: str, timeout: float) -> CommandRecord:
     deadline = time.monotonic() + timeout
     while True:
-        record = await run(look, store, identifier)
+        record = await run(get_command, store, identifier)
         if record.status != "PENDING":
             return record
         if time.monotonic() >= deadline:
             row = {"id": identifier, "status": "TIMED_OUT", "response": None, "reason": f"no answer within {timeout} s"}
             await run(partial(store.run, statement("command/answer"), rows=[row]))
-            return await run(look, store, identifier)
+            return await run(get_command, store, identifier)
         await asyncio.sleep(POLL_SECONDS)

@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 
 from app.graph.names import quote
 from app.graph.select import (
-    Both,
+    And,
     Column,
     Compare,
     Count,
-    Either,
     Exists,
     Fields,
     History,
-    Hole,
     Hop,
     Not,
+    Or,
     Predicate,
     Related,
+    RelatedAggregate,
     Root,
     Scope,
-    Totals,
+    VariableRef,
 )
 from app.graph.store import Store
 
@@ -87,7 +87,7 @@ def _most(scope: Scope) -> float:
     if scope.limit is None:
         return float("inf")
     given = scope.limit.tree
-    return float(scope.limit.convert.most if isinstance(given, Hole) else given)  # type: ignore[union-attr]
+    return float(scope.limit.convert.most if isinstance(given, VariableRef) else given)  # type: ignore[union-attr]
 
 
 def _column(column: Column, label: str, sizes: Sizes) -> float:
@@ -96,7 +96,7 @@ def _column(column: Column, label: str, sizes: Sizes) -> float:
             beyond = 1.0 if scope.limit is None else sizes.beyond(hop, label)
             beneath = hop.label or "Twin"
             return beyond * (MEASURED + _conditions(scope.where, beneath, sizes)) + _scope(scope, beyond, beneath, sizes)
-        case Totals(hop, aggregate):
+        case RelatedAggregate(hop, aggregate):
             measured = len(aggregate.measures) * MEASURED + _conditions(aggregate.where, hop.label or "Twin", sizes)
             return sizes.beyond(hop, label) * measured
         case History():
@@ -108,7 +108,7 @@ def _column(column: Column, label: str, sizes: Sizes) -> float:
 
 def _conditions(predicate: Predicate | None, label: str, sizes: Sizes) -> float:
     match predicate:
-        case Both(parts) | Either(parts):
+        case And(parts) | Or(parts):
             return sum(_conditions(part, label, sizes) for part in parts)
         case Not(part):
             return _conditions(part, label, sizes)

@@ -8,36 +8,36 @@ Every way to another twin is printed by `_hop`, `_root` or `_path`: there the ac
 from dataclasses import dataclass, field
 
 from app.graph.names import quote
-from app.graph.past import SYSTEM, hop_then, property_then, quality_then, signal_then
+from app.graph.past import SYSTEM, hop_as_of, property_then, quality_then, signal_then
 from app.graph.rollup import COARSEST, LEVELS
 from app.graph.select import (
     ACCESS,
     Access,
     Aggregate,
-    Both,
+    AllProperties,
+    And,
     Column,
     Compare,
     Count,
-    Either,
-    Everything,
     Exists,
     Fields,
     Groups,
     History,
-    Hole,
     Hop,
     IsNull,
     Measure,
     Not,
+    Or,
     Order,
     Param,
     Path,
     Predicate,
     Related,
+    RelatedAggregate,
     Root,
     Scope,
-    Totals,
     Value,
+    VariableRef,
     base,
     param,
 )
@@ -170,7 +170,7 @@ class _Printer:
         return [] if self._access.models is None else [_labelled(node, self._access.models)]
 
     def _granted(self) -> str:
-        return self.param(param(Hole((ACCESS,))))
+        return self.param(param(VariableRef((ACCESS,))))
 
     def _existed(self, node: str) -> list[str]:
         return [f"coalesce({node}._since <= {self.param(self._as_of)}, true)"] if self._as_of else []
@@ -190,7 +190,7 @@ class _Printer:
         match = f"MATCH ({node}){left}[{edge}:{_types(hop.types)}{far}]{right}({beyond}{label})"
         if then:
             moment, name = self._moment(), self.param(param(hop.types[0]))
-            match = hop_then(match, node, beyond, edge, label, hop.outgoing, moment, name)
+            match = hop_as_of(match, node, beyond, edge, label, hop.outgoing, moment, name)
         match += f"\nWITH DISTINCT {node}, {beyond}" if hop.depth else ""
         shut = [] if hop.depth else self._shut(hop.types, edge, node if hop.outgoing else beyond)
         return match, [*self._beyond(hop, beyond), *shut]
@@ -248,7 +248,7 @@ class _Printer:
                 match, conditions = self._hop(hop, node, name, edge)
                 inner = self._rows(match, conditions, scope, name, edge)
                 answer = f"RETURN collect({self._row(scope, name, edge, asked)}) AS {name}_"
-            case Totals(hop, aggregate) if not self._is_degree(column):
+            case RelatedAggregate(hop, aggregate) if not self._is_degree(column):
                 match, conditions = self._hop(hop, node, name)
                 inner = match + self._filter([*conditions, *self._where(aggregate.where, name)])
                 answer = f"RETURN {self._measures(aggregate, name)} AS {name}_"
@@ -303,18 +303,18 @@ class _Printer:
                 return self._key(column, node)
             case Fields(name, fields, signal):
                 return "{" + ", ".join(f"{quote(f)}: {self._key(Value(f'{name}.{f}', signal), node)}" for f in fields) + "}"
-            case Everything() if self._as_of is not None:
+            case AllProperties() if self._as_of is not None:
                 versions = f"MATCH ({node})-[:_PAST]->(v:_Version) WHERE v._until > {self._moment()}"
                 return f"[{self._everything(node)}, COLLECT {{ {versions} RETURN properties(v) ORDER BY v._until DESC }}]"
-            case Everything():
+            case AllProperties():
                 return self._everything(node)
-            case Totals(hop) if self._is_degree(column):
+            case RelatedAggregate(hop) if self._is_degree(column):
                 left, right = ("-", "->") if hop.outgoing else ("<-", "-")
                 return f"[COUNT {{ ({node}){left}[:{_types(hop.types)}]{right}() }}]"
             case _:
                 return answer
 
-    def _is_degree(self, column: Totals) -> bool:
+    def _is_degree(self, column: RelatedAggregate) -> bool:
         """All that is asked is how many there are: the node's own degree answers it without a look at the other side."""
         hop, aggregate = column.hop, column.aggregate
         plain = aggregate.where is None and not hop.depth and aggregate.measures == (Measure("count"),)
@@ -421,9 +421,9 @@ class _Printer:
                 return OPERATORS[operator].format(key=self._key(key, node), value=self.param(given))
             case IsNull(key, null):
                 return f"{self._key(key, node)} IS {'' if null else 'NOT '}NULL"
-            case Both(parts):
+            case And(parts):
                 return self._joined(" AND ", parts, node, "true")
-            case Either(parts):
+            case Or(parts):
                 return self._joined(" OR ", parts, node, "false")
             case Not(part):
                 return f"NOT coalesce({self._predicate(part, node)}, false)"
@@ -502,9 +502,9 @@ def sort_key(column: Column) -> tuple[int, str, str]:
             return 0, key, str(signal)
         case Fields(name):
             return 1, name, ""
-        case Everything():
+        case AllProperties():
             return 2, "", ""
         case History(signal):
             return 3, signal, repr(column)
-        case Related(hop) | Totals(hop):
+        case Related(hop) | RelatedAggregate(hop):
             return 4, repr(hop), repr(column)

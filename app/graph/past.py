@@ -43,7 +43,7 @@ def quality_then(node: str, moment: str, name: str) -> str:
     return f"head(COLLECT {{ {changes} }})"
 
 
-def hop_then(match: str, node: str, beyond: str, edge: str, label: str, outgoing: bool, moment: str, name: str) -> str:
+def hop_as_of(match: str, node: str, beyond: str, edge: str, label: str, outgoing: bool, moment: str, name: str) -> str:
     """`match` finds the relationships of now, bound to `edge`; those that have ended since come beside them."""
     left, right = ("-", "->") if outgoing else ("<-", "-")
     first, last = ("_PAST", "_PAST_TO") if outgoing else ("_PAST_TO", "_PAST")

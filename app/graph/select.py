@@ -12,7 +12,7 @@ ACCESS = "\x00access"  # no variable of GraphQL can have this name
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
+class VariableRef:
     """A value that is not known yet: a path into the variables."""
 
     path: tuple[str | int, ...]
@@ -55,7 +55,7 @@ def _frozen(value: Any) -> Any:
 
 def _filled(tree: Any, variables: Mapping[str, Any]) -> Any:
     match tree:
-        case Hole(path):
+        case VariableRef(path):
             found: Any = variables
             for step in path:
                 found = found[step]
@@ -114,12 +114,12 @@ class IsNull:
 
 
 @dataclass(frozen=True, slots=True)
-class Both:
+class And:
     parts: tuple["Predicate", ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Either:
+class Or:
     parts: tuple["Predicate", ...]
 
 
@@ -147,7 +147,7 @@ class Count:
     param: Param
 
 
-Predicate = Compare | IsNull | Both | Either | Not | Exists | Count
+Predicate = Compare | IsNull | And | Or | Not | Exists | Count
 
 
 # Columns -------------------------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ class Fields:
 
 
 @dataclass(frozen=True, slots=True)
-class Everything:
+class AllProperties:
     """All of the node's properties as one map; of a moment, with the versions after it, the newest first."""
 
 
@@ -198,14 +198,14 @@ class Related:
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
+class RelatedAggregate:
     """Measures over the twins beyond, as one list."""
 
     hop: "Hop"
     aggregate: "Aggregate"
 
 
-Column = Value | Fields | Everything | History | Related | Totals
+Column = Value | Fields | AllProperties | History | Related | RelatedAggregate
 
 
 @dataclass(frozen=True, slots=True)

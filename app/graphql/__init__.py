@@ -1,4 +1,4 @@
-"""The GraphQL door: a schema grown from the models; queries compiled to Cypher, not resolved field by field.
+"""The GraphQL endpoint: a schema grown from the models; queries compiled to Cypher, not resolved field by field.
 
 In: GraphQL over HTTP, WebSocket (graphql-transport-ws) and server-sent events. Out: JSON. In order of control flow:
 

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP and WebSocket: stock Strawberry transports, orjson, an identity on every door."""
+"""GraphQL over HTTP and WebSocket: stock Strawberry transports, orjson, an identity on every endpoint."""
 
 import asyncio
 import time
@@ -154,7 +154,7 @@ class Router(GraphQL[Any, Any]):
             wanted = preferred(headers.get(b"accept", b"").decode("latin-1"))
             asked = direct.known(self.schema, messages) if wanted != EVENTS else None
             if asked is None:
-                await super().__call__(scope, direct.again(messages, receive), send)
+                await super().__call__(scope, direct.replay(messages, receive), send)
             else:
                 response = await self._direct(asked, scope["identity"], headers, wanted)
                 await response(scope, receive, send)

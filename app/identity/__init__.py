@@ -5,7 +5,7 @@ In: the `Authorization` header of a request, or of a WebSocket's first message. 
     policy   roles, the table of actions, Identity
     keys     API keys: made, hashed, listed, revoked; nodes of the graph
     tokens   JSON Web Tokens of an OpenID Connect provider
-    clients  rate and concurrency of each client, over every door
+    clients  rate and concurrency of each client, over every endpoint
     logins   failed logins of an address: counted, limited, logged
     gate     header → Identity; the twins an identity may see
 

@@ -131,7 +131,7 @@ class Gate:
         self._uses.note(found.key)
         return found
 
-    def sees(self, identity: Identity, dt_ids: Iterable[str]) -> None:
+    def require_visible(self, identity: Identity, dt_ids: Iterable[str]) -> None:
         """Raises: NotFound for a twin outside the identity's scope, in the words for one that does not exist."""
         asked = list(dict.fromkeys(dt_ids))
         if identity.access is None or not asked:
@@ -172,7 +172,9 @@ async def identified(gate: Gate, header: str, seconds: float = LOOK_SECONDS) -> 
     done, _ = await asyncio.wait((looking,), timeout=seconds)
     if not done:
         looking.add_done_callback(lambda late: late.cancelled() or late.exception())
-        raise IdentityUnavailable("the credentials cannot be checked now", hint="the database or the identity provider is silent")
+        raise IdentityUnavailable(
+            "the credentials cannot be checked now", hint="the database or the identity provider is silent"
+        )
     return looking.result()
 
 

@@ -14,7 +14,7 @@ from app.graph.records import plain
 from app.graph.statements import statement
 from app.graph.store import Store
 from app.graph.typed import typed
-from app.twins.exchange import BATCH, Brought, bring
+from app.twins.exchange import BATCH, Brought, import_documents
 
 log = structlog.get_logger()
 MOST_AT_ONCE = 2
@@ -52,7 +52,7 @@ def start_import(store: Store, catalog: Catalog, documents: Sequence[Any], check
 
     Raises: TwinError; Conflict while two jobs run in this process."""
     if len(documents) > MOST_DOCUMENTS:
-        raise TwinError(f"{len(documents)} documents are more than {MOST_DOCUMENTS}", hint="several jobs, or twin bring")
+        raise TwinError(f"{len(documents)} documents are more than {MOST_DOCUMENTS}", hint="several jobs, or twin import")
     for index, document in enumerate(documents):
         if not isinstance(document, dict):
             raise TwinError("must be an object", where=f"documents[{index}]", hint="{$dtId, $metadata: {$model}, …}")
@@ -72,7 +72,7 @@ def start_import(store: Store, catalog: Catalog, documents: Sequence[Any], check
 def _import(store: Store, catalog: Catalog, identifier: str, documents: Sequence[Any], check: Callable[[], None]) -> None:
     status, reason, done = "SUCCEEDED", None, Brought()
     try:
-        done = bring(store, catalog, _told(store, identifier, documents), check)
+        done = import_documents(store, catalog, _told(store, identifier, documents), check)
     except TwingraphError as error:
         status, reason = "FAILED", str(error)
     except Exception:
@@ -90,5 +90,5 @@ def _import(store: Store, catalog: Catalog, identifier: str, documents: Sequence
 def _told(store: Store, identifier: str, documents: Sequence[Any]) -> Iterator[tuple[str, Any]]:
     for index, document in enumerate(documents):
         if index % BATCH == 0:
-            store.run(statement("job/tell"), id=identifier, done=index)
+            store.run(statement("job/progress"), id=identifier, done=index)
         yield f"documents[{index}]", document

@@ -1,4 +1,4 @@
-"""The REST door: models up, twins, commands, health, metrics. Documented at /docs.
+"""The REST endpoint: models up, twins, commands, health, metrics. Documented at /docs.
 
     api      /api/… for scripts that do not speak GraphQL
     health   /health/live, /health/ready, /metrics

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import BaseModel
 
-from app.commands.issue import issue, look
+from app.commands.issue import get_command, issue
 from app.dtdl import Document
 from app.dtdl.syntax import parse
 from app.errors import Forbidden, ModelError, NotFound
@@ -49,7 +49,7 @@ router = APIRouter(prefix="/api", tags=["twins"])
 def permit(server: Server, who: Identity, action: str, *dt_ids: str) -> None:
     """Raises: Forbidden; NotFound for a twin that `who` may not see."""
     allow(who, action)
-    server.gate.sees(who, dt_ids)
+    server.gate.require_visible(who, dt_ids)
 
 
 class LoadedModel(BaseModel):
@@ -194,7 +194,7 @@ async def cypher(server: Held, who: Who, body: CypherIn) -> Response:
 
 @router.get("/commands/{identifier}", summary="What became of a command")
 async def command_state(server: Held, who: Who, identifier: str) -> dict[str, Any]:
-    record = await at_work(server, who, look, server.store, identifier)
+    record = await at_work(server, who, get_command, server.store, identifier)
     try:
         await at_work(server, who, permit, server, who, "read", record.dt_id)
     except NotFound as error:

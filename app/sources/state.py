@@ -41,15 +41,15 @@ class SourceState:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DesiredState:
     stopped: bool = False
     reload: int = 0
 
 
-def report(store: Store, worker: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Wish]:
+def report(store: Store, worker: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, DesiredState]:
     """Writes `rows` of {source, properties}; answers what is wished of each source. Raises: StoreError."""
     found = store.run(statement("source/report"), worker=worker, rows=list(rows))
-    return {source: Wish(stopped, reload) for source, stopped, reload in found}
+    return {source: DesiredState(stopped, reload) for source, stopped, reload in found}
 
 
 def source_states(store: Store) -> list[SourceState]:
@@ -62,8 +62,8 @@ def _shown(properties: Mapping[str, Any], gone: bool) -> dict[str, Any]:
     return {key: plain(value) for key, value in properties.items()} | ({"state": "GONE"} if gone else {})
 
 
-def wish(store: Store, source: str, stopped: bool | None = None, reload: bool = False) -> None:
+def set_desired_state(store: Store, source: str, stopped: bool | None = None, reload: bool = False) -> None:
     """Every process that has the source follows within seconds, also one that starts later. Raises: NotFound, StoreError."""
-    ((known,),) = store.run(statement("source/wish"), source=source, stopped=stopped, reload=reload)
+    ((known,),) = store.run(statement("source/desired_state"), source=source, stopped=stopped, reload=reload)
     if not known:
         raise NotFound(f"no source {source!r}", hint="twingraph sources list shows those that have run")

@@ -24,7 +24,7 @@ class Part:
     name: str
     start: Callable[[Settings], Child]
     ports: tuple[str, ...] = ()
-    doors: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
     essential: bool = True
     host: str = "host"  # the setting with the address it listens on
 

@@ -20,7 +20,7 @@ from app import disk
 from app.errors import StackError
 from app.settings import Settings, variable
 from app.stack.child import Child, ending, require_free_ports
-from app.stack.doors import doors, remove_doors, running, write_doors
+from app.stack.endpoints import endpoints, remove_endpoints, running, write_endpoints
 from app.stack.parts import Part
 
 CHILDREN = "children.json"
@@ -83,8 +83,8 @@ class Supervisor:
         except BaseException:
             self.down()
             raise
-        opened = frozenset(name for part in self.parts for name in part.doors)
-        write_doors(home, doors(self.settings, opened))
+        opened = frozenset(name for part in self.parts for name in part.endpoints)
+        write_endpoints(home, endpoints(self.settings, opened))
         # One thread for as long as the process lives: the kernel ends a child when the thread that has started it ends.
         Thread(target=self._start_again, name="starter", daemon=True).start()
         if self.tend is not None:
@@ -113,7 +113,7 @@ class Supervisor:
     def down(self) -> None:
         """Stops all, the last started first."""
         self.stopping.set()
-        remove_doors(self.settings.home)
+        remove_endpoints(self.settings.home)
         for held in reversed(self.held.values()):
             with self.console.status(f"stopping {held.part.name} …"):
                 held.child.stop()

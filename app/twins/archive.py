@@ -122,7 +122,7 @@ def _table(signals: Mapping[str, Telemetry], dt_id: str, segments: Any, window: 
     return pa.table(made)
 
 
-def bring(store: Store, catalog: Catalog, folder: Path, tell: Told | None = None) -> Archived:
+def import_history(store: Store, catalog: Catalog, folder: Path, tell: Told | None = None) -> Archived:
     """Writes what `export` has written; the twins must be there. Raises: NotFound, MessageError naming the file, StoreError."""
     files = sorted(folder.rglob("*.parquet"))
     if not files:
@@ -135,7 +135,7 @@ def bring(store: Store, catalog: Catalog, folder: Path, tell: Told | None = None
             outcome = append(store, Batch(series))
             if outcome.unknown:
                 raise NotFound(
-                    f"no twin {outcome.unknown[0]!r}", where=str(file), hint="create the twins first: twingraph twin bring"
+                    f"no twin {outcome.unknown[0]!r}", where=str(file), hint="create the twins first: twingraph twin import"
                 )
             done.values += outcome.points
             done.duplicates += outcome.duplicates

@@ -47,7 +47,7 @@ def export(store: Store, catalog: Catalog) -> Iterator[Json]:
     yield from relationships
 
 
-def bring(
+def import_documents(
     store: Store, catalog: Catalog, documents: Iterable[tuple[str, Json]], check: Callable[[], None] = lambda: None
 ) -> Brought:
     """Creates what is missing of twins and relationships; what is there stays as it is. `documents` come with their place;

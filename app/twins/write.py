@@ -162,7 +162,7 @@ def _append_late(transaction: Transaction, series: Sequence[Series], limit: int,
     if rows:
         transaction.run(statement("telemetry/insert"), rows=rows)
     if heard:
-        transaction.run(statement("telemetry/heard"), rows=heard, limit=limit)
+        transaction.run(statement("telemetry/touch_received"), rows=heard, limit=limit)
 
 
 def _stored_times(segments: Iterable[Mapping[str, Any]]) -> dict[str, set[int]]:
@@ -281,7 +281,7 @@ def relate_all(store: Store, links: Sequence[Mapping[str, Any]], update: bool = 
 def _relate(transaction: Transaction, links: Sequence[Mapping[str, Any]], update: bool) -> int:
     ((made,),) = transaction.run(statement("twin/relate"), rows=list(links), update=update)
     bounded = [{"source": link["source"], "name": link["name"], "most": link["most"]} for link in links if link["most"]]
-    if bounded and (crowded := transaction.run(statement("twin/crowded"), rows=bounded)):
+    if bounded and (crowded := transaction.run(statement("twin/over_max_multiplicity"), rows=bounded)):
         source, name, count, most = crowded[0]
         raise TwinError(f"{count} relationships {name!r}, at most {most} are allowed", where=source)
     return int(made)

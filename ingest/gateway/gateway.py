@@ -38,8 +38,8 @@ from ingest.mapping.declaration import Mapping, Rule, Strict, fill, pattern
 from ingest.payload import decode
 from ingest.payload.quality import GOOD, is_bad, quality
 from ingest.pipeline.assemble import LONGEST_PAYLOAD, writable
-from ingest.pipeline.pipeline import Road
-from ingest.source import Gone, Message, Source
+from ingest.pipeline.pipeline import Batcher
+from ingest.source import DeviceState, Message, Source
 from ingest.sources import make_source, read_mappings
 
 log = structlog.get_logger()
@@ -52,7 +52,7 @@ class Uplink(Strict):
     token_variable: str = ""
 
 
-class Kept(Strict):
+class KeptSource(Strict):
     file: Path
     most_mb: int = Field(default=512, ge=1)
     full: Literal["oldest", "stop"] = "oldest"
@@ -67,7 +67,7 @@ class Wanted(Strict):
 class Plan(Strict):
     gateway: str
     uplink: Uplink
-    spool: Kept
+    spool: KeptSource
     window: float = Field(default=0, ge=0)
     grace: float = Field(default=2, ge=0)
     aggregates: tuple[Wanted, ...] = ()
@@ -112,8 +112,8 @@ async def run_gateway(settings: Settings, path: Path) -> None:
         async with asyncio.TaskGroup() as tasks:
             for mapping in mappings:
                 source = make_source(mapping, settings)
-                road = Spooling(source, mapping, spool, settings, bool(plan.window))
-                tasks.create_task(_kept(road))
+                batcher = Spooling(source, mapping, spool, settings, bool(plan.window))
+                tasks.create_task(_kept(batcher))
             if plan.window:
                 tasks.create_task(_close(spool, plan))
             tasks.create_task(forward(spool, plan))
@@ -121,7 +121,7 @@ async def run_gateway(settings: Settings, path: Path) -> None:
         spool.close()
 
 
-class Spooling(Road):
+class Spooling(Batcher):
     """Into the spool. Without models: fields become signals as the rules say, and are checked at the far end."""
 
     def __init__(self, source: Source, mapping: Mapping, spool: Spool, settings: Settings, windowed: bool) -> None:
@@ -157,7 +157,7 @@ class Spooling(Road):
 
     def _readings(self, message: Message, now: int) -> list[Reading]:
         """Raises: MessageError when it, or a part of it, cannot be understood; nothing of it is kept then."""
-        if message.payload is None or isinstance(message.payload, Gone):
+        if message.payload is None or isinstance(message.payload, DeviceState):
             return []
         rule, dt_id = self._route(message.address)
         made: list[Reading] = []
@@ -210,16 +210,16 @@ def _stored(rule: Rule, field: str, value: Any) -> Any:
     return value
 
 
-async def _kept(road: Road) -> None:
+async def _kept(batcher: Batcher) -> None:
     """A source that fails is started again, later and later; the others and the uplink go on."""
     for pause in pauses(1.0, 60.0):
         try:
-            await road.run()
+            await batcher.run()
             return
         except Exception as error:  # whatever it is: logged, and tried again
             known = isinstance(error, TwingraphError)
             said = str(error) if known else repr(error)
-            log.error("source failed", source=road.source.name, error=said, pause=pause, exc_info=None if known else error)
+            log.error("source failed", source=batcher.source.name, error=said, pause=pause, exc_info=None if known else error)
         await asyncio.sleep(pause)
 
 

@@ -39,7 +39,7 @@ from ingest.opcua.nodes import SAMPLING_MS, Item, browsed, listed, node
 from ingest.opcua.pages import past
 from ingest.opcua.session import refusal, restored, session, session_checked
 from ingest.payload.quality import GOOD, is_bad
-from ingest.source import Gone, Message, Source, Take
+from ingest.source import DeviceState, Message, Source, Take
 
 log = structlog.get_logger()
 LOST = (OSError, ua.UaError, asyncio.TimeoutError)
@@ -118,7 +118,7 @@ class OpcUaSource(Source):
     async def _gone(self, take: Take) -> None:
         now = round(time.time() * 1000)
         for address in self._addresses.values():
-            await take(Message(address, Gone(now)))
+            await take(Message(address, DeviceState(False, now)))
 
     async def _connected(self, take: Take) -> None:
         self._lost.clear()
@@ -222,8 +222,9 @@ class OpcUaSource(Source):
             await self._back(take)
 
     async def _back(self, take: Take) -> None:
+        now = round(time.time() * 1000)
         for address in self._addresses.values():
-            await take(Message(address, Gone(0)))
+            await take(Message(address, DeviceState(True, now)))
 
     async def _read(self, subscription: Any, observed: Observed, take: Take) -> None:
         await self._back(take)

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.errors import MessageError
 from ingest.payload.unpack import LONGEST
-from ingest.source import Gone
+from ingest.source import DeviceState
 
 SCHEMA = {
     "Label": "name=1:string value=2:string",
@@ -22,7 +22,7 @@ MOST_SAMPLES = 100_000
 GONE = struct.pack(">Q", 0x7FF0000000000002)
 
 
-def samples(body: bytes) -> Iterator[tuple[str, dict[str, Any] | Gone, int | None]]:
+def samples(body: bytes) -> Iterator[tuple[str, dict[str, Any] | DeviceState, int | None]]:
     """`(address, fields, epoch ms)` of each sample. Raises: MessageError."""
     try:
         request = _request(body)
@@ -38,7 +38,7 @@ def samples(body: bytes) -> Iterator[tuple[str, dict[str, Any] | Gone, int | Non
         address = ",".join([name, *(f"{label}={labels[label]}" for label in sorted(labels))])
         for sample in series.samples:
             if struct.pack(">d", sample.value) == GONE:
-                yield address, Gone(sample.timestamp), None
+                yield address, DeviceState(False, sample.timestamp), None
             else:
                 yield address, {"value": sample.value}, sample.timestamp
 

@@ -22,7 +22,7 @@ from ingest.mapping.declaration import Target
 from ingest.mapping.match import Matcher, Route
 from ingest.payload import decode
 from ingest.payload.quality import is_bad, quality
-from ingest.source import Gone, Message
+from ingest.source import DeviceState, Message
 
 LONGEST_PAYLOAD = 64_000
 LONGEST_CODE = 500  # of an event: part of its identifier, which an index holds
@@ -152,10 +152,10 @@ class _Work:
         if message.payload is None:
             return
         route = self.assembler.matcher.route(message.address)
-        if isinstance(message.payload, Gone):
+        if isinstance(message.payload, DeviceState):
             if isinstance(route, Route):
-                gone = min(message.payload.at, self.now)
-                self.stale[route.dt_id] = max(gone, self.stale.get(route.dt_id, 0)) if gone else 0
+                since = min(message.payload.at, self.now)
+                self.stale[route.dt_id] = 0 if message.payload.online else max(since, self.stale.get(route.dt_id, 0))
             return
         if isinstance(route, str):
             code = "NO_TWIN" if route.startswith("no twin") else "NOT_BOUND" if "bound" in route else "NO_RULE"

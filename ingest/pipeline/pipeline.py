@@ -40,7 +40,7 @@ class Tally:
     newest: int = 0
 
 
-class Road:
+class Batcher:
     """Collects, writes, acknowledges. Bounded: `take` waits while MOST_MESSAGES are collected and not yet written.
 
     A lone message is written at once. The next commit begins `flush` seconds after the last began, or after PACE times what
@@ -216,7 +216,7 @@ class Road:
         return len(self._waiting)
 
 
-class Pipeline(Road):
+class Pipeline(Batcher):
     """Into the graph."""
 
     def __init__(self, source: Source, assembler: Assembler, store: Store, flush: float, most: int) -> None:

@@ -17,7 +17,7 @@ TOGETHER = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class RedeliveryResult:
     """`letters` tried, `points` written, `refused` once more, `left` because their mapping or the rest of them is not here."""
 
     letters: int = 0
@@ -25,23 +25,23 @@ class Again:
     refused: int = 0
     left: int = 0
 
-    def __add__(self, other: "Again") -> "Again":
-        return Again(
+    def __add__(self, other: "RedeliveryResult") -> "RedeliveryResult":
+        return RedeliveryResult(
             self.letters + other.letters, self.points + other.points, self.refused + other.refused, self.left + other.left
         )
 
 
-def again(store: Store, assemblers: Mapping[str, Assembler], letters: Sequence[DeadLetter]) -> Iterator[Again]:
+def redeliver(store: Store, assemblers: Mapping[str, Assembler], letters: Sequence[DeadLetter]) -> Iterator[RedeliveryResult]:
     """After every few hundred letters, what has become of them. Raises: StoreError; Conflict for letters changed meanwhile."""
     ready = [letter for letter in letters if letter.whole and letter.source in assemblers]
-    yield Again(left=len(letters) - len(ready))
+    yield RedeliveryResult(left=len(letters) - len(ready))
     for source in dict.fromkeys(letter.source for letter in ready):
         own = [letter for letter in ready if letter.source == source]
         for start in range(0, len(own), TOGETHER):
             yield _written(store, assemblers[source], own[start : start + TOGETHER])
 
 
-def _written(store: Store, assembler: Assembler, letters: Sequence[DeadLetter]) -> Again:
+def _written(store: Store, assembler: Assembler, letters: Sequence[DeadLetter]) -> RedeliveryResult:
     messages = [Message(letter.topic, letter.payload, letter.time, received=letter.at) for letter in letters]
     assembled = assembler.assemble(messages)
     try:
@@ -51,6 +51,6 @@ def _written(store: Store, assembler: Assembler, letters: Sequence[DeadLetter]) 
     except StoreError:  # the database refuses one of them for good: halved until it is alone, and left where it is
         middle = len(letters) // 2
         if not middle:
-            return Again(left=1)
+            return RedeliveryResult(left=1)
         return _written(store, assembler, letters[:middle]) + _written(store, assembler, letters[middle:])
-    return Again(len(letters), outcome.points, len(assembled.batch.deadletters))
+    return RedeliveryResult(len(letters), outcome.points, len(assembled.batch.deadletters))

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 
 from app.errors import MappingError, StoreError, TwingraphError
-from app.sources.state import Wish, report
+from app.sources.state import DesiredState, report
 from app.twins.registry import Registry
 from ingest.backoff import pauses
 from ingest.mapping.declaration import Mapping as SourceMapping
@@ -26,7 +26,7 @@ Files = Mapping[Path, tuple[int, int]]
 
 
 @dataclass(slots=True)
-class Road:
+class ManagedSource:
     """One source of this process. `error`: why it does not run, or why its changed mapping was not taken."""
 
     mapping: SourceMapping
@@ -35,7 +35,7 @@ class Road:
     state: str = "STARTING"
     since: datetime = field(default_factory=lambda: datetime.now(UTC))
     error: str | None = None
-    wish: Wish | None = None
+    desired: DesiredState | None = None
     tries: Iterator[float] = field(default_factory=lambda: pauses(1.0, 60.0))
     again_at: float = 0.0
     before: Tally = field(default_factory=Tally)
@@ -63,7 +63,7 @@ class Runner:
         build: Callable[[SourceMapping], Pipeline],
     ) -> None:
         self._registry, self._read, self._files, self._build = registry, read, files, build
-        self._roads: dict[str, Road] = {}
+        self._managed: dict[str, ManagedSource] = {}
         self._seen: Files = {}
         self._worker = f"{socket.gethostname()}:{os.getpid()}"
         self._away = False
@@ -73,52 +73,56 @@ class Runner:
         self._seen = self._files()
         for mapping in self._read():
             check_against(mapping, self._registry.catalog)
-            self._roads[mapping.source] = Road(mapping, self._build(mapping))
+            self._managed[mapping.source] = ManagedSource(mapping, self._build(mapping))
         try:
             while True:
                 await self._follow()
                 await asyncio.sleep(FOLLOW_SECONDS)
         finally:
-            await asyncio.gather(*(self._end(road) for road in self._roads.values()))
+            await asyncio.gather(*(self._end(managed) for managed in self._managed.values()))
             await self._report(gone=True)
 
     async def _follow(self) -> None:
         await self._report()
         if await self._models_changed():
-            for road in self._roads.values():
-                road.pipeline.assembler.take(self._registry.catalog)
+            for managed in self._managed.values():
+                managed.pipeline.assembler.take(self._registry.catalog)
         files = self._files()
         if files != self._seen:
             self._seen = files
             await self._take_mappings()
-        for road in list(self._roads.values()):
-            self._look_after(road)
+        for managed in list(self._managed.values()):
+            self._look_after(managed)
 
-    def _look_after(self, road: Road) -> None:
+    def _look_after(self, managed: ManagedSource) -> None:
         """Starts what should run and does not; says why something has ended."""
-        if road.task is not None and road.task.done():
-            failure = None if road.task.cancelled() else road.task.exception()
-            road.task = None
+        if managed.task is not None and managed.task.done():
+            failure = None if managed.task.cancelled() else managed.task.exception()
+            managed.task = None
             if failure is None:
-                road.turn("ENDED")
+                managed.turn("ENDED")
             else:
-                self._failed(road, failure)
+                self._failed(managed, failure)
         if (
-            road.task is None
-            and not (road.wish and road.wish.stopped)
-            and road.state != "ENDED"
-            and time.monotonic() >= road.again_at
+            managed.task is None
+            and not (managed.desired and managed.desired.stopped)
+            and managed.state != "ENDED"
+            and time.monotonic() >= managed.again_at
         ):
-            road.task = asyncio.create_task(road.pipeline.run(), name=road.mapping.source)
-            road.turn("RUNNING", road.error)
+            managed.task = asyncio.create_task(managed.pipeline.run(), name=managed.mapping.source)
+            managed.turn("RUNNING", managed.error)
 
-    def _failed(self, road: Road, failure: BaseException) -> None:
-        pause = next(road.tries)
-        road.again_at = time.monotonic() + pause
+    def _failed(self, managed: ManagedSource, failure: BaseException) -> None:
+        pause = next(managed.tries)
+        managed.again_at = time.monotonic() + pause
         known = isinstance(failure, TwingraphError)
-        road.turn("FAILED", str(failure) if known else repr(failure))
+        managed.turn("FAILED", str(failure) if known else repr(failure))
         log.error(
-            "source failed", source=road.mapping.source, error=road.error, pause=pause, exc_info=None if known else failure
+            "source failed",
+            source=managed.mapping.source,
+            error=managed.error,
+            pause=pause,
+            exc_info=None if known else failure,
         )
 
     async def _take_mappings(self) -> None:
@@ -128,44 +132,46 @@ class Runner:
             for mapping in mappings.values():
                 check_against(mapping, self._registry.catalog)
             changed = [
-                name for name, mapping in mappings.items() if name not in self._roads or self._roads[name].mapping != mapping
+                name
+                for name, mapping in mappings.items()
+                if name not in self._managed or self._managed[name].mapping != mapping
             ]
             built = {name: self._build(mappings[name]) for name in changed}
         except MappingError as error:
             log.error("mapping reload rejected; keeping the previous mappings", error=str(error))
-            for road in self._roads.values():
-                road.error = f"changed mappings are not taken: {error}"
+            for managed in self._managed.values():
+                managed.error = f"changed mappings are not taken: {error}"
             return
-        for source in [name for name in self._roads if name not in mappings]:
-            await self._end(self._roads.pop(source))
+        for source in [name for name in self._managed if name not in mappings]:
+            await self._end(self._managed.pop(source))
             log.info("source removed", source=source)
-        for road in self._roads.values():
-            road.error = None if road.state == "RUNNING" else road.error
+        for managed in self._managed.values():
+            managed.error = None if managed.state == "RUNNING" else managed.error
         for source, pipeline in built.items():
-            if source in self._roads:
-                await self._reload(self._roads[source], mappings[source], pipeline)
+            if source in self._managed:
+                await self._reload(self._managed[source], mappings[source], pipeline)
             else:
-                self._roads[source] = Road(mappings[source], pipeline)
+                self._managed[source] = ManagedSource(mappings[source], pipeline)
 
-    async def _reload(self, road: Road, mapping: SourceMapping, pipeline: Pipeline) -> None:
-        await self._end(road)
-        pipeline.tally = road.pipeline.tally
-        road.mapping, road.pipeline = mapping, pipeline
-        road.tries, road.again_at = pauses(1.0, 60.0), 0.0
-        road.turn("STOPPED")
+    async def _reload(self, managed: ManagedSource, mapping: SourceMapping, pipeline: Pipeline) -> None:
+        await self._end(managed)
+        pipeline.tally = managed.pipeline.tally
+        managed.mapping, managed.pipeline = mapping, pipeline
+        managed.tries, managed.again_at = pauses(1.0, 60.0), 0.0
+        managed.turn("STOPPED")
         log.info("source reloaded", source=mapping.source)
 
-    async def _end(self, road: Road) -> None:
+    async def _end(self, managed: ManagedSource) -> None:
         """What is under way is committed first, where the database is there."""
-        if road.task is not None:
-            road.task.cancel()
-            await asyncio.gather(road.task, return_exceptions=True)
-            road.task = None
-        road.turn("STOPPED")
+        if managed.task is not None:
+            managed.task.cancel()
+            await asyncio.gather(managed.task, return_exceptions=True)
+            managed.task = None
+        managed.turn("STOPPED")
 
     async def _report(self, gone: bool = False) -> None:
         """Tells the graph what is done, and does what is wished."""
-        rows = [{"source": name, "properties": _properties(road)} for name, road in self._roads.items()]
+        rows = [{"source": name, "properties": _properties(managed)} for name, managed in self._managed.items()]
         try:
             wishes = await asyncio.to_thread(report, self._registry.store, self._worker, rows)
         except StoreError as error:
@@ -174,21 +180,21 @@ class Runner:
             self._away = True
             return
         self._away = False
-        for source, wish in () if gone else wishes.items():
-            await self._obey(self._roads[source], wish)
+        for source, desired in () if gone else wishes.items():
+            await self._obey(self._managed[source], desired)
 
-    async def _obey(self, road: Road, wish: Wish) -> None:
-        before, road.wish = road.wish, wish
-        if wish.stopped and road.task is not None:
-            await self._end(road)
-            log.info("source stopped", source=road.mapping.source)
-        elif before and before.stopped and not wish.stopped:
-            road.turn("STOPPED")
-        if before and wish.reload > before.reload:
+    async def _obey(self, managed: ManagedSource, desired: DesiredState) -> None:
+        before, managed.desired = managed.desired, desired
+        if desired.stopped and managed.task is not None:
+            await self._end(managed)
+            log.info("source stopped", source=managed.mapping.source)
+        elif before and before.stopped and not desired.stopped:
+            managed.turn("STOPPED")
+        if before and desired.reload > before.reload:
             try:
-                await self._reload(road, road.mapping, self._build(road.mapping))
+                await self._reload(managed, managed.mapping, self._build(managed.mapping))
             except MappingError as error:
-                road.error = f"not reloaded: {error}"
+                managed.error = f"not reloaded: {error}"
 
     async def _models_changed(self) -> bool:
         try:
@@ -198,29 +204,29 @@ class Runner:
             return False
 
 
-def _condition(road: Road) -> tuple[str, str | None]:
+def _condition(managed: ManagedSource) -> tuple[str, str | None]:
     """State and error as they are shown: what runs may be unconnected, or wait for the database."""
-    source = road.pipeline.source
-    if road.state != "RUNNING":
-        return road.state, road.error
-    if road.pipeline.problem:
-        return "PAUSED", road.pipeline.problem
+    source = managed.pipeline.source
+    if managed.state != "RUNNING":
+        return managed.state, managed.error
+    if managed.pipeline.problem:
+        return "PAUSED", managed.pipeline.problem
     if not source.online:
-        return ("DISCONNECTED" if source.problem else "CONNECTING"), source.problem or road.error
-    return "RUNNING", road.error
+        return ("DISCONNECTED" if source.problem else "CONNECTING"), source.problem or managed.error
+    return "RUNNING", managed.error
 
 
-def _properties(road: Road) -> dict[str, Any]:
-    tally, before = road.pipeline.tally, road.before
-    now, (state, error) = time.monotonic(), _condition(road)
-    seconds, batches = max(now - road.before_at, 0.001), tally.batches - before.batches
+def _properties(managed: ManagedSource) -> dict[str, Any]:
+    tally, before = managed.pipeline.tally, managed.before
+    now, (state, error) = time.monotonic(), _condition(managed)
+    seconds, batches = max(now - managed.before_at, 0.001), tally.batches - before.batches
     made = {
-        "protocol": road.mapping.protocol,
+        "protocol": managed.mapping.protocol,
         "state": state,
-        "since": road.shown_since(state),
+        "since": managed.shown_since(state),
         "error": error,
-        "waiting": road.pipeline.waiting,
-        "reconnects": road.pipeline.source.reconnects,
+        "waiting": managed.pipeline.waiting,
+        "reconnects": managed.pipeline.source.reconnects,
         **{name: getattr(tally, name) for name in ("messages", "values", "duplicates", "rejected", "retries")},
         "message_rate": (tally.messages - before.messages) / seconds,
         "value_rate": (tally.values - before.values) / seconds,
@@ -230,5 +236,5 @@ def _properties(road: Road) -> dict[str, Any]:
         made["commit_ms"] = (tally.seconds - before.seconds) / batches * 1000
     if tally.newest > before.newest:
         made["delay"] = time.time() - tally.newest / 1000
-    road.before, road.before_at = Tally(**asdict(tally)), now
+    managed.before, managed.before_at = Tally(**asdict(tally)), now
     return made

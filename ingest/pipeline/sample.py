@@ -21,7 +21,7 @@ def samples(path: Path) -> list[Message]:
     return found
 
 
-def told(assemblers: Mapping[str, Assembler], message: Message) -> Iterator[str]:
+def described(assemblers: Mapping[str, Assembler], message: Message) -> Iterator[str]:
     """Through the first source that has a rule for it: what it writes, and what it sets aside."""
     yield message.address
     tried = [(source, assembler.assemble([message])) for source, assembler in assemblers.items()]

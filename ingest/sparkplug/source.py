@@ -28,7 +28,7 @@ from ingest.mapping.declaration import Mapping, fill
 from ingest.mapping.match import Commanded
 from ingest.mqtt import LOGIN, client_id, connect
 from ingest.payload.quality import is_bad, quality
-from ingest.source import Gone, Message, Source, Take
+from ingest.source import DeviceState, Message, Source, Take
 from ingest.sparkplug import payload as sparkplug_b
 from ingest.sparkplug.payload import Payload
 
@@ -153,7 +153,7 @@ class Host:
             yield from self._known(name, node, packet)
         elif packet.kind == "DDEATH":
             node.types.pop(device, None)
-            yield Message(_address(name, device), Gone(_plausible(packet.payload.timestamp)))
+            yield Message(_address(name, device), DeviceState(False, _plausible(packet.payload.timestamp)))
         elif device in node.types:
             yield from self._values(name, node, packet)
         else:
@@ -167,7 +167,7 @@ class Host:
             types[one.name] = one.datatype
             if one.HasField("alias") and len(node.aliases) < MOST_ALIASES:
                 node.aliases[one.alias] = (packet.device, one.name)
-        yield Message(_address(name, packet.device), Gone(0))
+        yield Message(_address(name, packet.device), DeviceState(True, _now()))
         yield from self._values(name, node, packet)
 
     def _values(self, name: str, node: Node, packet: Packet) -> Iterator[Message]:
@@ -207,7 +207,7 @@ class Host:
     def _stale(self, name: str, node: Node, at: int, devices_alone: bool = False) -> Iterator[Message]:
         for device in node.types:
             if device or not devices_alone:
-                yield Message(_address(name, device), Gone(at))
+                yield Message(_address(name, device), DeviceState(False, at))
 
     def _ask(self, name: str) -> None:
         """At most once in a while: a node that is asked again and again does nothing else."""

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from app.errors import Unauthenticated
 from app.identity import keys
 from app.identity.keys import Grant
-from app.sources.state import Wish, report
+from app.sources.state import DesiredState, report
 from app.twins import write
 from app.twins.write import NewRelationship, NewTwin
 from tests.graphql.conftest import Ask
@@ -294,7 +294,7 @@ async def test_many_requests_of_one_client_wait(app: FastAPI, ask: Ask, monkeypa
     assert refused.json()["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
 
 
-async def test_other_doors_count_too(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_other_endpoints_count_too(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
     """REST and operations over a WebSocket; what is refused leaves the socket open."""
     key = keys.create(app.state.server.store, Grant("eager", "reader"))
     monkeypatch.setattr(app.state.server.clients, "_most", 0)
@@ -330,8 +330,8 @@ async def test_sources_are_seen_by_whoever_sees_all_and_steered_by_engineers(app
     for query in ("{ sources { source } }", stop):
         assert (await asked(app, south, query))["errors"][0]["extensions"]["code"] == "FORBIDDEN"
     assert (await ask(stop))["data"] == {"controlSource": True}
-    assert report(store, "host:1", [{"source": "s1", "properties": {}}]) == {"s1": Wish(stopped=True)}
+    assert report(store, "host:1", [{"source": "s1", "properties": {}}]) == {"s1": DesiredState(stopped=True)}
     await ask('mutation { controlSource(source: "s1", action: RELOAD) }')
-    assert report(store, "host:1", [{"source": "s1", "properties": {}}]) == {"s1": Wish(stopped=True, reload=1)}
+    assert report(store, "host:1", [{"source": "s1", "properties": {}}]) == {"s1": DesiredState(stopped=True, reload=1)}
     missing = await ask('mutation { controlSource(source: "s2", action: STOP) }')
     assert missing["errors"][0]["extensions"]["code"] == "NOT_FOUND"

@@ -63,7 +63,7 @@ def test_clients_query_change_and_listen(judges: Path, served: Settings, secured
 
 
 @pytest.fixture(scope="module")
-def door(served: Settings, secured: Settings) -> Iterator[httpx.Client]:
+def endpoint(served: Settings, secured: Settings) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {secured.token}"}
     with httpx.Client(base_url=f"http://127.0.0.1:{served.server_port}", headers=headers, timeout=60) as client:
         yield client
@@ -78,9 +78,11 @@ def door(served: Settings, secured: Settings) -> Iterator[httpx.Client]:
         ("PUT", "{}", "application/json", 405),
     ],
 )
-def test_what_another_site_could_send_is_refused(method: str, content: str, kind: str, status: int, door: httpx.Client) -> None:
+def test_what_another_site_could_send_is_refused(
+    method: str, content: str, kind: str, status: int, endpoint: httpx.Client
+) -> None:
     query = {"query": 'mutation { deleteTwin(dtId: "t1") }'} if method == "GET" else {}
-    answer = door.request(method, "/graphql", params=query, content=content, headers={"Content-Type": kind})
+    answer = endpoint.request(method, "/graphql", params=query, content=content, headers={"Content-Type": kind})
     assert answer.status_code == status
     assert answer.json()["errors"][0]["extensions"]["code"] == "BAD_REQUEST"
 
@@ -100,15 +102,15 @@ SCALARS = {
 }
 
 
-def test_no_query_breaks_the_server(door: httpx.Client) -> None:
+def test_no_query_breaks_the_server(endpoint: httpx.Client) -> None:
     """Every answer is an answer: 200, errors with a code of ours, none of them INTERNAL."""
-    introspected: Any = door.post("/graphql", json={"query": get_introspection_query()}).json()["data"]
+    introspected: Any = endpoint.post("/graphql", json={"query": get_introspection_query()}).json()["data"]
     schema = print_schema(build_client_schema(introspected))
 
     @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(from_schema(schema, custom_scalars=SCALARS))
     def holds(query: str) -> None:
-        answer = door.post("/graphql", json={"query": query})
+        answer = endpoint.post("/graphql", json={"query": query})
         assert answer.status_code == 200
         assert {error["extensions"]["code"] for error in answer.json().get("errors", ())} <= CODES
 

@@ -13,7 +13,7 @@ from app.twins.write import NewTwin, append, create, ensure
 from ingest.mapping.declaration import read_mapping
 from ingest.mapping.match import Matcher
 from ingest.pipeline.assemble import LONGEST_PAYLOAD, Assembler
-from ingest.pipeline.redelivery import again
+from ingest.pipeline.redelivery import redeliver
 from ingest.source import Message
 from tests.conftest import twingraph
 
@@ -83,8 +83,8 @@ def test_mended_letters_are_written_and_go(refused: Registry, settings: Settings
     )
     assert (late, late_wind, at, here, wind) == (1.5, 4.5, without_time.at, 3.5, 7.0)
     assert [letter.size > LONGEST_PAYLOAD for letter in listed(refused.store)] == [True]
-    again = twingraph(settings, "deadletters", "replay", "--mapping", str(mapping))
-    assert again.stdout.strip() == "0 messages: 0 points written, 0 refused again, 1 left"
+    redeliver = twingraph(settings, "deadletters", "replay", "--mapping", str(mapping))
+    assert redeliver.stdout.strip() == "0 messages: 0 points written, 0 refused again, 1 left"
 
 
 def test_what_still_does_not_fit_stays(refused: Registry, settings: Settings, mapping: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_letter_stays_one_and_keeps_its_time(refused: Registry, settings: Sett
     )
     (first,) = [one for one in listed(refused.store) if one.topic == "letters/here"]
     for _ in range(3):
-        assert sum(step.refused for step in again(refused.store, {"letters": assembler}, listed(refused.store))) == 2
+        assert sum(step.refused for step in redeliver(refused.store, {"letters": assembler}, listed(refused.store))) == 2
     (last,) = [one for one in listed(refused.store) if one.topic == "letters/here"]
     assert (last.at, last.payload) == (first.at, first.payload)
     assert len(listed(refused.store)) == 2
@@ -146,6 +146,6 @@ def test_a_letter_stays_one_and_keeps_its_time(refused: Registry, settings: Sett
     stale = listed(refused.store)
     fix(refused.store, last.id, b'{"power": 6.0}')
     with pytest.raises(Conflict, match="meanwhile"):
-        list(again(refused.store, {"letters": assembler}, stale))
+        list(redeliver(refused.store, {"letters": assembler}, stale))
     assert shown(refused.store, last.id).payload == b'{"power": 6.0}'
     assert refused.store.read(counted) == before

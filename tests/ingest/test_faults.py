@@ -45,7 +45,7 @@ def twin(registry: Registry) -> str:
     return "t"
 
 
-class Door:
+class Endpoint:
     """Messages straight to the write path, a batch each time."""
 
     def __init__(self, registry: Registry) -> None:
@@ -71,33 +71,33 @@ class Door:
 @pytest.mark.parametrize("compacted", [False, True])
 def test_F6_late_and_out_of_order(compacted: bool, registry: Registry, twin: str) -> None:
     """An hour shuffled, in batches, with and without compaction between them."""
-    door, start = Door(registry), recent(-3_600_000)
+    endpoint, start = Endpoint(registry), recent(-3_600_000)
     points = [{"ts": start + i * 1000, "power": float(i)} for i in range(3600)]
     shuffled = random.Random(6).sample(points, 3600)
     for first in range(0, 3600, 100):
-        door(*shuffled[first : first + 100])
+        endpoint(*shuffled[first : first + 100])
         if compacted and first % 600 == 0:
             compact(registry.store, (Tier(False, 2, 600),))
-    assert door.history() == [[one["ts"], one["power"]] for one in points]
-    assert door.latest() == [3599.0, start + 3_599_000]
+    assert endpoint.history() == [[one["ts"], one["power"]] for one in points]
+    assert endpoint.latest() == [3599.0, start + 3_599_000]
 
 
 def test_F25_stale_looks_fresh(registry: Registry, twin: str) -> None:
     """A gateway repeats what is an hour old: the time of measure stays, that of receipt moves, the reading is stale."""
-    door, at = Door(registry), recent()
+    endpoint, at = Endpoint(registry), recent()
     text = "MATCH (t:Twin {dtId: 't'}) RETURN t._received, t._last, t._at_power"
     heard = []
     for _ in range(2):
-        door({"ts": at, "power": 5.0})
+        endpoint({"ts": at, "power": 5.0})
         (row,) = registry.store.read(text)
         assert row[1:] == [at, at]
         heard.append(row[0])
         time.sleep(0.01)
     assert time.time() * 1000 - 60_000 < heard[0] < heard[1]
-    assert door.history() == [[at, 5.0]]
+    assert endpoint.history() == [[at, 5.0]]
     merged = registry.store.read("MATCH (:Twin {dtId: 't'})-[:_HISTORY]->(s) RETURN s._received")
     assert merged == [[heard[0]]]
-    door({"ts": at + 1000, "power": 6.0})
+    endpoint({"ts": at + 1000, "power": 6.0})
     assert compact(registry.store, (Tier(False, 2, 600),)) == 2
     assert registry.store.read("MATCH (:Twin {dtId: 't'})-[:_HISTORY]->(s) RETURN s._received > $at", {"at": heard[1]}) == [
         [True]
@@ -106,37 +106,37 @@ def test_F25_stale_looks_fresh(registry: Registry, twin: str) -> None:
 
 def test_F7_clock_skew(registry: Registry, twin: str) -> None:
     """1970 and ten years from now are set aside; the latest value is not frozen by them."""
-    door, now = Door(registry), round(time.time() * 1000)
+    endpoint, now = Endpoint(registry), round(time.time() * 1000)
     for at in (1000, now + 315_360_000_000):
-        assert door({"ts": at, "power": 1.0}).rejected == {"CLOCK_SKEW": 1}
-    assert door({"ts": now + 300_000, "power": 2.0}).rejected == {}  # within the allowed skew
-    assert door({"ts": now + 400_000, "power": 3.0}).rejected == {}
-    assert door.latest() == [3.0, now + 400_000]
+        assert endpoint({"ts": at, "power": 1.0}).rejected == {"CLOCK_SKEW": 1}
+    assert endpoint({"ts": now + 300_000, "power": 2.0}).rejected == {}  # within the allowed skew
+    assert endpoint({"ts": now + 400_000, "power": 3.0}).rejected == {}
+    assert endpoint.latest() == [3.0, now + 400_000]
 
 
 def test_F8_same_time_other_value(registry: Registry, twin: str) -> None:
     """The value stored first stays, in one batch and over several; another type never enters the column."""
-    door, at = Door(registry), recent()
-    door({"ts": at, "power": 1.0}, {"ts": at, "power": 2.0})
-    door({"ts": at, "power": 3})
-    assert door({"ts": at, "power": "4"}).rejected == {"SCHEMA_VIOLATION": 1}
-    assert door({"ts": at + 1, "power": True}).rejected == {"SCHEMA_VIOLATION": 1}
-    assert door.history() == [[at, 1.0]]
-    assert door.latest() == [1.0, at]
+    endpoint, at = Endpoint(registry), recent()
+    endpoint({"ts": at, "power": 1.0}, {"ts": at, "power": 2.0})
+    endpoint({"ts": at, "power": 3})
+    assert endpoint({"ts": at, "power": "4"}).rejected == {"SCHEMA_VIOLATION": 1}
+    assert endpoint({"ts": at + 1, "power": True}).rejected == {"SCHEMA_VIOLATION": 1}
+    assert endpoint.history() == [[at, 1.0]]
+    assert endpoint.latest() == [1.0, at]
 
 
 def test_F5_duplicates(registry: Registry, twin: str) -> None:
     """Everything once more, before and after compaction: the history is the same, an event is there once."""
-    door, start = Door(registry), recent()
+    endpoint, start = Endpoint(registry), recent()
     points = [{"ts": start + i, "power": float(i)} for i in range(500)]
     for first in range(0, 500, 10):
-        door(*points[first : first + 10])
-    before = door.history()
+        endpoint(*points[first : first + 10])
+    before = endpoint.history()
     for _ in range(2):
         for first in range(0, 500, 50):
-            door(*points[first : first + 50])
+            endpoint(*points[first : first + 50])
         compact(registry.store, (Tier(False, 2, 600),))
-    assert door.history() == before
+    assert endpoint.history() == before
 
 
 class Plant:
@@ -175,7 +175,7 @@ async def test_F1_a_connection_reset(registry: Registry, twin: str, secured: Set
     async with Line(secured.mqtt_port) as line:
         through = apart(secured, mqtt_port=line.port)
         assembler = Assembler(source, registry.catalog, Matcher(mapping, Directory(registry.store)), 600)
-        road = asyncio.create_task(Pipeline(MqttSource(mapping, through), assembler, registry.store, 0.05, 1000).run())
+        pipeline = asyncio.create_task(Pipeline(MqttSource(mapping, through), assembler, registry.store, 0.05, 1000).run())
         await asyncio.sleep(1)
         async with connect(secured, f"{source}-plant", clean_start=True) as plant:
             for number in range(3):
@@ -183,10 +183,10 @@ async def test_F1_a_connection_reset(registry: Registry, twin: str, secured: Set
                 await asyncio.sleep(1)
                 await publish(plant, f"{source}/t", orjson.dumps({"ts": start + number, "power": float(number)}))
                 async with asyncio.timeout(20):
-                    while [start + number, float(number)] not in await asyncio.to_thread(Door(registry).history):
+                    while [start + number, float(number)] not in await asyncio.to_thread(Endpoint(registry).history):
                         await asyncio.sleep(0.2)
-        road.cancel()
-        await asyncio.gather(road, return_exceptions=True)
+        pipeline.cancel()
+        await asyncio.gather(pipeline, return_exceptions=True)
 
 
 async def test_F1_broker_restart(registry: Registry, twin: str, own_broker: tuple[Settings, list[Child]]) -> None:
@@ -194,7 +194,7 @@ async def test_F1_broker_restart(registry: Registry, twin: str, own_broker: tupl
     own, held = own_broker
     mapping = Mapping(source="restarts", protocol="mqtt", rules=RULES)
     assembler = Assembler("restarts", registry.catalog, Matcher(mapping, Directory(registry.store)), 600)
-    road = asyncio.create_task(Pipeline(MqttSource(mapping, own), assembler, registry.store, 0.05, 1000).run())
+    pipeline = asyncio.create_task(Pipeline(MqttSource(mapping, own), assembler, registry.store, 0.05, 1000).run())
     plant, stop, start = Plant(own), asyncio.Event(), recent()
     await asyncio.sleep(1)
     publishing = asyncio.create_task(plant.run(start, 500, stop))
@@ -207,14 +207,14 @@ async def test_F1_broker_restart(registry: Registry, twin: str, own_broker: tupl
     await asyncio.sleep(3)
     stop.set()
     await publishing
-    door = Door(registry)
+    endpoint = Endpoint(registry)
     for _ in range(300):
-        stored = await asyncio.to_thread(door.history)
+        stored = await asyncio.to_thread(endpoint.history)
         if set(plant.acknowledged) <= {power for _, power in stored}:
             break
         await asyncio.sleep(0.1)
-    road.cancel()
-    await asyncio.gather(road, return_exceptions=True)
+    pipeline.cancel()
+    await asyncio.gather(pipeline, return_exceptions=True)
     assert len(plant.acknowledged) > 500
     assert set(plant.acknowledged) <= {power for _, power in stored}
     assert len(stored) == len({at for at, _ in stored})
@@ -227,11 +227,11 @@ async def test_F2_database_outage(registry: Registry, twin: str, secured: Settin
     http = Mapping(source=f"{source}-http", protocol="http", rules=RULES, options={"port": port, "wait": 2})
     pushed = HttpSource(http, secured)
     pushed.gate = Gate(store, secured)
-    roads = [
+    pipelines = [
         Pipeline(made, Assembler(one.source, registry.catalog, Matcher(one, Directory(store)), 600), store, 0.05, 1000)
         for one, made in ((mqtt, MqttSource(mqtt, secured)), (http, pushed))
     ]
-    tasks = [asyncio.create_task(road.run()) for road in roads]
+    tasks = [asyncio.create_task(pipeline.run()) for pipeline in pipelines]
     await asyncio.sleep(1)
     start, sent = recent(), 0
     async with connect(secured, source, clean_start=True) as plant, httpx.AsyncClient(timeout=10) as client:
@@ -242,13 +242,13 @@ async def test_F2_database_outage(registry: Registry, twin: str, secured: Settin
             body, head = {"ts": start + 1000, "power": 1000.0}, {"Authorization": f"Bearer {secured.token}"}
             answer = await client.post(f"http://127.0.0.1:{port}/f/t", json=body, headers=head)
             assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-            assert [road.tally.messages for road in roads] == [0, 0]
+            assert [pipeline.tally.messages for pipeline in pipelines] == [0, 0]
         finally:
             neo4j.process.send_signal(signal.SIGCONT)
         async with asyncio.timeout(30):
             while (await client.post(f"http://127.0.0.1:{port}/f/t", json=body, headers=head)).status_code != 202:
                 await asyncio.sleep(0.2)
-            while len(found := await asyncio.to_thread(Door(registry).history)) < sent + 2:
+            while len(found := await asyncio.to_thread(Endpoint(registry).history)) < sent + 2:
                 await asyncio.sleep(0.2)
     for task in tasks:
         task.cancel()
@@ -275,7 +275,7 @@ async def test_F3_kill_9_mid_batch(registry: Registry, twin: str, secured: Setti
     with program(secured, "kills", "ingest", str(mapping)):
         async with asyncio.timeout(30):
             while True:
-                stored = await asyncio.to_thread(Door(registry).history)
+                stored = await asyncio.to_thread(Endpoint(registry).history)
                 if set(plant.acknowledged) <= {power for _, power in stored}:
                     break
                 await asyncio.sleep(0.2)
@@ -286,18 +286,18 @@ async def test_F3_kill_9_mid_batch(registry: Registry, twin: str, secured: Setti
 
 async def test_F13_slow_consumer(registry: Registry, twin: str) -> None:
     """One looks twice a second, one all the time, at a twin that changes ten times a second: the last state reaches both."""
-    watcher, door = Watcher(registry.store), Door(registry)
+    watcher, endpoint = Watcher(registry.store), Endpoint(registry)
     seen: dict[str, list[float]] = {"slow": [], "fast": []}
 
     async def look(name: str, pause: float) -> None:
         async for _ in watcher.watch("t"):
-            seen[name].append((await asyncio.to_thread(door.latest))[0])
+            seen[name].append((await asyncio.to_thread(endpoint.latest))[0])
             await asyncio.sleep(pause)
 
     before = REGISTRY.get_sample_value("twingraph_graphql_passed_over_total") or 0
     looking = [asyncio.create_task(look("slow", 1.5)), asyncio.create_task(look("fast", 0.0))]
     for number in range(40):
-        await asyncio.to_thread(door, {"ts": recent(number), "power": float(number)})
+        await asyncio.to_thread(endpoint, {"ts": recent(number), "power": float(number)})
         await asyncio.sleep(0.1)
     async with asyncio.timeout(10):
         while seen["slow"][-1] != 39.0 or seen["fast"][-1] != 39.0:
@@ -337,7 +337,7 @@ async def test_F26_broker_side_loss(registry: Registry, twin: str, tmp_path: Pat
     finally:
         broker.terminate()
         await broker.wait()
-    stored = Door(registry).history()
+    stored = Endpoint(registry).history()
     assert 100 <= len(stored) < 1000
     told = [one["dropped"] for one in logs if one["event"] == "broker dropped messages"]
     assert told[-1:] == [1000 - len(stored)]

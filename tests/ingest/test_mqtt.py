@@ -126,15 +126,15 @@ class TestMqtt(SourceContract):
         shared = mapping.model_copy(update={"options": {"share": f"g-{mapping.source}"}})
         assembler = Assembler(mapping.source, registry.catalog, Matcher(mapping, Directory(registry.store)), 600)
         workers = [MqttSource(shared, apart(secured, worker=name)) for name in ("a", "b")]
-        roads = [Pipeline(worker, assembler, registry.store, 0.02, 1000) for worker in workers]
-        tasks = [asyncio.create_task(road.run()) for road in roads]
+        pipelines = [Pipeline(worker, assembler, registry.store, 0.02, 1000) for worker in workers]
+        tasks = [asyncio.create_task(pipeline.run()) for pipeline in pipelines]
         await asyncio.sleep(1)
         start = recent()
         for i in range(200):
             await self.send("c-01", start + i, {"power": float(i)})
         assert [row[2] for row in await self.stored(registry.store, 200)] == [float(i) for i in range(200)]
         await asyncio.sleep(0.3)
-        counts = [road.tally.messages for road in roads]
+        counts = [pipeline.tally.messages for pipeline in pipelines]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

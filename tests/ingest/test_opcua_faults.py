@@ -26,7 +26,7 @@ from app.errors import MappingError, StackError
 from app.settings import Settings
 from ingest.mapping.declaration import Mapping, Rule
 from ingest.opcua.source import OpcUaSource
-from ingest.source import Gone, Message
+from ingest.source import DeviceState, Message
 from ingest.sources import make_source
 from tests.conftest import free_port
 from tests.ingest.base import recent
@@ -188,7 +188,7 @@ async def test_F17_a_connection_cut_for_a_moment_loses_nothing(independent: str)
             at = len(reader.values("c.01.s1"))
             await reader.until(lambda: len(reader.values("c.01.s1")) > at + 300)
             assert reader.source.reconnects == 1
-        gone = [one.payload.at > 0 for one in reader.taken if isinstance(one.payload, Gone)]
+        gone = [not one.payload.online for one in reader.taken if isinstance(one.payload, DeviceState)]
         assert gone == [False, True, False]
     counted = [int(value) for value in reader.values("c.01.s1")]
     missing = [(a, b) for a, b in itertools.pairwise(counted) if b - a > 20]  # sampled every fifty milliseconds
@@ -220,7 +220,7 @@ async def test_F17_the_subscription_is_gone_while_the_connection_stands() -> Non
         await plant.write("c.01.power", 7.0, recent())
         await reader.until(lambda: reader.values("c.01.power") == [7.0])
         assert reader.source.reconnects == 1
-        gone = [one.payload.at > 0 for one in reader.taken if isinstance(one.payload, Gone)]
+        gone = [not one.payload.online for one in reader.taken if isinstance(one.payload, DeviceState)]
         assert gone == [False] * plant.variables + [True] * plant.variables + [False] * plant.variables
 
 

@@ -13,7 +13,7 @@ from app.dtdl.syntax import parse
 from app.errors import MappingError
 from app.main import ingest
 from app.settings import Settings
-from app.sources.state import SourceState, source_states, wish
+from app.sources.state import SourceState, set_desired_state, source_states
 from app.twins.registry import Registry
 from app.twins.write import NewTwin, create
 from tests.conftest import free_port, twingraph
@@ -115,11 +115,11 @@ async def test_one_that_fails_leaves_the_others_alone_and_comes_back(plant: Plan
 
 
 async def test_a_source_is_stopped_and_started(plant: Plant) -> None:
-    await asyncio.to_thread(wish, plant.store, "two", True)
+    await asyncio.to_thread(set_desired_state, plant.store, "two", True)
     await plant.is_in("two", "STOPPED")
     assert await plant.push("two", "fan", power=1.0) is None
     assert await plant.push("one", "fan", power=1.0) == 202
-    await asyncio.to_thread(wish, plant.store, "two", False)
+    await asyncio.to_thread(set_desired_state, plant.store, "two", False)
     await plant.answers("two")
     missing = await asyncio.to_thread(twingraph, plant.settings, "sources", "stop", "three")
     assert (missing.returncode, "no source 'three'" in missing.stderr) == (1, True)
@@ -128,7 +128,7 @@ async def test_a_source_is_stopped_and_started(plant: Plant) -> None:
 async def test_a_reload_connects_anew_and_keeps_count(plant: Plant) -> None:
     before = plant.state("one")
     assert before is not None
-    await asyncio.to_thread(wish, plant.store, "one", None, True)
+    await asyncio.to_thread(set_desired_state, plant.store, "one", None, True)
 
     async def check() -> bool:
         found = await asyncio.to_thread(plant.state, "one")

@@ -24,7 +24,7 @@ from ingest.mapping.match import Matcher
 from ingest.mqtt import connect
 from ingest.pipeline.assemble import Assembler
 from ingest.pipeline.pipeline import Pipeline
-from ingest.source import Gone, Message
+from ingest.source import DeviceState, Message
 from ingest.sparkplug import payload as sparkplug_b
 from ingest.sparkplug.payload import PAYLOAD
 from ingest.sparkplug.source import Host, SparkplugOutlet, SparkplugSource
@@ -67,7 +67,13 @@ class Edge:
 
 
 def shown(messages: Iterator[Message]) -> list[tuple[str, Any]]:
-    return [(one.address, ("gone", one.payload.at) if isinstance(one.payload, Gone) else one.payload) for one in messages]
+    return [(one.address, _shown(one.payload)) for one in messages]
+
+
+def _shown(payload: Any) -> Any:
+    if isinstance(payload, DeviceState):
+        return ("online",) if payload.online else ("offline", payload.at)
+    return payload
 
 
 @pytest.fixture
@@ -87,14 +93,14 @@ def test_topics_nbirth_bdseq_matching(edge: Edge) -> None:
     before = round(time.time() * 1000)
     gone = edge("NDEATH", body(None, bd_seq=7))
     assert [address for address, _ in gone] == [NODE, UNIT]
-    assert all(kind == "gone" and before <= at <= time.time() * 1000 + 1 for _, (kind, at) in gone)
+    assert all(kind == "offline" and before <= at <= time.time() * 1000 + 1 for _, (kind, at) in gone)
     assert edge("NDEATH", body(None, bd_seq=7)) == []
 
 
 def test_operational_behavior_edge_node_termination_host_action_ddeath_devices_tags_stale(edge: Edge) -> None:
     """With the time of the death's payload; data of the device then asks for a rebirth."""
     edge.born()
-    assert edge("DDEATH", body(2, at=AT + 5)) == [(UNIT, ("gone", AT + 5))]
+    assert edge("DDEATH", body(2, at=AT + 5)) == [(UNIT, ("offline", AT + 5))]
     assert edge("DDATA", body(3, power(2.0))) == []
     assert edge.host.wanted == [NODE]
 
@@ -152,15 +158,15 @@ def test_payloads_alias_data_cmd_requirement(edge: Edge) -> None:
 
 def test_a_birth_says_that_what_was_stale_is_back(edge: Edge) -> None:
     edge("NBIRTH", body(0, bd_seq=0))
-    assert edge("DBIRTH", body(1, power(1.0))) == [(UNIT, ("gone", 0)), (UNIT, {"power": 1.0})]
+    assert edge("DBIRTH", body(1, power(1.0))) == [(UNIT, ("online",)), (UNIT, {"power": 1.0})]
 
 
 def test_operational_behavior_data_commands_rebirth_action(edge: Edge) -> None:
     """A rebirth makes devices stale until theirs; numbers begin anew."""
     edge.born()
     again = edge("NBIRTH", body(0, bd_seq=0, at=AT + 10))
-    assert again[0] == (UNIT, ("gone", AT + 9))
-    assert edge("DBIRTH", body(1, power(2.0))) == [(UNIT, ("gone", 0)), (UNIT, {"power": 2.0})]
+    assert again[0] == (UNIT, ("offline", AT + 9))
+    assert edge("DBIRTH", body(1, power(2.0))) == [(UNIT, ("online",)), (UNIT, {"power": 2.0})]
 
 
 def test_each_metric_has_its_own_time(host: Host) -> None:

@@ -16,7 +16,7 @@ def test_a_job_that_fails_in_no_foreseen_way_is_told_failed(
     def broken(*_: Any) -> Any:
         raise fault
 
-    monkeypatch.setattr(imports, "bring", broken)
+    monkeypatch.setattr(imports, "import_documents", broken)
     job = imports.start_import(registry.store, registry.catalog, [{"$dtId": "a"}], lambda: None)
     deadline = time.monotonic() + 30
     while job.status == "RUNNING" and time.monotonic() < deadline:

@@ -57,9 +57,9 @@ class Demo:
         self.following.append(Demo(self.settings))
         return self.following[-1]
 
-    def doors(self) -> dict[str, Any]:
-        assert eventually(lambda: twingraph(self.settings, "doors", "--json").returncode == 0, 120), self.log.read_text()
-        found: dict[str, Any] = json.loads(twingraph(self.settings, "doors", "--json").stdout)
+    def endpoints(self) -> dict[str, Any]:
+        assert eventually(lambda: twingraph(self.settings, "endpoints", "--json").returncode == 0, 120), self.log.read_text()
+        found: dict[str, Any] = json.loads(twingraph(self.settings, "endpoints", "--json").stdout)
         return found
 
     def children(self) -> dict[str, psutil.Process]:
@@ -89,11 +89,11 @@ def points(settings: Settings) -> int:
 
 
 def test_every_door_opens_and_ctrl_c_closes_all(demo: Demo, own: Settings) -> None:
-    doors = demo.doors()
-    assert doors.keys() == {"neo4j", "graphql", "mqtt", "opcua", "metrics", "api"}
-    assert doors["graphql"].keys() == {"url", "explorer", "token"}
-    assert doors["neo4j"].keys() == {"uri", "browser", "user", "password"}
-    assert doors["mqtt"].keys() == {"host", "port", "user", "password"}
+    endpoints = demo.endpoints()
+    assert endpoints.keys() == {"neo4j", "graphql", "mqtt", "opcua", "metrics", "api"}
+    assert endpoints["graphql"].keys() == {"url", "explorer", "token"}
+    assert endpoints["neo4j"].keys() == {"uri", "browser", "user", "password"}
+    assert endpoints["mqtt"].keys() == {"host", "port", "user", "password"}
     client = Client(own)
     assert len(client.ask("{ turbines { dtId } }")["turbines"]) == 4
     modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (own.home / "secrets").iterdir()}
@@ -104,7 +104,7 @@ def test_every_door_opens_and_ctrl_c_closes_all(demo: Demo, own: Settings) -> No
     children = psutil.Process(demo.process.pid).children(recursive=True)
     assert demo.stop() == 0
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-    gone = twingraph(own, "doors", "--json")
+    gone = twingraph(own, "endpoints", "--json")
     assert (gone.returncode, "no stack is running" in gone.stderr) == (1, True)
 
 
@@ -113,7 +113,7 @@ def test_a_killed_child_is_reported_and_nothing_acknowledged_is_missing(demo: De
     """Those that hold or carry data in turn; the next start finds all the last one had and goes on."""
     running = demo
     for victim in ("ingest", "broker"):
-        running.doors()
+        running.endpoints()
         before = points(own)
         assert eventually(lambda least=before: points(own) > least + 2)  # type: ignore[misc]
         before = points(own)
@@ -121,7 +121,7 @@ def test_a_killed_child_is_reported_and_nothing_acknowledged_is_missing(demo: De
         assert running.process.wait(90) == 1
         assert f"{victim} was killed by SIGKILL" in running.log.read_text()
         running = demo.again()
-        running.doors()
+        running.endpoints()
         assert points(own) >= before
     assert running.stop() == 0
 
@@ -129,7 +129,7 @@ def test_a_killed_child_is_reported_and_nothing_acknowledged_is_missing(demo: De
 @pytest.mark.timeout(300)
 def test_a_killed_database_is_started_again(demo: Demo, own: Settings) -> None:
     """Without a person; the others stay, and all that was acknowledged is there."""
-    demo.doors()
+    demo.endpoints()
     before = points(own)
     assert eventually(lambda: points(own) > before + 2)
     before, others = points(own), {name: child.pid for name, child in demo.children().items() if name != "neo4j"}
@@ -143,7 +143,7 @@ def test_a_killed_database_is_started_again(demo: Demo, own: Settings) -> None:
 @pytest.mark.timeout(300)
 def test_F35_predictor_and_fleet_are_started_again(demo: Demo, own: Settings) -> None:
     """Killed one after the other; database, broker and server do not notice, and readings go on."""
-    demo.doors()
+    demo.endpoints()
     before = {name: child.pid for name, child in demo.children().items()}
     for victim in ("predictor", "fleet"):
         demo.children()[victim].kill()
@@ -156,7 +156,7 @@ def test_F35_predictor_and_fleet_are_started_again(demo: Demo, own: Settings) ->
 
 
 def test_nothing_outlives_a_killed_parent(demo: Demo) -> None:
-    demo.doors()
+    demo.endpoints()
     children = psutil.Process(demo.process.pid).children()
     demo.process.kill()
     _, alive = psutil.wait_procs(children, 60)

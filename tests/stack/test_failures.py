@@ -44,7 +44,7 @@ def test_a_database_that_is_away_is_told(settings: Settings) -> None:
 
 
 def test_a_setting_that_does_not_fit_is_named(settings: Settings) -> None:
-    said = refusal(twingraph(settings, "doors", TWINGRAPH_SERVER_PORT="many"))
+    said = refusal(twingraph(settings, "endpoints", TWINGRAPH_SERVER_PORT="many"))
     assert "TWINGRAPH_SERVER_PORT='many' is not a valid int" in said
 
 
@@ -106,7 +106,7 @@ def test_a_jar_with_another_checksum_is_refused(tmp_path: Path) -> None:
         "gateway",
         "sources",
         "fleet",
-        "doors",
+        "endpoints",
         "replay",
         "report",
         "bench",

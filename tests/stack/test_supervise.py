@@ -135,7 +135,7 @@ def stack(small: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
             [sys.executable, "-m", "app.cli", "stack", "run"], env=environment, stdout=log, stderr=log, cwd=ROOT
         )
         try:
-            assert eventually(lambda: twingraph(settings, "doors", "--json").returncode == 0, 120)
+            assert eventually(lambda: twingraph(settings, "endpoints", "--json").returncode == 0, 120)
             yield settings
         finally:
             process.terminate()

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.commands.issue import look
+from app.commands.issue import get_command
 from app.errors import StoreError, TwingraphError
 from app.events.alarms import alarms
 from app.graph.statements import statement
@@ -109,7 +109,7 @@ def readers(whole: Registry, settings: Settings, broker: Child, tmp_path_factory
         "sources": lambda: (source_states(store), report(store, "host:1", [{"source": "s", "properties": {}}])),
         "jobs": lambda: find_job(store, "j1"),
         "deadletters": lambda: listed(store),
-        "commands": lambda: look(store, "c1"),
+        "commands": lambda: get_command(store, "c1"),
         "exchange": lambda: list(exchange.export(store, catalog)),
         "archive": lambda: archive.export(store, catalog, folder, "Turbine"),
         "fresh": lambda: fresh(store, "t1", ["power"], NOW - 10**7, NOW),

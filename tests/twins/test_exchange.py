@@ -11,7 +11,7 @@ from app.errors import NotFound, TwinError
 from app.main import make_app
 from app.settings import Settings
 from app.stack.child import Child
-from app.twins.exchange import bring, export, twin
+from app.twins.exchange import export, import_documents, twin
 from app.twins.registry import Registry
 from app.twins.write import delete
 from tests.conftest import twingraph
@@ -60,7 +60,7 @@ LINK = {"$sourceId": "ex-1", "$relationshipName": "feeds", "$targetId": "ex-2"}
 def loaded(registry: Registry) -> Registry:
     models = [{"@context": "dtmi:dtdl:context;3", "@type": "Interface", **model} for model in (DRIVE, BOOSTER)]
     registry.load([Document(str(model["@id"]), json.dumps(model), model) for model in models])
-    bring(registry.store, registry.catalog, placed(given(1, **VALUES), given(2), LINK))
+    import_documents(registry.store, registry.catalog, placed(given(1, **VALUES), given(2), LINK))
     return registry
 
 
@@ -102,7 +102,7 @@ async def test_graphql_creates_and_shows_components(
 def test_an_export_can_be_brought_again(loaded: Registry) -> None:
     documents = list(export(loaded.store, loaded.catalog))
     assert [d.get("$relationshipName") for d in documents] == [None, None, "feeds"]
-    done = bring(loaded.store, loaded.catalog, placed(*documents))
+    done = import_documents(loaded.store, loaded.catalog, placed(*documents))
     assert (done.twins, done.relationships) == (0, 0)
     assert list(export(loaded.store, loaded.catalog)) == documents
 
@@ -110,7 +110,7 @@ def test_an_export_can_be_brought_again(loaded: Registry) -> None:
 def test_telemetry_comes_back_with_its_time(loaded: Registry) -> None:
     known = {"$model": "dtmi:exchange:Booster;1", "pressure": {"lastUpdateTime": "2024-05-01T12:00:00+00:00"}}
     measured = {"$dtId": "ex-5", "$metadata": known, "pressure": 2.5}
-    bring(loaded.store, loaded.catalog, placed(measured))
+    import_documents(loaded.store, loaded.catalog, placed(measured))
     found = twin(loaded.store, loaded.catalog, "ex-5")
     assert (found["pressure"], found["$metadata"]) == (2.5, known)
     delete(loaded.store, "ex-5")
@@ -119,10 +119,10 @@ def test_telemetry_comes_back_with_its_time(loaded: Registry) -> None:
 def test_relationships_keep_their_ids_and_their_number(loaded: Registry) -> None:
     links = [{**LINK, "$sourceId": "ex-2", "$targetId": "ex-1", "$relationshipId": f"r{i}", "flow": i} for i in range(3)]
     with pytest.raises(TwinError, match="at most 2 are allowed"):
-        bring(loaded.store, loaded.catalog, placed(*links))
-    done = bring(loaded.store, loaded.catalog, placed(*links[:2]))
+        import_documents(loaded.store, loaded.catalog, placed(*links))
+    done = import_documents(loaded.store, loaded.catalog, placed(*links[:2]))
     assert done.relationships == 2
-    again = bring(loaded.store, loaded.catalog, placed({**links[0], "flow": 9}))
+    again = import_documents(loaded.store, loaded.catalog, placed({**links[0], "flow": 9}))
     assert again.relationships == 0
     found = [d for d in export(loaded.store, loaded.catalog) if d.get("$sourceId") == "ex-2"]
     assert sorted((d["$relationshipId"], d["flow"]) for d in found) == [("r0", 0.0), ("r1", 1.0)]
@@ -146,7 +146,7 @@ def test_relationships_keep_their_ids_and_their_number(loaded: Registry) -> None
 )
 def test_what_does_not_fit_is_named(loaded: Registry, document: dict[str, Any], said: str) -> None:
     with pytest.raises(TwinError, match=said):
-        bring(loaded.store, loaded.catalog, placed(document))
+        import_documents(loaded.store, loaded.catalog, placed(document))
     with pytest.raises(NotFound):
         twin(loaded.store, loaded.catalog, "ex-3")
     assert loaded.store.read("MATCH (:Twin {dtId: 'ex-1'})-[r]->(:Twin) RETURN count(r)") == [[1]]

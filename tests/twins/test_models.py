@@ -77,7 +77,7 @@ def fridge(number: int, unit: str, most: int, *more: dict[str, Any]) -> Document
 
 
 def test_units_neighbours_and_components(loaded: Registry) -> None:
-    part = {"@type": "Component", "name": "door", "schema": "dtmi:migration:Fan;2"}
+    part = {"@type": "Component", "name": "endpoint", "schema": "dtmi:migration:Fan;2"}
     loaded.load([fridge(1, "degreeCelsius", 2, prop("gone", "string")), fridge(2, "kelvin", 1, part)])
     before, after = "dtmi:migration:Fridge;1", "dtmi:migration:Fridge;2"
     twins = [NewTwin(f"fridge-{i}", before, {"gone": "x", "inside": 4.0}, {"inside": 1}) for i in range(3)]
@@ -90,7 +90,7 @@ def test_units_neighbours_and_components(loaded: Registry) -> None:
     done = migrate(loaded.store, loaded.catalog, before, after, other_units=True)
     assert (done.moved, done.kept) == (2, {"gone": 2})
     assert done.refused == {"fridge-0": "2 relationships 'cools', at most 1 are allowed"}
-    rows = loaded.store.read("MATCH (t:Twin)-[:door]->(c:Component) RETURN t.dtId, c._model ORDER BY t.dtId")
+    rows = loaded.store.read("MATCH (t:Twin)-[:endpoint]->(c:Component) RETURN t.dtId, c._model ORDER BY t.dtId")
     assert rows == [["fridge-1", "dtmi:migration:Fan;2"], ["fridge-2", "dtmi:migration:Fan;2"]]
 
 

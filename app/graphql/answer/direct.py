@@ -47,7 +47,7 @@ async def read(receive: Any) -> list[Message]:
     return messages
 
 
-def again(messages: list[Message], receive: Any) -> Any:
+def replay(messages: list[Message], receive: Any) -> Any:
     """`receive` for one who has not read `messages` yet."""
     waiting = iter(messages)
 

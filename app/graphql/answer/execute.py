@@ -94,7 +94,7 @@ def answer(schema: Any, entry: Entry, given: Mapping[str, Any], store: Store, id
     try:
         plan: Plan = schema.plans.plan(entry, values, identity.access)
         variables = bound(values.coerced, identity)
-        schema.plans.look_at(plan, store, variables, identity.access)
+        schema.plans.check_explain(plan, store, variables, identity.access)
     except TwingraphError as error:
         return ExecutionResult(data=None, errors=[as_graphql(error)])
     data: dict[str, Any] | None = {}

@@ -10,7 +10,7 @@ log = structlog.get_logger()
 OURS = (GraphQLError, InvalidOperationTypeError, CannotGetOperationTypeError)
 
 
-def said(error: GraphQLError) -> GraphQLError:
+def as_client_error(error: GraphQLError) -> GraphQLError:
     original = error.original_error
     while isinstance(original, GraphQLError) and original.original_error:
         original = original.original_error

@@ -34,7 +34,7 @@ from app.graph.cypher import print_root
 from app.graph.records import one_record
 from app.graph.select import Root, Scope, Value, param
 from app.graphql.answer.execute import Coerced, Compiled, at_work
-from app.graphql.answer.failures import said
+from app.graphql.answer.failures import as_client_error
 from app.graphql.answer.persisted import Persisted
 from app.graphql.compile.conditions import where
 from app.graphql.compile.documents import Documents
@@ -46,7 +46,7 @@ from app.graphql.resolve.static import SCALARS, Mutation, Query, identity_of, se
 from app.graphql.resolve.subscription import (
     MOST_TWINS,
     Change,
-    Memory,
+    ResumeCache,
     Seen,
     Subscription,
     changes,
@@ -69,7 +69,7 @@ class TwinSchema(strawberry.Schema):
     plans: Plans
     documents: Documents
     timeout: float
-    memory: Memory
+    memory: ResumeCache
     _labels: frozenset[str]
     _change: GraphQLObjectType | None = None
 
@@ -82,7 +82,7 @@ class TwinSchema(strawberry.Schema):
             execution_context_class=Coerced,
             config=StrawberryConfig(scalar_map=SCALARS),
         )
-        self.memory = Memory()
+        self.memory = ResumeCache()
         base = self._schema
         shared: Any = {name: base.type_map[name] for name in ("JSON", "Long")}
         roots = base.query_type.fields if base.query_type else ()
@@ -102,7 +102,7 @@ class TwinSchema(strawberry.Schema):
 
     def process_errors(self, errors: Any, execution_context: Any = None) -> None:
         """Users' mistakes are told to the users; what is unexpected is logged in `failures`, once."""
-        errors[:] = [said(error) for error in errors]
+        errors[:] = [as_client_error(error) for error in errors]
 
     async def stream(self, *given: Any, **named: Any) -> Any:
         """As Strawberry's, as long as who asks still may."""

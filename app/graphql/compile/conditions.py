@@ -6,7 +6,7 @@ from typing import Any
 from graphql import get_named_type
 
 from app.dtdl import Catalog
-from app.graph.select import Both, Compare, Count, Either, Exists, Hop, IsNull, Not, Order, Predicate, Value, param
+from app.graph.select import And, Compare, Count, Exists, Hop, IsNull, Not, Or, Order, Predicate, Value, param
 from app.graphql.compile.automaton import automaton
 from app.graphql.compile.cursor import QueryError
 from app.graphql.compile.variables import each_epoch_ms, pair, paired_epoch_ms
@@ -30,7 +30,7 @@ def where(catalog: Catalog, given: Any, type_: Any) -> Predicate | None:
     if not given:
         return None
     fields = get_named_type(type_).fields
-    return Both(tuple(part for name, value in given.items() for part in _conditions(catalog, fields[name], value)))
+    return And(tuple(part for name, value in given.items() for part in _conditions(catalog, fields[name], value)))
 
 
 def _conditions(catalog: Catalog, field_def: Any, value: Any) -> Iterator[Predicate]:
@@ -39,10 +39,10 @@ def _conditions(catalog: Catalog, field_def: Any, value: Any) -> Iterator[Predic
         return
     match origin.kind:
         case "and" | "or":
-            parts = tuple(where(catalog, part, field_def.type) or Both(()) for part in value)
-            yield Both(parts) if origin.kind == "and" else Either(parts)
+            parts = tuple(where(catalog, part, field_def.type) or And(()) for part in value)
+            yield And(parts) if origin.kind == "and" else Or(parts)
         case "not":
-            yield Not(where(catalog, value, field_def.type) or Both(()))
+            yield Not(where(catalog, value, field_def.type) or And(()))
         case "related":
             yield from _related(catalog, origin, field_def.type, value)
         case "object":

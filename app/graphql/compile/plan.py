@@ -29,7 +29,7 @@ from app.errors import StoreTimeout
 from app.graph.cost import Sizes, cost
 from app.graph.cypher import Statement, print_root
 from app.graph.records import one_record
-from app.graph.select import ACCESS, Access, Hole, Root
+from app.graph.select import ACCESS, Access, Root, VariableRef
 from app.graph.store import Store
 from app.graphql.compile.automaton import automaton
 from app.graphql.compile.collect import Collector
@@ -183,7 +183,7 @@ class Plans:
         self.documents.grow(entry.text, sum(map(_weight, steps)))
         return made
 
-    def look_at(self, plan: Plan, store: Store, variables: Mapping[str, Any], access: Access | None) -> None:
+    def check_explain(self, plan: Plan, store: Store, variables: Mapping[str, Any], access: Access | None) -> None:
         """Has Neo4j explain, once, the statements that do not start from one twin: our sizes may be a minute old.
 
         Raises: QueryError when it expects to touch too many rows; StoreError."""
@@ -308,7 +308,7 @@ def _shape(opened: Any) -> Any:
         return tuple((key, _shape(value)) for key, value in opened.items())
     if isinstance(opened, list):
         return ("[]", *map(_shape, opened))
-    return "?" if isinstance(opened, Hole) else (type(opened).__name__, opened)
+    return "?" if isinstance(opened, VariableRef) else (type(opened).__name__, opened)
 
 
 def _settled(values: Mapping[str, Any], structural: set[tuple[str | int, ...]]) -> tuple[Any, ...]:

@@ -16,24 +16,24 @@ from app.graph.cypher import sort_key
 from app.graph.select import (
     Access,
     Aggregate,
-    Both,
+    AllProperties,
+    And,
     Column,
     Compare,
-    Everything,
     Fields,
     Groups,
     History,
-    Hole,
     Hop,
     Measure,
     Order,
     Param,
     Path,
     Related,
+    RelatedAggregate,
     Root,
     Scope,
-    Totals,
     Value,
+    VariableRef,
     param,
 )
 from app.graphql.compile.collect import Collector, Sets, inner_sets
@@ -139,7 +139,7 @@ class Selector:
             return ()
         contents = self.catalog.contents[self.catalog.by_label[root.label]]
         asked = root.scope.where if root.scope else root.aggregate.where if root.aggregate else None
-        compared = {part.key.key for part in (asked.parts if isinstance(asked, Both) else ()) if isinstance(part, Compare)}
+        compared = {part.key.key for part in (asked.parts if isinstance(asked, And) else ()) if isinstance(part, Compare)}
         declared = {contents[key].declared_by for key in compared & contents.keys() if is_indexed(contents[key])}
         return tuple(sorted({self.catalog.labels[dtmi] for dtmi in declared} - {root.label}))
 
@@ -345,9 +345,9 @@ class Selector:
             case "last" | "received":
                 return Emit(key, "instant", (key_of(origin),))
             case "properties":
-                return Emit(key, "properties", (Everything(),))
+                return Emit(key, "properties", (AllProperties(),))
             case "signals":
-                return Emit(key, "signals", (Everything(),), self.collector.parts(get_named_type(field_def.type), sets))
+                return Emit(key, "signals", (AllProperties(),), self.collector.parts(get_named_type(field_def.type), sets))
             case "reading":
                 return self._reading(key, field_def, origin, sets)
             case "history" | "series":
@@ -358,7 +358,7 @@ class Selector:
                 return self._links(key, origin, field_def, arguments, sets)
             case "totals":
                 aggregate, emits = self._measures(field_def, arguments, sets)
-                return Emit(key, "totals", (Totals(hop_of(self.catalog, origin), aggregate),), emits)
+                return Emit(key, "totals", (RelatedAggregate(hop_of(self.catalog, origin), aggregate),), emits)
             case "reach":
                 return self._reach(key, origin, field_def, arguments, sets)
             case _:
@@ -421,7 +421,7 @@ class Selector:
         page, scope, total, edge = self._page(field_def, arguments, sets)
         hop = hop_of(self.catalog, origin)
         columns: list[Column] = [Related(hop, scope, edge)] if scope is not None else []
-        columns += [Totals(hop, total)] if total is not None else []
+        columns += [RelatedAggregate(hop, total)] if total is not None else []
         return Emit(key, "links", tuple(columns), (page, edge))
 
     def _reach(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Emit:
@@ -498,7 +498,7 @@ class Selector:
 
     def settle(self, value: Any) -> Any:
         """A value that decides the tree: read now, and part of the plan's key from now on."""
-        if not isinstance(value, Hole):
+        if not isinstance(value, VariableRef):
             return value
         self.structural.add(value.path)
         found: Any = self.collector.raw

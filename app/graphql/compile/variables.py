@@ -12,7 +12,7 @@ from typing import Any
 from graphql import GraphQLInputObjectType, GraphQLList, GraphQLNonNull, get_named_type, is_enum_type
 
 from app.graph.rollup import coarsest
-from app.graph.select import Hole
+from app.graph.select import VariableRef
 from app.graphql.compile.cursor import QueryError
 from app.graphql.schema.origin import ORIGIN
 from app.graphql.schema.scalars import epoch_ms
@@ -34,7 +34,7 @@ def _opened(value: Any, type_: Any, path: tuple[str | int, ...]) -> Any:
         return {key: _opened(item, type_.fields[key].type, (*path, key)) for key, item in value.items()}
     if isinstance(type_, GraphQLList) and isinstance(get_named_type(type_), GraphQLInputObjectType):
         return [_opened(item, type_.of_type, (*path, index)) for index, item in enumerate(value)]
-    return Hole(path)
+    return VariableRef(path)
 
 
 def _decides(type_: Any) -> bool:

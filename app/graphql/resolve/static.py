@@ -1,4 +1,4 @@
-"""What does not grow from models, as Strawberry classes. Each door of a mutation asks the policy first."""
+"""What does not grow from models, as Strawberry classes. Each endpoint of a mutation asks the policy first."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from typing import Any, NewType, TypeVar, cast
 import strawberry
 from strawberry.scalars import JSON
 
-from app.commands.issue import CommandRecord, issue, look
+from app.commands.issue import CommandRecord, get_command, issue
 from app.dtdl import Catalog, Component, Document
 from app.dtdl.syntax import parse
 from app.errors import ModelError, NotFound
@@ -23,7 +23,7 @@ from app.http.workers import apart
 from app.identity import Identity, allow, require_change, require_command, require_made, require_named
 from app.jobs.imports import Job, find_job, start_import
 from app.server import Server
-from app.sources.state import source_states, wish
+from app.sources.state import set_desired_state, source_states
 from app.twins import write
 from app.twins.migrate import migrate
 from app.twins.write import NewRelationship, NewTwin
@@ -53,7 +53,7 @@ async def permitted(info: Any, action: str, *dt_ids: str) -> Server:
     server, identity = server_of(info), identity_of(info)
     allow(identity, action)
     if identity.access is not None:
-        await at_work(info, server.gate.sees, identity, dt_ids)
+        await at_work(info, server.gate.require_visible, identity, dt_ids)
     return server
 
 
@@ -196,9 +196,9 @@ class Query:
     @strawberry.field(description="The state of a command.")
     async def command(self, info: Info, id: strawberry.ID) -> CommandResult:
         server, identity = server_of(info), identity_of(info)
-        record = await at_work(info, look, server.store, str(id))
+        record = await at_work(info, get_command, server.store, str(id))
         try:
-            await at_work(info, server.gate.sees, identity, [record.dt_id])
+            await at_work(info, server.gate.require_visible, identity, [record.dt_id])
         except NotFound as error:
             raise NotFound(f"no command {str(id)!r}") from error
         return shown(record)
@@ -325,7 +325,7 @@ class Mutation:
     async def control_source(self, info: Info, source: str, action: SourceAction) -> bool:
         server = await permitted(info, "sources")
         stopped = None if action is SourceAction.RELOAD else action is SourceAction.STOP
-        await at_work(info, wish, server.store, source, stopped, action is SourceAction.RELOAD)
+        await at_work(info, set_desired_state, server.store, source, stopped, action is SourceAction.RELOAD)
         return True
 
     @strawberry.mutation(description="A decommissioned model keeps its twins and takes no new ones.")

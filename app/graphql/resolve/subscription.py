@@ -18,7 +18,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from app import clock, metrics
-from app.commands.issue import look
+from app.commands.issue import get_command
 from app.errors import NotFound
 from app.events.alarms import OVERLAP, Alarm, alarms
 from app.graphql.compile.cursor import QueryError
@@ -91,7 +91,7 @@ async def visible(info: Any, dt_id: str) -> str:
     """The twin's model. Raises: NotFound for a twin that is not there, or not for who asks."""
     server = server_of(info)
     model = await at_work(info, model_of, server.store, server.registry.catalog, dt_id)
-    await at_work(info, server.gate.sees, identity_of(info), [dt_id])
+    await at_work(info, server.gate.require_visible, identity_of(info), [dt_id])
     return model
 
 
@@ -101,7 +101,7 @@ class Subscription:
     async def command_changed(self, info: Info, id: strawberry.ID) -> AsyncIterator[CommandResult]:
         server, before = server_of(info), ""
         while before not in ("SUCCEEDED", "REFUSED", "FAILED", "TIMED_OUT"):
-            record = await at_work(info, look, server.store, str(id))
+            record = await at_work(info, get_command, server.store, str(id))
             if not before:
                 try:
                     await visible(info, record.dt_id)
@@ -208,7 +208,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DeliveredDiff:
     """One look: what was known before it, what it found, and the differences in the order they are told."""
 
     question: str
@@ -228,14 +228,14 @@ class Told:
         return known
 
 
-class Memory:
+class ResumeCache:
     """What subscribers have been told, kept for five minutes, for who comes back with a cursor."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, Told] = OrderedDict()
+        self._kept: OrderedDict[str, DeliveredDiff] = OrderedDict()
 
-    def keep(self, look: str, told: Told) -> None:
-        self._kept[look] = told
+    def keep(self, look: str, diff: DeliveredDiff) -> None:
+        self._kept[look] = diff
         while len(self._kept) > KEPT or (self._kept and next(iter(self._kept.values())).until < time.monotonic()):
             self._kept.popitem(last=False)
 
@@ -248,7 +248,7 @@ class Memory:
 
 
 async def changes(
-    info: Any, look: Callable[[], Seen], question: str, memory: Memory, after: str | None
+    info: Any, look: Callable[[], Seen], question: str, memory: ResumeCache, after: str | None
 ) -> AsyncIterator[Change]:
     """What enters, changes in and leaves the answer of `look`: dtId → (etag, last measured). Raises: StoreError."""
     session, number = secrets.token_hex(8), 0
@@ -263,7 +263,9 @@ async def changes(
         differences = _differences(seen, found)
         if differences:
             number += 1
-            memory.keep(f"{session}.{number}", Told(question, seen, found, differences, time.monotonic() + KEPT_SECONDS))
+            memory.keep(
+                f"{session}.{number}", DeliveredDiff(question, seen, found, differences, time.monotonic() + KEPT_SECONDS)
+            )
             for index, (kind, dt_id) in enumerate(differences):
                 yield Change(kind, dt_id, f"{session}.{number}.{index + 1}")
             seen = found

@@ -14,11 +14,11 @@ from app.settings import Settings
 from app.stack.broker import FLEET, fleet_password
 from app.stack.secrets import secret
 
-FILE = "doors.json"
+FILE = "endpoints.json"
 
 
-def doors(settings: Settings, parts: frozenset[str]) -> dict[str, Any]:
-    """Every door of the parts that run."""
+def endpoints(settings: Settings, parts: frozenset[str]) -> dict[str, Any]:
+    """Every endpoint of the parts that run."""
     host, server = settings.host, f"http://{settings.host}:{settings.server_port}"
     every = {
         "neo4j": {
@@ -42,34 +42,34 @@ def doors(settings: Settings, parts: frozenset[str]) -> dict[str, Any]:
         "metrics": {"url": f"{server}/metrics"},
         "api": {"url": f"{server}/docs"},
     }
-    return {name: door for name, door in every.items() if name in parts}
+    return {name: endpoint for name, endpoint in every.items() if name in parts}
 
 
-def write_doors(home: Path, found: dict[str, Any]) -> None:
+def write_endpoints(home: Path, found: dict[str, Any]) -> None:
     path = home / FILE
     part = path.with_suffix(".part")
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
-        json.dump({"pid": os.getpid(), "started": psutil.Process().create_time(), "doors": found}, stream)
+        json.dump({"pid": os.getpid(), "started": psutil.Process().create_time(), "endpoints": found}, stream)
     part.replace(path)
 
 
-def remove_doors(home: Path) -> None:
+def remove_endpoints(home: Path) -> None:
     (home / FILE).unlink(missing_ok=True)
 
 
 def running(home: Path) -> tuple[int, dict[str, Any]]:
-    """(process id, doors) of the stack of this state folder. Raises: StackError when no stack is running."""
+    """(process id, endpoints) of the stack of this state folder. Raises: StackError when no stack is running."""
     try:
         note = json.loads((home / FILE).read_text())
         process = psutil.Process(note["pid"])
         if abs(process.create_time() - note["started"]) < 1 and process.status() != psutil.STATUS_ZOMBIE:
-            return note["pid"], note["doors"]
+            return note["pid"], note["endpoints"]
     except (OSError, ValueError, psutil.Error):
         pass
     raise StackError("no stack is running", where=str(home), hint="make demo, or twingraph stack start")
 
 
-def print_doors(found: dict[str, Any], console: Console) -> None:
+def print_endpoints(found: dict[str, Any], console: Console) -> None:
     rows: dict[str, Callable[[Any], tuple[str, str]]] = {
         "graphql": lambda d: ("GraphQL explorer", d["explorer"]),
         "neo4j": lambda d: ("Neo4j Browser", f"{d['browser']}  user {d['user']}  password {d['password']}"),
