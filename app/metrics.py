@@ -16,7 +16,7 @@ AHEAD = Counter(
     ["source"],
 )
 DUPLICATES = Counter("twingraph_ingest_duplicates", "Values that were there already", ["source"])
-REJECTED = Counter("twingraph_ingest_rejected", "Messages or values set aside, by reason", ["source", "code"])
+REJECTED = Counter("twingraph_ingest_rejected", "Messages or values rejected, by reason", ["source", "code"])
 DROPPED = Counter(
     "twingraph_ingest_dropped", "What a bounded queue had no room for: changes of OPC UA, messages of QoS 0", ["source"]
 )

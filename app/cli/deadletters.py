@@ -14,10 +14,10 @@ from rich.table import Table
 from app.errors import MappingError
 from app.settings import Settings
 
-deadletters_app = typer.Typer(help="Messages that were set aside: why, and once more.", no_args_is_help=True)
+deadletters_app = typer.Typer(help="Messages that were rejected: why, and once more.", no_args_is_help=True)
 out = Console(emoji=False)
 Source = Annotated[str | None, typer.Option(help="of this source alone")]
-Code = Annotated[str | None, typer.Option(help="set aside for this reason alone, such as SCHEMA_VIOLATION")]
+Code = Annotated[str | None, typer.Option(help="rejected for this reason alone, such as SCHEMA_VIOLATION")]
 Identifier = Annotated[str, typer.Argument(metavar="ID", help="see deadletters list")]
 
 

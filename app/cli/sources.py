@@ -21,7 +21,7 @@ def listing() -> None:
     from app.sources.state import source_states
 
     table = Table(
-        "source", "protocol", "state", "messages", "messages/s", "values/s", "set aside", "waiting", "commit ms", "error"
+        "source", "protocol", "state", "messages", "messages/s", "values/s", "rejected", "waiting", "commit ms", "error"
     )
     with open_store(Settings.read()) as store:
         for one in source_states(store):

@@ -1,4 +1,4 @@
-// Gives a message set aside another payload. $id, $payload, $size
+// Gives a rejected message another payload. $id, $payload, $size
 MATCH (d:_DeadLetter) WHERE coalesce(d.id, elementId(d)) = $id
 SET d.payload = $payload, d.size = $size, d.fixed = datetime()
 RETURN d.source

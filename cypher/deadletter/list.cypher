@@ -1,4 +1,4 @@
-// Messages set aside, the newest first. $ids: these alone, $source and $code (null: any), $most
+// Rejected messages, the newest first. $ids: these alone, $source and $code (null: any), $most
 MATCH (d:_DeadLetter)
 WITH d, coalesce(d.id, elementId(d)) AS id
 WHERE ($ids IS NULL OR id IN $ids) AND ($source IS NULL OR d.source = $source) AND ($code IS NULL OR d.code = $code)

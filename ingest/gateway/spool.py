@@ -118,7 +118,7 @@ class Spool:
             self._db.execute("DELETE FROM outgoing WHERE id <= ?", (last,))
 
     def refuse(self, last: int, reading: Reading, reason: str) -> None:
-        """The far end will never take it: set aside, and out of the way."""
+        """The far end will never take it: rejected, and out of the way."""
         twin, signal, at, value = reading
         with self._transaction():
             row = ("uplink", f"{twin}/{signal}", reason, repr((at, value)).encode())

@@ -1,4 +1,4 @@
-"""Messages → one batch, in columns. What does not fit is set aside with the reason; the rest goes on."""
+"""Messages → one batch, in columns. What does not fit is rejected with the reason; the rest goes on."""
 
 import difflib
 import math
@@ -81,7 +81,7 @@ class Assembler:
             try:
                 work.add(message)
             except MessageError as error:
-                work.set_aside(message, error)
+                work.reject(message, error)
         return work.finish(positions)
 
     def take(self, catalog: Catalog) -> None:
@@ -172,7 +172,7 @@ class _Work:
                 )
                 break
         if refused:
-            self.set_aside(message, *refused)
+            self.reject(message, *refused)
 
     def _record(self, message: Message, route: Route, record: dict[str, Any] | MessageError) -> list[MessageError]:
         """What of it is refused, while the rest is taken. Raises: MessageError when nothing is."""
@@ -261,7 +261,7 @@ class _Work:
         row = {"id": data["id"], "status": data["status"], "reason": None if reason is None else str(reason)}
         self.answers.append(row | {"response": None if response is None else orjson.dumps(response).decode()})
 
-    def set_aside(self, message: Message, *errors: MessageError) -> None:
+    def reject(self, message: Message, *errors: MessageError) -> None:
         """One letter a message, whatever the number of its faults: replayed, it becomes one message again."""
         for error in errors:
             self.rejected[error.code] = self.rejected.get(error.code, 0) + 1

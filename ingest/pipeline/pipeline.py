@@ -23,7 +23,7 @@ MOST_BYTES = 64 * 1024**2
 GRACE_SECONDS = 5.0
 TOLD_SECONDS = 60.0
 PACE, LONGEST_PACE = 3.0, 0.5
-FAILURES = 5  # of a part, one after another, while others are taken, until it is halved or set aside
+FAILURES = 5  # of a part, one after another, while others are taken, until it is halved or rejected
 
 
 @dataclass(slots=True)

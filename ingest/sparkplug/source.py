@@ -72,7 +72,7 @@ class Host:
         self.wanted: list[str] = []  # nodes to be asked for a rebirth
 
     def packet(self, topic: str, body: bytes, receipt: Any = None) -> Iterator[Message]:
-        """What a packet becomes; a payload that is none becomes a message that is set aside. The last message of a packet bears
+        """What a packet becomes; a payload that is none becomes a message that is rejected. The last message of a packet bears
         its receipt; a packet that waits for its turn has none yet."""
         _, group, kind, node, *device = topic.split("/")
         name = f"{group}/{node}"
@@ -188,7 +188,7 @@ class Host:
                 continue
             if one.transient or metric == "bdSeq" or metric.startswith("Node Control/"):
                 continue
-            at = one.timestamp or packet.payload.timestamp or _now()  # what is not plausible is set aside, with the value
+            at = one.timestamp or packet.payload.timestamp or _now()  # what is not plausible is rejected, with the value
             held, word = (packet.device, metric), QUALITIES.get(one.quality) or quality(one.quality)
             if not one.historical and node.qualities.get(held) != word:
                 node.qualities[held] = said.setdefault(at, {})[metric] = word

@@ -1,4 +1,4 @@
-"""F27: the extremes of every schema through inputs into the real database; each is stored as it was sent, or set aside."""
+"""F27: the extremes of every schema through inputs into the real database; each is stored as it was sent, or rejected."""
 
 import asyncio
 import json

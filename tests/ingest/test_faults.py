@@ -105,7 +105,7 @@ def test_F25_stale_looks_fresh(registry: Registry, twin: str) -> None:
 
 
 def test_F7_clock_skew(registry: Registry, twin: str) -> None:
-    """1970 and ten years from now are set aside; the latest value is not frozen by them."""
+    """1970 and ten years from now are rejected; the latest value is not frozen by them."""
     endpoint, now = Endpoint(registry), round(time.time() * 1000)
     for at in (1000, now + 315_360_000_000):
         assert endpoint({"ts": at, "power": 1.0}).rejected == {"CLOCK_SKEW": 1}

@@ -89,7 +89,7 @@ async def test_a_stop_does_not_wait_for_a_database_that_is_gone(registry: Regist
 
 
 async def test_no_message_stops_the_others(registry: Registry) -> None:
-    """What fails in no foreseen way, and a time beyond all bounds, is set aside; the rest of its batch is stored."""
+    """What fails in no foreseen way, and a time beyond all bounds, is rejected; the rest of its batch is stored."""
     store, start = registry.store, recent()
     store.command("MATCH (n:Twin|_Segment|_DeadLetter) DETACH DELETE n")
     create(store, registry.catalog, [NewTwin("a", "Turbine")])

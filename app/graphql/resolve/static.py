@@ -157,7 +157,7 @@ class SourceInfo:
     messages: Long = strawberry.field(description="committed and acknowledged")
     values: Long
     duplicates: Long = strawberry.field(description="values that were there already")
-    rejected: Long = strawberry.field(description="set aside: twingraph deadletters list")
+    rejected: Long = strawberry.field(description="rejected messages: twingraph deadletters list")
     retries: Long = strawberry.field(description="commits tried again while the database was away")
     reconnects: Long
     waiting: Long = strawberry.field(description="messages received and not yet committed")
