@@ -27,6 +27,8 @@ TwingraphError
 └── PredictionError      not enough history, no trained model
 """
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -159,3 +161,9 @@ class CommandError(TwingraphError):
 
 class PredictionError(TwingraphError):
     code = "PREDICTION_IMPOSSIBLE"
+
+
+def nearest(name: str, known: Iterable[str], otherwise: str = "", cutoff: float = 0.6) -> str:
+    """A hint: the known name that is most alike, or `otherwise`."""
+    close = difflib.get_close_matches(name[:100], list(known), 1, cutoff)
+    return f"did you mean {close[0]!r}?" if close else otherwise

@@ -27,7 +27,7 @@ from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 
 from app import metrics
-from app.commands.outlet import Answer, Delivery
+from app.commands.outlet import Answer, CommandStatus, Delivery
 from app.errors import CommandError, MappingError
 from app.settings import Settings
 from ingest.backoff import pauses, stop_if_asked
@@ -202,7 +202,7 @@ class ModbusOutlet(Commanded):
         device = fill(rule.to, parts)
         found = [one for one in self._registers if (one.device, one.name) == (device, delivery.command)]
         if not found or found[0].kind not in ("holding", "coil") or found[0].bit is not None:
-            return Answer("REFUSED", reason=f"{device} has no register {delivery.command!r} that can be written")
+            return Answer(CommandStatus.REFUSED, reason=f"{device} has no register {delivery.command!r} that can be written")
         register = found[0]
         client = _client(self._mapping.options, delivery.id[:8])
         try:
@@ -216,12 +216,12 @@ class ModbusOutlet(Commanded):
                         register.at, register.given(delivery.request), device_id=register.unit
                     )
         except ValueError as error:
-            return Answer("REFUSED", reason=str(error))
+            return Answer(CommandStatus.REFUSED, reason=str(error))
         except LOST as error:
             raise CommandError(f"not delivered: {error}", where=_where(self._mapping.options)) from error
         finally:
             client.close()
-        return Answer("REFUSED", reason=str(answer)) if answer.isError() else Answer("SUCCEEDED")
+        return Answer(CommandStatus.REFUSED, reason=str(answer)) if answer.isError() else Answer(CommandStatus.SUCCEEDED)
 
 
 def _registers(mapping: Mapping) -> list[Register]:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 import orjson
 
 from app import metrics
-from app.commands.outlet import Answer, Delivery, Outlet
+from app.commands.outlet import Answer, CommandStatus, Delivery, Outlet
 from app.dtdl import Catalog
 from app.errors import CommandError, Malformed, NotFound, TwinError
 from app.graph.records import plain
@@ -128,10 +128,10 @@ async def _deliver(run: Run, store: Store, outlet: Outlet, delivery: Delivery) -
     try:
         answer = await outlet.send(delivery)
     except CommandError as error:
-        answer = Answer("FAILED", reason=str(error))
+        answer = Answer(CommandStatus.FAILED, reason=str(error))
     if answer is not None:
         response = None if answer.response is None else orjson.dumps(answer.response).decode()
-        row = {"id": delivery.id, "status": answer.status, "response": response, "reason": answer.reason}
+        row = {"id": delivery.id, "status": answer.status.value, "response": response, "reason": answer.reason}
         await run(partial(store.run, statement("command/answer"), rows=[row]))
 
 
@@ -139,10 +139,15 @@ async def _wait(run: Run, store: Store, identifier: str, timeout: float) -> Comm
     deadline = time.monotonic() + timeout
     while True:
         record = await run(get_command, store, identifier)
-        if record.status != "PENDING":
+        if record.status != CommandStatus.PENDING:
             return record
         if time.monotonic() >= deadline:
-            row = {"id": identifier, "status": "TIMED_OUT", "response": None, "reason": f"no answer within {timeout} s"}
+            row = {
+                "id": identifier,
+                "status": CommandStatus.TIMED_OUT.value,
+                "response": None,
+                "reason": f"no answer within {timeout} s",
+            }
             await run(partial(store.run, statement("command/answer"), rows=[row]))
             return await run(get_command, store, identifier)
         await asyncio.sleep(POLL_SECONDS)

@@ -1,7 +1,22 @@
 """What a protocol offers to `commands`: delivery of one command to one twin's device."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
+
+
+class CommandStatus(StrEnum):
+    """Of a command: sent and unanswered, or how it ended."""
+
+    PENDING = "PENDING"
+    SUCCEEDED = "SUCCEEDED"
+    REFUSED = "REFUSED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+
+
+ANSWERS = (CommandStatus.SUCCEEDED, CommandStatus.REFUSED, CommandStatus.FAILED)
+ENDED = (*ANSWERS, CommandStatus.TIMED_OUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +30,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    status: str  # SUCCEEDED, REFUSED or FAILED
+    status: CommandStatus  # one of ANSWERS
     response: Any = None
     reason: str | None = None
 

@@ -1,6 +1,5 @@
 """Documents → a checked graph of elements: read, ask for what is missing, check across."""
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -9,8 +8,10 @@ from app.dtdl.context import Options
 from app.dtdl.elements import HINTS, Element, Reader
 from app.dtdl.standard import standard
 from app.dtdl.syntax import Document, Problem, show
+from app.errors import nearest
 
 Resolver = Callable[[set[str]], Sequence[Document]]
+LOAD_IT = "load its file as well, or name a folder that has it with --repository"
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,7 @@ class Analysis:
         """A problem for each place that refers to something missing."""
         found = (row for row in references(self.elements) if row[2].id in self.missing)
         for number, (element, name, reference) in enumerate(found):
-            close = difflib.get_close_matches(reference.id, self.graph.elements, 1, 0.8) if number < HINTS else []
-            hint = (
-                f"did you mean {close[0]}?"
-                if close
-                else "load its file as well, or name a folder that has it with --repository"
-            )
+            hint = nearest(reference.id, self.graph.elements if number < HINTS else (), LOAD_IT, 0.8)
             place = element.document.place(reference.path) if element.document else ""
             what = f"{name!r} refers to {reference.id}, which is not among the models"
             yield Problem("unresolved", what, place, show(reference.path), hint)

@@ -1,6 +1,5 @@
 """`@context`: which DTDL version an element is written in, which terms it may use, which limits bind it."""
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,6 +8,7 @@ from typing import Any
 
 from app.dtdl.extensions import BINARY, CENTRAL, DECIMAL, EXTENSION, OPERATIONS, SUPPLEMENTS, Supplement, families
 from app.dtdl.metamodel import CLASSES, DTMI, IDENTIFIER, LIMIT_CONTEXTS, VERSIONS, made_in
+from app.errors import nearest
 
 CORE = "dtmi:dtdl:context"
 GEOSPATIAL = ("point", "lineString", "polygon", "multiPoint", "multiLineString", "multiPolygon")
@@ -217,8 +217,7 @@ def _affiliate(
         stem = name.partition(";")[0]
         versions = sorted(known for known in KNOWN if known.partition(";")[0] == stem)
         rule = "unresolvableContextVersion" if versions else "unresolvableContextSpecifier"
-        close = difflib.get_close_matches(name, KNOWN, 1, 0.9)
-        hint = f"did you mean {close[0]!r}?" if close else "--allow-undefined takes unknown extensions"
+        hint = nearest(name, KNOWN, "--allow-undefined takes unknown extensions", 0.9)
         report(rule, f"context {item!r} is not known", ", ".join(versions) or hint)
         return None
     terms = {**context.terms, **extension_terms(name)}

@@ -1,6 +1,5 @@
 """Documents → elements: the metamodel interpreted. What needs other elements than itself is left to `check`."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +22,7 @@ from app.dtdl.metamodel import (
     properties,
 )
 from app.dtdl.syntax import Document, JsonPath, Problem, show
+from app.errors import nearest
 
 # What DTDL says of a co-type or a property that is none of its own: taken, refused, or taken where the caller allows it.
 UNDEFINED: Mapping[tuple[str, str], Mapping[int, str]] = {
@@ -103,8 +103,7 @@ class Reader:
 
     def _near(self, word: str, known: Iterable[str], otherwise: str) -> str:
         self._hints += 1
-        close = difflib.get_close_matches(word[:100], known, 1) if self._hints <= HINTS else []
-        return f"did you mean {close[0]!r}?" if close else otherwise
+        return nearest(word, known, otherwise) if self._hints <= HINTS else otherwise
 
     def read(self, document: Document) -> None:
         self._document = document

@@ -31,7 +31,6 @@ commands:
     reply: fleet/{farm}/{turbine}/response      where answers come from
 """
 
-import difflib
 import re
 from collections.abc import Mapping as Map
 from fnmatch import fnmatchcase
@@ -43,7 +42,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from app.dtdl import Catalog, Telemetry
-from app.errors import MappingError, NotFound
+from app.errors import MappingError, NotFound, nearest
 from ingest.mapping.units import conversion
 
 PART = re.compile(r"\{(\w+)\}")
@@ -240,5 +239,4 @@ def _check_parts(path: Path, source: str, target: str) -> None:
 
 
 def _near(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, list(known), 1)
-    return f"did you mean {close[0]!r}?" if close else "load the model first: twingraph models load"
+    return nearest(name, known, "load the model first: twingraph models load")

@@ -14,7 +14,7 @@ from typing import Any
 
 from asyncua import Client, Node, ua
 
-from app.commands.outlet import Answer, Delivery
+from app.commands.outlet import Answer, CommandStatus, Delivery
 from app.errors import CommandError, MappingError, TwinError
 from app.settings import Settings
 from ingest.mapping.declaration import Mapping, fill
@@ -53,9 +53,9 @@ class OpcUaOutlet(Commanded):
                     return await _written(found, delivery.request)
                 return await _called(target, found, delivery.request)
         except (ua.UaStatusCodeError, TwinError) as error:
-            return Answer("REFUSED", reason=str(error))
+            return Answer(CommandStatus.REFUSED, reason=str(error))
         except UNFIT as error:
-            return Answer("REFUSED", reason=f"the request does not fit: {error}")
+            return Answer(CommandStatus.REFUSED, reason=f"the request does not fit: {error}")
         except LOST as error:
             raise CommandError(f"not delivered: {error!r}", where=self._url) from error
 
@@ -77,13 +77,13 @@ async def _called(target: Node, method: Node, request: Any) -> Answer:
     outputs = await target.call_method(method, *[_typed(one.DataType, value) for one, value in zip(asked, given, strict=False)])
     values = outputs if isinstance(outputs, list) else [outputs]
     response = {dtdl_name(one.Name): plain(value) for one, value in zip(answered, values, strict=False)}
-    return Answer("REFUSED" if response.get("accepted") is False else "SUCCEEDED", response)
+    return Answer(CommandStatus.REFUSED if response.get("accepted") is False else CommandStatus.SUCCEEDED, response)
 
 
 async def _written(variable: Node, request: Any) -> Answer:
     kind = await variable.read_data_type_as_variant_type()
     await variable.write_value(ua.DataValue(_typed(ua.NodeId(kind.value), request)))
-    return Answer("SUCCEEDED", {"written": request})
+    return Answer(CommandStatus.SUCCEEDED, {"written": request})
 
 
 async def arguments(method: Node, name: str) -> list[ua.Argument]:

@@ -1,6 +1,5 @@
 """Messages → one batch, in columns. What does not fit is rejected with the reason; the rest goes on."""
 
-import difflib
 import math
 import operator
 import time
@@ -12,9 +11,10 @@ from typing import Any
 import numpy as np
 import orjson
 
+from app.commands.outlet import ANSWERS
 from app.dtdl import Catalog, Enum, Primitive, Schema, Telemetry
 from app.dtdl.kinds import column_kind
-from app.errors import MessageError, NotFound, TwinError
+from app.errors import MessageError, NotFound, TwinError, nearest
 from app.graph.values import flatten, storable
 from app.history.series import Series
 from app.twins.write import Batch, Event, NewRelationship, NewTwin, Position, Quality, twin_row
@@ -118,8 +118,8 @@ class Assembler:
             signal = known.get(route.rule.signal_of(name))
             if signal is None:
                 if route.rule.unknown == "deadletter":
-                    close = difflib.get_close_matches(name, known, 1)
-                    near = f"; did you mean {close[0]!r}?" if close else ""
+                    near = nearest(name, known)
+                    near = f"; {near}" if near else ""
                     refused.append((name, f"{self.catalog.labels[route.model]} has no telemetry {name!r}{near}"))
             elif kind is not type(None):
                 target = route.rule.signals.get(name, PLAIN)
@@ -255,7 +255,7 @@ class _Work:
         self.events.append(Event(route.dt_id, f"{route.dt_id}|{kind}|{code}|{at}", str(kind), properties))
 
     def _answer(self, data: dict[str, Any], at: int) -> None:
-        if not isinstance(data.get("id"), str) or data.get("status") not in ("SUCCEEDED", "REFUSED", "FAILED"):
+        if not isinstance(data.get("id"), str) or data.get("status") not in ANSWERS:
             raise MessageError("an answer needs id and status", code="SCHEMA_VIOLATION")
         response, reason = data.get("response"), data.get("reason")
         row = {"id": data["id"], "status": data["status"], "reason": None if reason is None else str(reason)}

@@ -19,7 +19,7 @@ import structlog
 from mqtt5 import QoS, Will
 
 from app import metrics
-from app.commands.outlet import Answer, Delivery
+from app.commands.outlet import Answer, CommandStatus, Delivery
 from app.errors import CommandError, MessageError, StackError
 from app.settings import Settings
 from ingest.backoff import pauses
@@ -341,7 +341,7 @@ class SparkplugOutlet(Commanded):
                 await client.publish(topic, body, qos=QoS.AT_MOST_ONCE)
         except (OSError, Refused) as error:
             raise CommandError(f"not delivered: {error}", where=topic) from error
-        return Answer("SUCCEEDED", {"published": topic})
+        return Answer(CommandStatus.SUCCEEDED, {"published": topic})
 
 
 def _taken(packet: Packet) -> Iterator[Message]:

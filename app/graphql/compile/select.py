@@ -1,6 +1,5 @@
 """Selection set → select tree, and the form of the answer: what each response key is made of."""
 
-import difflib
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from graphql.execution.values import VariableValues
 
 from app.dtdl import Catalog, is_indexed
 from app.dtdl.kinds import column_kind
+from app.errors import nearest
 from app.graph.cypher import sort_key
 from app.graph.select import (
     Access,
@@ -157,8 +157,8 @@ class Selector:
         if model is None:
             return default
         if model not in self.catalog.interfaces and model not in self.catalog.by_label:
-            close = difflib.get_close_matches(model, [*self.catalog.by_label, *self.catalog.interfaces], 1)
-            raise QueryError(f"no model {model!r}", hint=f"did you mean {close[0]!r}?" if close else "see models")
+            known = (*self.catalog.by_label, *self.catalog.interfaces)
+            raise QueryError(f"no model {model!r}", hint=nearest(model, known, "see models"))
         return self.catalog.labels[self.catalog.interface(model).dtmi]
 
     def _connection(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
@@ -464,8 +464,7 @@ class Selector:
     def _unknown_signal(self, signal: str, type_name: str, known: Iterable[str]) -> None:
         everything = {name for dtmi in self.catalog.interfaces for name in self.catalog.telemetry(dtmi)}
         if signal not in everything:
-            close = difflib.get_close_matches(signal, [*known] or everything, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"signals are {', '.join(known)}"
+            hint = nearest(signal, [*known] or everything, f"signals are {', '.join(known)}")
             raise QueryError(f"{type_name} has no signal {signal!r}", where=f"history({signal})", hint=hint)
 
     def _zone(self, name: str | None) -> ZoneInfo | None:

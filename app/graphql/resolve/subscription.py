@@ -19,6 +19,7 @@ from strawberry.scalars import JSON
 
 from app import clock, metrics
 from app.commands.issue import get_command
+from app.commands.outlet import ENDED, CommandStatus
 from app.errors import NotFound
 from app.events.alarms import OVERLAP, Alarm, alarms
 from app.graphql.compile.cursor import QueryError
@@ -100,7 +101,7 @@ class Subscription:
     @strawberry.subscription(description="A command at once, then at every step until it has ended.")  # type: ignore[untyped-decorator]
     async def command_changed(self, info: Info, id: strawberry.ID) -> AsyncIterator[CommandResult]:
         server, before = server_of(info), ""
-        while before not in ("SUCCEEDED", "REFUSED", "FAILED", "TIMED_OUT"):
+        while before not in ENDED:
             record = await at_work(info, get_command, server.store, str(id))
             if not before:
                 try:
@@ -110,7 +111,7 @@ class Subscription:
             if record.status != before:
                 before = record.status
                 yield shown(record)
-            if before == "PENDING":
+            if before == CommandStatus.PENDING:
                 await asyncio.sleep(POLL_SECONDS)
 
     @strawberry.subscription(description="Alarms that begin or end; the open ones first, or all since `after`.")  # type: ignore[untyped-decorator]
