@@ -12,6 +12,7 @@ In: messages of any protocol. Out: batches on the one write path, then acknowled
     sparkplug/  Sparkplug B
     gateway/   sources → windows → disk → another Twingraph
     replay     a table into history
+    options    options of a protocol: typed, described, none unknown
     broker     a connection to an MQTT broker
     admission  who may push over HTTP, and readings of which twins
     certificates  TLS towards brokers

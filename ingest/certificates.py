@@ -1,28 +1,27 @@
 """TLS towards a broker: whom to trust, who we are, and how long that holds."""
 
 import ssl
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import structlog
 from cryptography import x509
 
 from app import metrics
 from app.errors import StackError
+from ingest.options import BrokerOptions
 
 log = structlog.get_logger()
 WARN_DAYS = 30
 
 
-def context(options: Mapping[str, Any]) -> ssl.SSLContext | None:
+def context(options: BrokerOptions) -> ssl.SSLContext | None:
     """Of `tls`, `ca`, `certificate`, `key` of a mapping's options; read anew at each connection, so that renewed files count.
 
     Raises: StackError naming the file that cannot be read, or has expired."""
-    if not options.get("tls") and not options.get("ca") and not options.get("certificate"):
+    ca, certificate, key = options.ca, options.certificate, options.key
+    if not (options.tls or ca or certificate):
         return None
-    ca, certificate, key = (str(options.get(name) or "") for name in ("ca", "certificate", "key"))
     for file in filter(None, (ca, certificate)):
         check(Path(file))
     try:

@@ -2,9 +2,6 @@
 gzip; `POST /write` and `/api/v2/write` with InfluxDB's line protocol, whose series keys are the addresses; Prometheus' remote
 write, to any path (ingest.payload.remotewrite). 202 once committed.
 
-options: {port: 8088, host: 127.0.0.1, wait: 10, certificate: server.pem, key: server.key, client_ca: devices.pem}
-    `wait`: seconds for the commit, then 503: send it again; `certificate`: TLS; `client_ca`: who signs certificates of devices
-
 A reading that bears its time of measure is stored once, however often it is sent.
 
 Who sends is known, and bound to what it may send (ingest.admission), before anything of the body is read. What the mapping
@@ -25,6 +22,7 @@ from typing import Any
 import orjson
 import structlog
 import uvicorn
+from pydantic import Field
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
@@ -37,6 +35,7 @@ from app.settings import Settings
 from ingest.admission import Admission
 from ingest.certificates import check
 from ingest.mapping.declaration import Mapping
+from ingest.options import Options
 from ingest.payload.lineprotocol import lines
 from ingest.payload.remotewrite import samples
 from ingest.payload.unpack import LONGEST, inflated, require_few
@@ -66,16 +65,22 @@ class Receipt:
             self.done.set_result(None)
 
 
+class HttpOptions(Options):
+    host: str = Field("", description="address to listen on; that of the settings")
+    port: int = Field(PORT, ge=1, le=65535, description="port to listen on")
+    wait: float = Field(WAIT_SECONDS, gt=0, description="time for the commit [s]; then 503: send it again")
+    certificate: str = Field("", description="file: the server's certificate (PEM); switches TLS on")
+    key: str = Field("", description="file: its key (PEM)")
+    client_ca: str = Field("", description="file: who signs certificates of devices (PEM)")
+
+
 class HttpSource(Source):
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         self.name = mapping.source
         self._mapping, self._push_token = mapping, settings.push_token
-        self._host = str(mapping.options.get("host", settings.host))
-        self._port = int(mapping.options.get("port", PORT))
-        self._wait = float(mapping.options.get("wait", WAIT_SECONDS))
-        self._certificate, self._key, self._client_ca = (
-            str(mapping.options.get(name) or "") for name in ("certificate", "key", "client_ca")
-        )
+        options = HttpOptions.of(mapping)
+        self._host, self._port, self._wait = options.host or settings.host, options.port, options.wait
+        self._certificate, self._key, self._client_ca = options.certificate, options.key, options.client_ca
         self._takes_events = mapping.takes_events
         self.held = 0
         self._take: Take | None = None

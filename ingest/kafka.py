@@ -1,7 +1,5 @@
 """Kafka: a consumer group whose positions are committed with the readings, in the same transaction of the graph.
 
-options: {servers: "host:9092", group: twingraph-<source>, topics: [plant.north], key: true, config: {security.protocol: …}}
-
 An address is the topic, or with `key: true` topic/key. Topics default to those that the rules match. The group's own offsets
 follow the graph, for lag in Kafka's tools; a partition goes on at the lower of both, since what comes twice is stored once.
 While there is no room the partitions are paused and the member stays in its group."""
@@ -15,12 +13,14 @@ from typing import Any
 import structlog
 from confluent_kafka import OFFSET_STORED, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as Record
+from pydantic import Field
 
-from app.errors import MappingError, StackError, Unavailable
+from app.errors import StackError, Unavailable
 from app.settings import Settings
 from app.twins.write import Position
 from ingest.backoff import pauses
 from ingest.mapping.declaration import PART, Mapping
+from ingest.options import Options
 from ingest.source import Message, Source, Take
 
 log = structlog.get_logger()
@@ -29,17 +29,23 @@ LOGIN = (KafkaError._AUTHENTICATION, KafkaError.TOPIC_AUTHORIZATION_FAILED, Kafk
 Receipt = tuple[str, int, int]  # topic, partition, offset
 
 
+class KafkaOptions(Options):
+    servers: str = Field(min_length=1, description='bootstrap servers: "host:9092"')
+    group: str = Field("", description="consumer group; twingraph-<source>")
+    topics: tuple[str, ...] = Field((), description="topics; those that the rules match")
+    key: bool = Field(False, description="the address is topic/key")
+    config: dict[str, Any] = Field({}, description="of librdkafka: security.protocol, sasl.mechanism, …")
+
+
 class KafkaSource(Source):
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         self.name = mapping.source
-        options = mapping.options
-        if not options.get("servers"):
-            raise MappingError("options need servers", where=mapping.source, hint='servers: "host:9092"')
-        self._keyed = bool(options.get("key", False))
-        self._topics = [str(topic) for topic in options.get("topics", ())] or self._matched(mapping)
+        options = KafkaOptions.of(mapping)
+        self._keyed = options.key
+        self._topics = [*options.topics] or self._matched(mapping)
         self._config = {
-            "bootstrap.servers": str(options["servers"]),
-            "group.id": str(options.get("group", f"twingraph-{mapping.source}")),
+            "bootstrap.servers": options.servers,
+            "group.id": options.group or f"twingraph-{mapping.source}",
             "client.id": f"twingraph-{mapping.source}",
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
@@ -48,7 +54,7 @@ class KafkaSource(Source):
             "error_cb": self._on_error,
             "queued.max.messages.kbytes": 8192,  # of a partition
             "log_level": 2,
-            **options.get("config", {}),
+            **options.config,
         }
         self._takes_events = mapping.takes_events
         self._consumer: Any = None

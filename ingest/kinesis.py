@@ -1,26 +1,26 @@
 """Kinesis: every shard of a stream, its position committed with the readings in one transaction of the graph.
 
-options: {stream: plant, region: eu-central-1, endpoint: (another than AWS's), key: true, from: TRIM_HORIZON, every: 1.0}
-
 An address is the stream's name, or with `key: true` stream/partition key. Credentials are those of the AWS SDK (environment,
 profile, role). A shard that was split or merged is read to its end, and committed, before those that came of it begin."""
 
 import asyncio
 from collections.abc import Mapping as Map
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import structlog
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import Field
 
 from app import metrics
-from app.errors import MappingError, StackError, Unavailable
+from app.errors import StackError, Unavailable
 from app.settings import Settings
 from app.twins.write import Position
 from ingest.backoff import pauses
 from ingest.mapping.declaration import Mapping
+from ingest.options import Options
 from ingest.source import Message, Source, Take
 
 log = structlog.get_logger()
@@ -31,15 +31,22 @@ ENDED = "~"  # greater than every number
 REFUSED = ("AccessDeniedException", "UnrecognizedClientException", "InvalidSignatureException", "ResourceNotFoundException")
 
 
+class KinesisOptions(Options):
+    stream: str = Field(min_length=1, description="name of the stream")
+    region: str | None = Field(None, description="AWS region; the SDK's")
+    endpoint: str | None = Field(None, description="another endpoint than AWS's")
+    key: bool = Field(False, description="the address is stream/partition key")
+    start: Literal["TRIM_HORIZON", "LATEST"] = Field("TRIM_HORIZON", alias="from", description="where a new shard begins")
+    every: float = Field(EVERY, gt=0, description="time between two reads of a shard that has nothing new [s]")
+    look: float = Field(LOOK_SECONDS, gt=0, description="time between two looks for new shards [s]")
+
+
 class KinesisSource(Source):
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
-        self.name, options = mapping.source, mapping.options
-        if not options.get("stream"):
-            raise MappingError("options need stream", where=mapping.source)
-        self._stream, self._keyed = str(options["stream"]), bool(options.get("key", False))
-        self._from, self._every = str(options.get("from", "TRIM_HORIZON")), float(options.get("every", EVERY))
-        self._look = float(options.get("look", LOOK_SECONDS))
-        self._where = {"region_name": options.get("region"), "endpoint_url": options.get("endpoint")}
+        self.name, options = mapping.source, KinesisOptions.of(mapping)
+        self._stream, self._keyed = options.stream, options.key
+        self._from, self._every, self._look = options.start, options.every, options.look
+        self._where = {"region_name": options.region, "endpoint_url": options.endpoint}
         self._closed: set[str] = set()  # shards that take no more
         self._committed = asyncio.Event()
 

@@ -1,11 +1,8 @@
 """Modbus TCP and RTU: a register map, read in groups; commands write registers.
 
 options:
-  host: 10.0.0.5                    and port: 502; framer: rtu where a gateway passes serial frames through
-  serial: /dev/ttyUSB0              instead of host; baudrate: 19200, parity: N, stopbits: 1
-  every: 1.0                        seconds between two reads
-  device: wf1/t1                    the address that the rules match
-  registers:                        each may have its own device, unit (the number on the bus, 1) and every
+  host: 10.0.0.5
+  registers:                        each may have its own device, unit and every
     - {name: power, at: 100, type: float32, words: little}
     - {name: running, at: 7, kind: coil}
     - {name: alarm, at: 300, type: uint16, bit: 3}
@@ -21,7 +18,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 import structlog
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pymodbus import FramerType
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
@@ -33,6 +30,7 @@ from app.settings import Settings
 from ingest.backoff import pauses, stop_if_asked
 from ingest.mapping.declaration import Mapping, Strict, fill
 from ingest.mapping.match import Commanded
+from ingest.options import Options
 from ingest.source import Message, Source, Take
 
 log = structlog.get_logger()
@@ -98,6 +96,44 @@ class Register(Strict):
         return words if self.words == "big" else words[::-1]
 
 
+class ModbusOptions(Options):
+    host: str = Field("", description="of a TCP device or gateway")
+    port: int = Field(502, ge=1, le=65535, description="its port")
+    framer: Literal["socket", "rtu"] = Field("socket", description="rtu: a gateway passes serial frames through")
+    serial: str = Field("", description="serial line instead of host: /dev/ttyUSB0")
+    baudrate: int = Field(19200, gt=0, description="of the serial line")
+    parity: Literal["N", "E", "O"] = Field("N", description="of the serial line")
+    stopbits: Literal[1, 2] = Field(1, description="of the serial line")
+    bytesize: Literal[7, 8] = Field(8, description="of the serial line")
+    timeout: float = Field(TIMEOUT, gt=0, description="of one request [s]")
+    every: float = Field(EVERY, gt=0, description="time between two reads [s]")
+    device: str | None = Field(None, description="address that the rules match: wf1/t1")
+    unit: int = Field(1, ge=0, le=255, description="number of the device on the bus")
+    registers: tuple[dict[str, Any], ...] = Field((), description="each with name and at, and a device, unit, every of its own")
+
+    @model_validator(mode="after")
+    def _has_a_line(self) -> "ModbusOptions":
+        if not self.host and not self.serial:
+            raise ValueError("need host or serial")
+        return self
+
+    def map(self, where: str) -> list[Register]:
+        """Raises: MappingError naming the register."""
+        common = {"device": self.device, "every": self.every, "unit": self.unit}
+        made = []
+        for index, given in enumerate(self.registers):
+            try:
+                made.append(Register.model_validate({**common, **given}))
+            except ValidationError as error:
+                first = error.errors()[0]
+                name = ".".join(map(str, first["loc"]))
+                hint = "see ingest/modbus.py"
+                raise MappingError(f"registers[{index}].{name}: {first['msg']}", where=where, hint=hint) from error
+        if not made:
+            raise MappingError("options need registers", where=where, hint="see the head of ingest/modbus.py")
+        return made
+
+
 def _raw(words: Sequence[int], register: Register) -> bytes:
     ordered = words if register.words == "big" else words[::-1]
     return b"".join(int(word).to_bytes(2, register.bytes) for word in ordered)
@@ -105,8 +141,8 @@ def _raw(words: Sequence[int], register: Register) -> bytes:
 
 class ModbusSource(Source):
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
-        self.name, self._options = mapping.source, mapping.options
-        self._registers = _registers(mapping)
+        self.name, self._options = mapping.source, ModbusOptions.of(mapping)
+        self._registers = self._options.map(mapping.source)
         self._single: set[Register] = set()  # refused once inside a block
         self._refused: set[Register] = set()
 
@@ -195,7 +231,8 @@ class ModbusOutlet(Commanded):
 
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         super().__init__(mapping)
-        self._registers = _registers(mapping)
+        self._options = ModbusOptions.of(mapping)
+        self._registers = self._options.map(mapping.source)
 
     async def send(self, delivery: Delivery) -> Answer | None:
         rule, parts = self._rule(delivery.dt_id)
@@ -204,11 +241,11 @@ class ModbusOutlet(Commanded):
         if not found or found[0].kind not in ("holding", "coil") or found[0].bit is not None:
             return Answer(CommandStatus.REFUSED, reason=f"{device} has no register {delivery.command!r} that can be written")
         register = found[0]
-        client = _client(self._mapping.options, delivery.id[:8])
+        client = _client(self._options, delivery.id[:8])
         try:
             async with asyncio.timeout(delivery.timeout):
                 if not await client.connect():
-                    raise CommandError("not delivered: no connection", where=_where(self._mapping.options))
+                    raise CommandError("not delivered: no connection", where=_where(self._options))
                 if register.kind == "coil":
                     answer = await client.write_coil(register.at, bool(delivery.request), device_id=register.unit)
                 else:
@@ -218,41 +255,19 @@ class ModbusOutlet(Commanded):
         except ValueError as error:
             return Answer(CommandStatus.REFUSED, reason=str(error))
         except LOST as error:
-            raise CommandError(f"not delivered: {error}", where=_where(self._mapping.options)) from error
+            raise CommandError(f"not delivered: {error}", where=_where(self._options)) from error
         finally:
             client.close()
         return Answer(CommandStatus.REFUSED, reason=str(answer)) if answer.isError() else Answer(CommandStatus.SUCCEEDED)
 
 
-def _registers(mapping: Mapping) -> list[Register]:
-    """Raises: MappingError naming the register."""
-    options = mapping.options
-    if not options.get("host") and not options.get("serial"):
-        raise MappingError("options need host or serial", where=mapping.source)
-    common = {"device": options.get("device"), "every": options.get("every", EVERY), "unit": options.get("unit", 1)}
-    made = []
-    for index, given in enumerate(options.get("registers") or ()):
-        try:
-            made.append(Register.model_validate({**common, **given}))
-        except (ValidationError, TypeError) as error:
-            what = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
-            said = ".".join(map(str, what["loc"]))
-            raise MappingError(
-                f"registers[{index}].{said}: {what['msg']}", where=mapping.source, hint="see ingest/modbus.py"
-            ) from error
-    if not made:
-        raise MappingError("options need registers", where=mapping.source, hint="see the head of ingest/modbus.py")
-    return made
-
-
-def _client(options: dict[str, Any], name: str) -> Any:
-    timeout = float(options.get("timeout", TIMEOUT))
-    common: dict[str, Any] = {"name": name, "timeout": timeout, "retries": 1, "reconnect_delay": 0}
-    if options.get("serial"):
-        line = {key: options[key] for key in ("baudrate", "parity", "stopbits", "bytesize") if key in options}
-        return AsyncModbusSerialClient(str(options["serial"]), **line, **common)
-    framer = FramerType.RTU if options.get("framer") == "rtu" else FramerType.SOCKET
-    return AsyncModbusTcpClient(str(options["host"]), port=int(options.get("port", 502)), framer=framer, **common)
+def _client(options: ModbusOptions, name: str) -> Any:
+    common: dict[str, Any] = {"name": name, "timeout": options.timeout, "retries": 1, "reconnect_delay": 0}
+    if options.serial:
+        line = options.model_dump(include={"baudrate", "parity", "stopbits", "bytesize"})
+        return AsyncModbusSerialClient(options.serial, **line, **common)
+    framer = FramerType.RTU if options.framer == "rtu" else FramerType.SOCKET
+    return AsyncModbusTcpClient(options.host, port=options.port, framer=framer, **common)
 
 
 def _reader(client: Any, kind: str) -> Any:
@@ -260,5 +275,5 @@ def _reader(client: Any, kind: str) -> Any:
     return getattr(client, f"read_{names[kind]}")
 
 
-def _where(options: dict[str, Any]) -> str:
-    return str(options.get("serial") or f"{options['host']}:{options.get('port', 502)}")
+def _where(options: ModbusOptions) -> str:
+    return options.serial or f"{options.host}:{options.port}"

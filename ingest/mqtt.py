@@ -1,9 +1,5 @@
 """MQTT 5: readings in with manual acknowledgement, commands out with response topic and correlation data.
 
-options: {client_id: …, receive_max: 40000, share: group of several workers, host: …, port: …, user: …,
-  password_variable: environment variable, tls: true, ca: ca.pem, certificate: client.pem, key: client.key}
-Without `host` the broker is that of the settings.
-
 A PUBACK is sent after the commit. A broker need not redeliver an unacknowledged message before a reconnect, so a
 transient failure is retried by the pipeline while the message waits here; `receive_max` bounds how many can wait."""
 
@@ -21,6 +17,7 @@ from typing import Any
 import orjson
 import structlog
 from mqtt5 import ConnectPacket, PublishPacket, QoS
+from pydantic import Field
 
 from app import metrics
 from app.commands.outlet import Answer, Delivery
@@ -31,6 +28,7 @@ from ingest.broker import Connection, Refused, connected
 from ingest.certificates import context
 from ingest.mapping.declaration import PART, Mapping, fill
 from ingest.mapping.match import Commanded
+from ingest.options import BrokerOptions
 from ingest.source import Message, Source, Take
 
 log = structlog.get_logger()
@@ -38,24 +36,35 @@ RECEIVE_MAX = 40_000
 SESSION_SECONDS = 86_400
 KEEP_ALIVE_SECONDS = 30
 OFFENDED_SECONDS = 60.0
+OF_THE_SETTINGS = BrokerOptions.model_validate({})
 BROKER_DROPS = "$SYS/broker/publish/messages/dropped"
 
 
+class MqttOptions(BrokerOptions):
+    client_id: str = Field("", description="client identifier; without it, one that cannot be guessed")
+    receive_max: int = Field(RECEIVE_MAX, ge=1, le=65535, description="unacknowledged messages the broker may send")
+    share: str = Field("", description="group of several workers that share the subscription")
+
+
 def connect(
-    settings: Settings, identifier: str, options: Map[str, Any] | None = None, **properties: Any
+    settings: Settings, identifier: str, options: BrokerOptions | None = None, **properties: Any
 ) -> AbstractAsyncContextManager[Connection]:
     """To the broker of a mapping's options, or else of the settings; `properties` of the CONNECT packet.
 
     Raises: StackError for certificates that do not do; as `connected`."""
-    given = options or {}
-    own = bool(given.get("host"))
-    user = str(given.get("user", "")) if own else settings.mqtt_user
-    password = os.environ.get(str(given.get("password_variable", "")), "") if own else settings.mqtt_password
+    given = options or OF_THE_SETTINGS
+    user = given.user if given.host else settings.mqtt_user
+    password = os.environ.get(given.password_variable, "") if given.host else settings.mqtt_password
     hello = ConnectPacket(
         identifier, username=user or None, password=password.encode() or None, keep_alive=KEEP_ALIVE_SECONDS, **properties
     )
-    host, port = str(given.get("host") or settings.mqtt_host), int(given.get("port") or settings.mqtt_port)
-    return connected(host, port, hello, context(given), metrics.DROPPED.labels(identifier).inc)
+    return connected(
+        given.host or settings.mqtt_host,
+        given.port or settings.mqtt_port,
+        hello,
+        context(given),
+        metrics.DROPPED.labels(identifier).inc,
+    )
 
 
 def client_id(name: str, settings: Settings) -> str:
@@ -68,8 +77,8 @@ class MqttSource(Source):
 
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         self.name = mapping.source
-        self._settings, self._options = settings, mapping.options
-        self._share = str(mapping.options.get("share", ""))
+        self._settings, self._options = settings, MqttOptions.of(mapping)
+        self._share = self._options.share
         shared = f"$share/{self._share}/" if self._share else ""
         self._topics = [shared + PART.sub("+", rule.match) for rule in mapping.rules]
         self._takes_events, self._dropped = mapping.takes_events, 0
@@ -98,13 +107,13 @@ class MqttSource(Source):
         connection = connect(
             self._settings,
             str(
-                self._options.get("client_id")
+                self._options.client_id
                 or client_id(self.name, self._settings)
                 + (f"-{self._settings.worker or socket.gethostname()}" if self._share else "")
             ),
             self._options,
             session_expiry_interval=SESSION_SECONDS,
-            receive_max=int(self._options.get("receive_max", RECEIVE_MAX)),
+            receive_max=self._options.receive_max,
         )
         async with connection as client:
             self._client = client
@@ -146,8 +155,7 @@ class MqttSource(Source):
                 await client.acknowledge([receipt[1] for receipt in receipts if receipt is not None and receipt[0] is client])
 
     def _where(self) -> str:
-        host, port = (self._options.get(name) or getattr(self._settings, f"mqtt_{name}") for name in ("host", "port"))
-        return f"{host}:{port}"
+        return f"{self._options.host or self._settings.mqtt_host}:{self._options.port or self._settings.mqtt_port}"
 
 
 def _attributes(packet: PublishPacket) -> Map[str, str] | None:
@@ -165,7 +173,7 @@ class MqttOutlet(Commanded):
 
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         super().__init__(mapping)
-        self._settings = settings
+        self._settings, self._options = settings, MqttOptions.of(mapping)
         self._lock = asyncio.Lock()
 
     async def send(self, delivery: Delivery) -> Answer | None:
@@ -175,9 +183,7 @@ class MqttOutlet(Commanded):
             async with (
                 self._lock,
                 asyncio.timeout(delivery.timeout),
-                connect(
-                    self._settings, f"twingraph-command-{delivery.id[:8]}", self._mapping.options, clean_start=True
-                ) as client,
+                connect(self._settings, f"twingraph-command-{delivery.id[:8]}", self._options, clean_start=True) as client,
             ):
                 await client.publish(
                     fill(rule.to, parts),

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from app.commands.outlet import Outlet
-from app.errors import MappingError
+from app.errors import MappingError, nearest
 from app.settings import ROOT, Settings
 from ingest.mapping.declaration import Mapping, read_mapping
+from ingest.options import Options
 from ingest.source import Source
 
 MAPPINGS = ROOT / "ingest" / "mappings" / "live"
@@ -17,33 +18,39 @@ MAPPINGS = ROOT / "ingest" / "mappings" / "live"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Module and class; both are made of (mapping, settings). `extra`: of the package, that holds its client."""
+    """Module and class; source and outlet are made of (mapping, settings). `extra`: of the package, that holds its client."""
 
     source: str
+    options: str
     outlet: str = ""
     extra: str = ""
 
 
 SOURCES: Map[str, Kind] = {
-    "mqtt": Kind("mqtt.MqttSource", "mqtt.MqttOutlet", "mqtt"),
-    "opcua": Kind("opcua.source.opcua_source", "opcua.methods.OpcUaOutlet", "opcua"),
-    "sparkplug": Kind("sparkplug.source.SparkplugSource", "sparkplug.source.SparkplugOutlet", "sparkplug"),
-    "modbus": Kind("modbus.ModbusSource", "modbus.ModbusOutlet", "modbus"),
-    "kafka": Kind("kafka.KafkaSource", extra="kafka"),
-    "kinesis": Kind("kinesis.KinesisSource", extra="kinesis"),
-    "http": Kind("http.HttpSource"),
+    "mqtt": Kind("mqtt.MqttSource", "mqtt.MqttOptions", "mqtt.MqttOutlet", "mqtt"),
+    "opcua": Kind("opcua.source.opcua_source", "opcua.options.OpcUaOptions", "opcua.methods.OpcUaOutlet", "opcua"),
+    "sparkplug": Kind(
+        "sparkplug.source.SparkplugSource", "sparkplug.source.SparkplugOptions", "sparkplug.source.SparkplugOutlet", "sparkplug"
+    ),
+    "modbus": Kind("modbus.ModbusSource", "modbus.ModbusOptions", "modbus.ModbusOutlet", "modbus"),
+    "kafka": Kind("kafka.KafkaSource", "kafka.KafkaOptions", extra="kafka"),
+    "kinesis": Kind("kinesis.KinesisSource", "kinesis.KinesisOptions", extra="kinesis"),
+    "http": Kind("http.HttpSource", "http.HttpOptions"),
 }
 
 
 def make_source(mapping: Mapping, settings: Settings) -> Source:
     """Raises: MappingError for options that do not do, or a package that is not installed."""
-    kind = _named(mapping, SOURCES[mapping.protocol].source)
-    try:
-        made: Source = kind(mapping, settings)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        file = SOURCES[mapping.protocol].source.rpartition(".")[0].replace(".", "/")
-        raise MappingError(f"options: {error}", where=mapping.source, hint=f"see the head of ingest/{file}.py") from error
+    made: Source = _named(mapping.protocol, SOURCES[mapping.protocol].source, mapping.source)(mapping, settings)
     return made
+
+
+def options_of(protocol: str) -> type[Options]:
+    """Raises: MappingError for an unknown protocol, or a package that is not installed."""
+    if protocol not in SOURCES:
+        raise MappingError(f"unknown protocol {protocol!r}", hint=nearest(protocol, SOURCES, f"one of {', '.join(SOURCES)}"))
+    found: type[Options] = _named(protocol, SOURCES[protocol].options, protocol)
+    return found
 
 
 def outlets(mappings: list[Mapping], settings: Settings) -> list[Outlet]:
@@ -56,16 +63,18 @@ def _outlet(mapping: Mapping) -> Any:
     if not name:
         hint = f"commands go over {', '.join(protocol for protocol, kind in SOURCES.items() if kind.outlet)}"
         raise MappingError(f"commands cannot be sent over {mapping.protocol}", where=mapping.source, hint=hint)
-    return _named(mapping, name)
+    return _named(mapping.protocol, name, mapping.source)
 
 
-def _named(mapping: Mapping, path: str) -> Any:
+def _named(protocol: str, path: str, where: str) -> Any:
     module, _, name = path.rpartition(".")
     try:
         return getattr(import_module(f"ingest.{module}"), name)
     except ModuleNotFoundError as error:
-        hint = f"pip install 'twingraph[{SOURCES[mapping.protocol].extra}]'"
-        raise MappingError(f"{mapping.protocol} needs {error.name}", where=mapping.source, hint=hint) from error
+        if (error.name or "").partition(".")[0] == "ingest":
+            raise
+        hint = f"pip install 'twingraph[{SOURCES[protocol].extra}]'"
+        raise MappingError(f"{protocol} needs {error.name}", where=where, hint=hint) from error
 
 
 def read_mappings(paths: list[Path]) -> list[Mapping]:

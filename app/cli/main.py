@@ -123,7 +123,7 @@ def ingest(
     from app.main import assemblers, open_store
     from app.main import ingest as run_ingest
     from ingest.pipeline.sample import described, samples
-    from ingest.sources import MAPPINGS, read_mappings
+    from ingest.sources import MAPPINGS, options_of, read_mappings
 
     settings = Settings.read()
     configure(settings.log_level)
@@ -131,6 +131,8 @@ def ingest(
     if not found:
         raise MappingError("no mapping found", where=", ".join(map(str, mappings or [MAPPINGS])))
     if check or sample:
+        for mapping in found:
+            options_of(mapping.protocol).of(mapping)
         messages = samples(sample) if sample else []
         with open_store(settings) as store:
             made = assemblers(settings, found, store)

@@ -48,13 +48,15 @@ def browse(
 async def _surveyed(options: dict[str, Any], namespace: str, prefix: str) -> Any:
     from asyncua import ua
 
+    from ingest.opcua.options import OpcUaOptions
     from ingest.opcua.session import session, session_checked
     from ingest.opcua.survey import survey
 
     url = str(options["url"])
-    session_checked(options, url)
+    given = OpcUaOptions.read(options, url)
+    session_checked(given, url)
     try:
-        async with await session(url, options) as client:
+        async with await session(url, given) as client:
             return await survey(client, namespace, prefix, options)
     except (TimeoutError, OSError, ua.UaError) as error:
         raise StackError(f"cannot browse: {error!r}", where=url, hint="--access gives a login and security") from error

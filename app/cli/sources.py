@@ -55,3 +55,15 @@ def _wish(source: str, stopped: bool | None = None, reload: bool = False) -> Non
 
     with open_store(Settings.read()) as store:
         set_desired_state(store, source, stopped, reload)
+
+
+@sources_app.command("options")
+def options(protocol: Annotated[str, typer.Argument(help="of this protocol alone")] = "") -> None:
+    """What a mapping's options may say, by protocol."""
+    from ingest.sources import SOURCES, options_of
+
+    for name in [protocol] if protocol else SOURCES:
+        table = Table("option", "type", "default", "meaning", title=name)
+        for row in options_of(name).rows():
+            table.add_row(*map(escape, row))
+        out.print(table)

@@ -3,6 +3,7 @@
 In: a mapping's options. Out: readings, alarms, answers to commands.
 
     source   the source: sessions, subscriptions, readings
+    options  typed options
     session  a connection: security, resumed sessions, republishing
     nodes    which nodes are subscribed
     pages    answers in pages, each reading with a bound

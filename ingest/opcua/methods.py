@@ -20,6 +20,7 @@ from app.settings import Settings
 from ingest.mapping.declaration import Mapping, fill
 from ingest.mapping.match import Commanded
 from ingest.opcua.nodes import node
+from ingest.opcua.options import OpcUaOptions
 from ingest.opcua.session import session
 from ingest.opcua.source import LOST, plain, url_of
 
@@ -38,15 +39,16 @@ UNFIT = (AttributeError, TypeError, ValueError, OverflowError, struct.error)
 class OpcUaOutlet(Commanded):
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         super().__init__(mapping)
-        if isinstance(mapping.options.get("url"), list):
+        self._options = OpcUaOptions.of(mapping)
+        if not isinstance(self._options.url, str):
             raise MappingError("commands need one url", where=mapping.source, hint="a mapping of its own for each server")
-        self._url = url_of(mapping, settings)
-        self._namespace = str(mapping.options.get("namespace", ""))
+        self._url = url_of(self._options, settings)
+        self._namespace = self._options.namespace
 
     async def send(self, delivery: Delivery) -> Answer | None:
         rule, parts = self._rule(delivery.dt_id)
         try:
-            async with asyncio.timeout(delivery.timeout), await session(self._url, self._mapping.options) as client:
+            async with asyncio.timeout(delivery.timeout), await session(self._url, self._options) as client:
                 target = await self._target(client, fill(rule.to, parts))
                 found = await target.get_child(f"{target.nodeid.NamespaceIndex}:{delivery.command}")
                 if await found.read_node_class() == ua.NodeClass.Variable:

@@ -15,11 +15,11 @@ from asyncua import Client, Node, ua
 
 from app import metrics
 from app.errors import MappingError
+from ingest.opcua.options import SAMPLING_MS, OpcUaOptions
 from ingest.opcua.pages import references
 
 log = structlog.get_logger()
 MOST_OBJECTS = 100_000
-SAMPLING_MS = 0.0  # as fast as the server does
 KNOWN = {"id", "address", "sampling", "queue", "deadband"}
 TAKEN = {"Id", "ExpandedNodeId", "DataSetFieldId", "DisplayName", "OpcSamplingInterval", "QueueSize", "DeadbandValue"}
 ENDPOINT = {"EndpointUrl", "OpcNodes"}
@@ -53,11 +53,11 @@ async def node(client: Client, text: str) -> Node:
     return client.get_node(ua.NodeId.from_string(text))
 
 
-def listed(options: Mapping[str, Any], where: str, url: str) -> list[Item]:
+def listed(options: OpcUaOptions, where: str, url: str) -> list[Item]:
     """Raises: MappingError naming the place."""
-    items = [_item(given, f"{where}: nodes[{index}]") for index, given in enumerate(options.get("nodes") or ())]
-    if options.get("publishednodes"):
-        items += published(Path(str(options["publishednodes"])), url)
+    items = [_item(given, f"{where}: nodes[{index}]") for index, given in enumerate(options.nodes)]
+    if options.publishednodes:
+        items += published(Path(options.publishednodes), url)
     return items
 
 

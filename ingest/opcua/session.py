@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ from asyncua.crypto.validator import CertificateValidator, CertificateValidatorO
 from app import metrics
 from app.errors import MappingError, StackError
 from ingest.certificates import check
+from ingest.opcua.options import MODES, OpcUaOptions
 
 log = structlog.get_logger()
 POLICIES = ("Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss")
 DEPRECATED = ("Basic128Rsa15", "Basic256")
-MODES = ("Sign", "SignAndEncrypt")
 REFUSED = (
     ua.uaerrors.BadUserAccessDenied,
     ua.uaerrors.BadIdentityTokenRejected,
@@ -36,37 +36,37 @@ TIMEOUT, LONGEST_PAUSE = 20.0, 5.0
 MOST_MISSED = 1000  # notifications; a server keeps a few
 
 
-def session_checked(options: Mapping[str, Any], where: str) -> None:
+def session_checked(options: OpcUaOptions, where: str) -> None:
     """Raises: MappingError for options that contradict each other."""
-    policy = str(options.get("security") or "")
-    if bool(options.get("user_certificate")) != bool(options.get("user_key")):
+    policy = options.security
+    if bool(options.user_certificate) != bool(options.user_key):
         raise MappingError("user_certificate and user_key go together", where=where)
     if not policy:
         return
-    if policy in DEPRECATED and not options.get("deprecated"):
+    if policy in DEPRECATED and not options.deprecated:
         raise MappingError(f"security policy {policy} is deprecated", where=where, hint=f"{POLICIES[0]}, or deprecated: true")
     if policy not in POLICIES + DEPRECATED:
         raise MappingError(f"no security policy {policy!r}", where=where, hint=f"one of {', '.join(POLICIES)}")
-    if options.get("mode", MODES[1]) not in MODES:
-        raise MappingError(f"no security mode {options['mode']!r}", where=where, hint=f"one of {', '.join(MODES)}")
-    missing = [name for name in ("certificate", "key", "trust") if not options.get(name)]
+    if options.mode not in MODES:
+        raise MappingError(f"no security mode {options.mode!r}", where=where, hint=f"one of {', '.join(MODES)}")
+    missing = [name for name in ("certificate", "key", "trust") if not getattr(options, name)]
     if missing:
         raise MappingError(
             f"security needs {', '.join(missing)}", where=where, hint="trust: certificates of servers, or of who signed"
         )
 
 
-async def session(url: str, options: Mapping[str, Any], lasting: bool = False) -> Client:
+async def session(url: str, options: OpcUaOptions, lasting: bool = False) -> Client:
     """Not yet connected: `async with` does that. `lasting`: a connection that is lost takes its session up again.
 
     Raises: StackError for a file that cannot be used."""
     client = Client(url, timeout=TIMEOUT, auto_reconnect=lasting, reconnect_max_delay=LONGEST_PAUSE)
-    if options.get("user_certificate"):
-        await _identified(client, Path(str(options["user_certificate"])), Path(str(options["user_key"])))
-    elif options.get("user"):
-        client.set_user(str(options["user"]))
-        client.set_password(os.environ.get(str(options.get("password_variable", "")), ""))
-    if options.get("security"):
+    if options.user_certificate:
+        await _identified(client, Path(options.user_certificate), Path(options.user_key))
+    elif options.user:
+        client.set_user(options.user)
+        client.set_password(os.environ.get(options.password_variable, ""))
+    if options.security:
         await _secure(client, options)
     return client
 
@@ -82,17 +82,17 @@ async def _identified(client: Client, certificate: Path, key: Path) -> None:
         ) from error
 
 
-async def _secure(client: Client, options: Mapping[str, Any]) -> None:
-    certificate, key = Path(str(options["certificate"])), Path(str(options["key"]))
+async def _secure(client: Client, options: OpcUaOptions) -> None:
+    certificate, key = Path(options.certificate), Path(options.key)
     check(certificate)
-    trusted = options["trust"] if isinstance(options["trust"], list) else [options["trust"]]
-    store = TrustStore([Path(str(one)) for one in trusted], [])
+    trusted = (options.trust,) if isinstance(options.trust, str) else options.trust
+    store = TrustStore([Path(one) for one in trusted], [])
     checks = CertificateValidatorOptions
     try:
         await store.load()
         client.certificate_validator = CertificateValidator(checks.TIME_RANGE | checks.TRUSTED | checks.PEER_SERVER, store)
-        policy = getattr(security_policies, f"SecurityPolicy{options['security']}")
-        mode = ua.MessageSecurityMode[str(options.get("mode", MODES[1]))]
+        policy = getattr(security_policies, f"SecurityPolicy{options.security}")
+        mode = ua.MessageSecurityMode[options.mode]
         client.application_uri = _application(certificate)
         await client.set_security(policy, CertProperties(certificate, "pem"), CertProperties(key, "pem"), mode=mode)
     except (ValueError, TypeError) as error:

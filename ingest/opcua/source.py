@@ -1,12 +1,7 @@
 """OPC UA: subscriptions in, method calls out.
 
-options: {url: opc.tcp://…, namespace: urn:plant, publishing_ms: 500, sampling_ms: 0, queue: 100000, history: true,
-  user: …, password_variable: environment variable, user_certificate: operator.pem, user_key: operator.key,
-  security: Basic256Sha256, mode: SignAndEncrypt, certificate: ours.pem, key: ours.key,
-  trust: [folders of servers' certificates, or of who signed them], deprecated: true,
-  events: true, or identifiers of the nodes that tell them}
-`url` may be a list: many servers, whose readings share batches (five hundred sources of their own would commit apart);
-and, instead of `namespace`, nodes or publishednodes (ingest.opcua.nodes). `twingraph opcua browse` proposes all of it.
+`url` may be a list: many servers, whose readings share batches (five hundred sources of their own would commit apart).
+`twingraph opcua browse` proposes a mapping.
 
 Node identifiers are kept with their namespace's URI, never its index: indexes change when a server is configured anew. An
 address is the string identifier, or what the list says. One node that is bad is tried again on its own while the others flow.
@@ -35,7 +30,8 @@ from app.settings import Settings
 from ingest.backoff import pauses
 from ingest.mapping.declaration import Mapping, pattern
 from ingest.opcua import alarms
-from ingest.opcua.nodes import SAMPLING_MS, Item, browsed, listed, node
+from ingest.opcua.nodes import Item, browsed, listed, node
+from ingest.opcua.options import OpcUaOptions
 from ingest.opcua.pages import past
 from ingest.opcua.session import refusal, restored, session, session_checked
 from ingest.payload.quality import GOOD, is_bad
@@ -43,10 +39,9 @@ from ingest.source import DeviceState, Message, Source, Take
 
 log = structlog.get_logger()
 LOST = (OSError, ua.UaError, asyncio.TimeoutError)
-PUBLISHING_MS = 500
-QUEUE, MOST_ALARMS = 100_000, 100_000
+MOST_ALARMS = 100_000
 MONITORED_AT_ONCE = 500
-RETRY_SECONDS, SILENCE_SECONDS, REFRESH_SECONDS = 30.0, 10.0, 10.0
+SILENCE_SECONDS, REFRESH_SECONDS = 10.0, 10.0
 SERVER = "i=2253"
 OVERFLOW = 0x480  # information bits of a status: of a data value, and overflow
 ACCESS = "options user, password_variable, user_certificate, security, certificate, key, trust"
@@ -80,16 +75,15 @@ class OpcUaSource(Source):
     """Monitors the variables of one server."""
 
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
-        self.name, self._options = mapping.source, mapping.options
+        self.name, self._options = mapping.source, OpcUaOptions.of(mapping)
         self._patterns = [pattern(rule.match) for rule in mapping.rules if rule.kind == "telemetry"]
-        self._url = url_of(mapping, settings)
-        self._namespace = str(mapping.options.get("namespace", ""))
-        self._items = listed(mapping.options, mapping.source, self._url)
-        told = mapping.options.get("events") or []
-        self._notifiers = [SERVER] if told is True else [str(one) for one in told]
+        self._url = url_of(self._options, settings)
+        self._namespace = self._options.namespace
+        self._items = listed(self._options, mapping.source, self._url)
+        self._notifiers = _notifiers(self._options.events)
         if not (self._namespace or self._items or self._notifiers):
             raise MappingError("options need namespace, nodes, publishednodes or events", where=mapping.source)
-        self._period = float(self._options.get("publishing_ms", PUBLISHING_MS))
+        self._period = self._options.publishing_ms
         self._addresses: dict[Any, str] = {}  # node id → address
         self._last: dict[Any, datetime] = {}  # node id → the newest time of measure
         self._overflown: set[Any] = set()
@@ -97,7 +91,7 @@ class OpcUaSource(Source):
         self._active: set[tuple[str, str]] = set()
         self._heard = 0.0
         self._lost, self._spoke, self._outdated = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        session_checked(mapping.options, mapping.source)
+        session_checked(self._options, mapping.source)
 
     async def run(self, take: Take) -> None:
         """Raises: StackError for a certificate or a login that does not do."""
@@ -123,7 +117,7 @@ class OpcUaSource(Source):
     async def _connected(self, take: Take) -> None:
         self._lost.clear()
         async with await session(self._url, self._options, lasting=True) as client:
-            room = int(self._options.get("queue", QUEUE))
+            room = self._options.queue
             client.uaclient.observer = observed = Observed(self.name, room)
             client.connection_lost_callback = self._on_lost
             subscription = await client.create_subscription(
@@ -148,7 +142,7 @@ class OpcUaSource(Source):
                 tasks.create_task(self._read(subscription, observed, take))
                 tasks.create_task(self._refresh(client, subscription))
                 tasks.create_task(self._mend(client, subscription, missing))
-                if before and self._options.get("history"):
+                if before and self._options.history:
                     tasks.create_task(self._fill(client, before, take))
 
     async def _nodes(self, client: Client) -> tuple[list[tuple[Item, Node]], list[Item]]:
@@ -156,7 +150,7 @@ class OpcUaSource(Source):
         found, bad = [], []
         if self._namespace:
             found = await browsed(client, await client.get_namespace_index(self._namespace), self._patterns)
-            sampling = float(self._options.get("sampling_ms", SAMPLING_MS))
+            sampling = self._options.sampling_ms
             found = [(replace(item, sampling=sampling), node) for item, node in found]
         for item in self._items:
             try:
@@ -194,7 +188,7 @@ class OpcUaSource(Source):
     async def _mend(self, client: Client, subscription: Any, bad: list[Item]) -> None:
         """Tries bad nodes again, on their own."""
         while bad:
-            await asyncio.sleep(float(self._options.get("retry_seconds", RETRY_SECONDS)))
+            await asyncio.sleep(self._options.retry_seconds)
             again = []
             for item in bad:
                 try:
@@ -264,7 +258,7 @@ class OpcUaSource(Source):
 
     async def _watch(self) -> None:
         """The server's clock is monitored, too: when even that is not heard, the subscription is gone."""
-        silence = float(self._options.get("silence_seconds", max(SILENCE_SECONDS, 5 * self._period / 1000)))
+        silence = self._options.silence_seconds or max(SILENCE_SECONDS, 5 * self._period / 1000)
         while True:
             await asyncio.sleep(silence / 4)
             if time.monotonic() - self._heard > silence:
@@ -368,7 +362,7 @@ class OpcUaServers(Source):
 
 def opcua_source(mapping: Mapping, settings: Settings) -> Source:
     """Raises: MappingError."""
-    many = isinstance(mapping.options.get("url"), list)
+    many = not isinstance(OpcUaOptions.of(mapping).url, str)
     return OpcUaServers(mapping, settings) if many else OpcUaSource(mapping, settings)
 
 
@@ -396,5 +390,12 @@ async def _until_forgotten(forgotten: asyncio.Event) -> None:
     raise ConnectionError("the server has forgotten the subscription")
 
 
-def url_of(mapping: Mapping, settings: Settings) -> str:
-    return str(mapping.options.get("url") or f"opc.tcp://{settings.host}:{settings.opcua_port}/fleet")
+def _notifiers(events: bool | str | tuple[str, ...]) -> list[str]:
+    """The nodes whose events are subscribed."""
+    if isinstance(events, bool):
+        return [SERVER] if events else []
+    return [events] if isinstance(events, str) else [*events]
+
+
+def url_of(options: OpcUaOptions, settings: Settings) -> str:
+    return str(options.url or f"opc.tcp://{settings.host}:{settings.opcua_port}/fleet")

@@ -1,8 +1,5 @@
 """Sparkplug B 3.0 as a host application, over the MQTT broker of the settings.
 
-options, beside those of the broker as for MQTT:
-  {host_id: twingraph-<source>, groups: ["#"], reorder_seconds: 2, rebirth_seconds: 5}
-
 An address is group/node or group/node/device; the fields are the metrics' names, known from the birth where data has aliases
 alone. Each metric bears its own time of measure. What a death makes stale is marked on the twins (`stale` in GraphQL).
 Nodes that skip a number are given `reorder_seconds`; then, as for data without a birth, a rebirth is asked for."""
@@ -17,6 +14,7 @@ from typing import Any
 import orjson
 import structlog
 from mqtt5 import QoS, Will
+from pydantic import Field
 
 from app import metrics
 from app.commands.outlet import Answer, CommandStatus, Delivery
@@ -27,6 +25,7 @@ from ingest.broker import Connection, Refused
 from ingest.mapping.declaration import Mapping, fill
 from ingest.mapping.match import Commanded
 from ingest.mqtt import LOGIN, client_id, connect
+from ingest.options import BrokerOptions
 from ingest.payload.quality import is_bad, quality
 from ingest.source import DeviceState, Message, Source, Take
 from ingest.sparkplug import payload as sparkplug_b
@@ -218,14 +217,20 @@ class Host:
             self.wanted.append(name)
 
 
+class SparkplugOptions(BrokerOptions):
+    host_id: str = Field("", description="of this host application; twingraph-<source>")
+    groups: tuple[str, ...] = Field(("#",), description="groups that are subscribed; all")
+    reorder_seconds: float = Field(REORDER_SECONDS, ge=0, description="wait for a sequence number that is missing [s]")
+    rebirth_seconds: float = Field(REBIRTH_SECONDS, ge=0, description="least time between two rebirth requests of a node [s]")
+
+
 class SparkplugSource(Source):
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         self.name, self._settings = mapping.source, settings
-        options = self._options = mapping.options
-        self._host_id = str(options.get("host_id", f"twingraph-{mapping.source}"))
-        self._topics = [f"{SPACE}/{group}" if group == "#" else f"{SPACE}/{group}/#" for group in options.get("groups", ["#"])]
-        reorder = float(options.get("reorder_seconds", REORDER_SECONDS))
-        self._host = Host(self.name, reorder, float(options.get("rebirth_seconds", REBIRTH_SECONDS)))
+        options = self._options = SparkplugOptions.of(mapping)
+        self._host_id = options.host_id or f"twingraph-{mapping.source}"
+        self._topics = [f"{SPACE}/{group}" if group == "#" else f"{SPACE}/{group}/#" for group in options.groups]
+        self._host = Host(self.name, options.reorder_seconds, options.rebirth_seconds)
         self._client: Connection | None = None
 
     @property
@@ -324,7 +329,7 @@ class SparkplugOutlet(Commanded):
 
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         super().__init__(mapping)
-        self._settings = settings
+        self._settings, self._options = settings, SparkplugOptions.of(mapping)
 
     async def send(self, delivery: Delivery) -> Answer | None:
         rule, parts = self._rule(delivery.dt_id)
@@ -334,9 +339,7 @@ class SparkplugOutlet(Commanded):
         try:
             async with (
                 asyncio.timeout(delivery.timeout),
-                connect(
-                    self._settings, f"twingraph-command-{delivery.id[:8]}", self._mapping.options, clean_start=True
-                ) as client,
+                connect(self._settings, f"twingraph-command-{delivery.id[:8]}", self._options, clean_start=True) as client,
             ):
                 await client.publish(topic, body, qos=QoS.AT_MOST_ONCE)
         except (OSError, Refused) as error:

@@ -26,7 +26,7 @@ from app.twins.write import NewTwin, append, create
 from ingest.http import HttpSource
 from ingest.mapping.declaration import Mapping, Rule
 from ingest.mapping.match import Matcher
-from ingest.mqtt import MqttSource, connect
+from ingest.mqtt import MqttOptions, MqttSource, connect
 from ingest.pipeline.assemble import Assembled, Assembler
 from ingest.pipeline.pipeline import Pipeline
 from ingest.source import Message
@@ -329,7 +329,7 @@ async def test_F26_broker_side_loss(registry: Registry, twin: str, tmp_path: Pat
 
     try:
         await away_and_back(1.0)
-        async with connect(secured, "flood", options, clean_start=True) as plant:
+        async with connect(secured, "flood", MqttOptions(**options), clean_start=True) as plant:
             for number in range(1000):
                 await publish(plant, "f/t", orjson.dumps({"ts": recent(number), "power": float(number)}))
         with structlog.testing.capture_logs() as logs:

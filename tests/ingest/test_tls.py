@@ -22,7 +22,7 @@ from app.settings import Settings
 from app.stack.child import port_is_open
 from ingest.certificates import context
 from ingest.mapping.declaration import Mapping, Rule
-from ingest.mqtt import MqttSource, connect
+from ingest.mqtt import MqttOptions, MqttSource, connect
 from ingest.source import Message
 from tests.conftest import eventually, free_port, installed
 
@@ -118,7 +118,7 @@ async def test_messages_come_over_tls_with_a_client_certificate(broker: Broker) 
 
     task = asyncio.create_task(source(broker.options()).run(take))
     await asyncio.sleep(1)
-    async with connect(Settings(), "pub", broker.options(), clean_start=True) as publisher:
+    async with connect(Settings(), "pub", MqttOptions(**broker.options()), clean_start=True) as publisher:
         await publisher.publish("tls/u1", b"{}", qos=QoS.AT_LEAST_ONCE)
     async with asyncio.timeout(5):
         while not taken:
@@ -140,7 +140,8 @@ async def test_F20_certificates(broker: Broker) -> None:
         assert "CERTIFICATE_VERIFY_FAILED" in await refused(broker.options())
         broker.serve(broker.ours.issue("broker"))
         renewed = broker.ours.issue("old")
-        async with connect(Settings(), "renewed", broker.options(certificate=renewed[0], key=renewed[1]), clean_start=True):
+        options = MqttOptions(**broker.options(certificate=renewed[0], key=renewed[1]))
+        async with connect(Settings(), "renewed", options, clean_start=True):
             pass
     finally:
         broker.serve(broker.ours.issue("broker"))
@@ -150,5 +151,5 @@ def test_a_certificate_that_expires_within_thirty_days_is_told(broker: Broker, t
     certificate, key = broker.ours.issue("soon", days=20.5)
     shutil.copy(certificate, tmp_path / "soon.pem")
     with structlog.testing.capture_logs() as logs:
-        assert context({"certificate": str(tmp_path / "soon.pem"), "key": key}) is not None
+        assert context(MqttOptions(certificate=str(tmp_path / "soon.pem"), key=key)) is not None
     assert [(one["event"], one["days"]) for one in logs] == [("certificate expires soon", 20)]
