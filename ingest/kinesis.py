@@ -18,10 +18,9 @@ from app import metrics
 from app.errors import StackError, Unavailable
 from app.settings import Settings
 from app.twins.write import Position
-from ingest.backoff import pauses
 from ingest.mapping.declaration import Mapping
 from ingest.options import Options
-from ingest.source import Message, Source, Take
+from ingest.source import Message, Reconnecting, Take
 
 log = structlog.get_logger()
 EVERY, LOOK_SECONDS, AT_ONCE = 1.0, 10.0, 1000
@@ -41,7 +40,9 @@ class KinesisOptions(Options):
     look: float = Field(LOOK_SECONDS, gt=0, description="time between two looks for new shards [s]")
 
 
-class KinesisSource(Source):
+class KinesisSource(Reconnecting):
+    LOST = (BotoCoreError, ClientError, Unavailable)
+
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         self.name, options = mapping.source, KinesisOptions.of(mapping)
         self._stream, self._keyed = options.stream, options.key
@@ -50,25 +51,18 @@ class KinesisSource(Source):
         self._closed: set[str] = set()  # shards that take no more
         self._committed = asyncio.Event()
 
-    async def run(self, take: Take) -> None:
-        """Raises: StackError when AWS refuses."""
-        while True:
-            for pause in pauses():
-                try:
-                    client = boto3.client(
-                        "kinesis", **self._where, config=Config(retries={"mode": "standard"}, read_timeout=20)
-                    )
-                    await self._consume(client, take)
-                except* (BotoCoreError, ClientError, Unavailable) as group:
-                    error = group.exceptions[0]
-                    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-                    if code in REFUSED:
-                        raise StackError(
-                            f"Kinesis refuses: {error}", where=self._stream, hint="the AWS SDK's credentials"
-                        ) from error
-                    log.warning("Kinesis stream unreachable", source=self.name, error=str(error))
-                    self.lost(error)
-                await asyncio.sleep(pause)
+    @property
+    def where(self) -> str:
+        return self._stream
+
+    def refusal(self, error: Exception) -> StackError | None:
+        code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+        hint = "the AWS SDK's credentials"
+        return StackError(f"Kinesis refuses: {error}", where=self._stream, hint=hint) if code in REFUSED else None
+
+    async def session(self, take: Take) -> None:
+        client = boto3.client("kinesis", **self._where, config=Config(retries={"mode": "standard"}, read_timeout=20))
+        await self._consume(client, take)
 
     async def _consume(self, client: Any, take: Take) -> None:
         """Looks for shards again and again; each is read by a task of its own, once its parents are at their end."""

@@ -27,11 +27,11 @@ from app import metrics
 from app.commands.outlet import Answer, CommandStatus, Delivery
 from app.errors import CommandError, MappingError
 from app.settings import Settings
-from ingest.backoff import pauses, stop_if_asked
+from ingest.backoff import stop_if_asked
 from ingest.mapping.declaration import Mapping, Strict, fill
 from ingest.mapping.match import Commanded
 from ingest.options import Options
-from ingest.source import Message, Source, Take
+from ingest.source import Message, Reconnecting, Take
 
 log = structlog.get_logger()
 EVERY, TIMEOUT = 1.0, 3.0
@@ -139,31 +139,28 @@ def _raw(words: Sequence[int], register: Register) -> bytes:
     return b"".join(int(word).to_bytes(2, register.bytes) for word in ordered)
 
 
-class ModbusSource(Source):
+class ModbusSource(Reconnecting):
+    LOST = LOST
+
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         self.name, self._options = mapping.source, ModbusOptions.of(mapping)
         self._registers = self._options.map(mapping.source)
         self._single: set[Register] = set()  # refused once inside a block
         self._refused: set[Register] = set()
 
-    async def run(self, take: Take) -> None:
-        while True:
-            for pause in pauses():
-                client = _client(self._options, self.name)
-                try:
-                    if await client.connect():
-                        self.connected()
-                        log.info("PLC connected", source=self.name, where=_where(self._options))
-                        await self._poll(client, take)
-                    error: Any = "no connection"
-                except LOST as lost:
-                    stop_if_asked()
-                    error = lost
-                finally:
-                    client.close()
-                log.warning("PLC connection lost", source=self.name, where=_where(self._options), error=str(error))
-                self.lost(f"{_where(self._options)}: {error}")
-                await asyncio.sleep(pause)
+    @property
+    def where(self) -> str:
+        return _where(self._options)
+
+    async def session(self, take: Take) -> None:
+        client = _client(self._options, self.name)
+        try:
+            if not await client.connect():
+                raise ConnectionError("no connection")
+            self.connected()
+            await self._poll(client, take)
+        finally:
+            client.close()
 
     async def _poll(self, client: Any, take: Take) -> None:
         """Each group at its own pace; one that takes too long skips what it has missed."""

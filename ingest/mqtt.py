@@ -23,13 +23,12 @@ from app import metrics
 from app.commands.outlet import Answer, Delivery
 from app.errors import CommandError, StackError
 from app.settings import Settings
-from ingest.backoff import pauses
 from ingest.broker import Connection, Refused, connected
 from ingest.certificates import context
 from ingest.mapping.declaration import PART, Mapping, fill
 from ingest.mapping.match import Commanded
 from ingest.options import BrokerOptions
-from ingest.source import Message, Source, Take
+from ingest.source import Message, Reconnecting, Take
 
 log = structlog.get_logger()
 RECEIVE_MAX = 40_000
@@ -72,8 +71,10 @@ def client_id(name: str, settings: Settings) -> str:
     return f"twingraph-{name}-{hashlib.sha256(f'{settings.mqtt_password} {name}'.encode()).hexdigest()[:8]}"
 
 
-class MqttSource(Source):
+class MqttSource(Reconnecting):
     """Subscribes to every address of the mapping's rules; keeps its session over reconnects."""
+
+    LOST = (OSError, Refused)
 
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         self.name = mapping.source
@@ -85,25 +86,17 @@ class MqttSource(Source):
         self._asked_for_drops: float | None = None
         self._client: Connection | None = None
 
-    async def run(self, take: Take) -> None:
-        while True:
-            for pause in pauses():
-                try:
-                    await self._connected(take)
-                except Refused as error:
-                    raise StackError(f"the broker refuses: {error}", where=self._where(), hint=LOGIN) from error
-                except ssl.SSLError as error:
-                    raise StackError(f"no TLS: {error.reason or error}", where=self._where(), hint=TLS) from error
-                except OSError as error:
-                    log.warning("MQTT connection lost", source=self.name, where=self._where(), error=str(error))
-                    self.lost(error)
-                self.leave_if_stopping()
-                if self.online:
-                    self.lost("the broker has ended the connection")
-                self._client = None
-                await asyncio.sleep(pause)
+    @property
+    def where(self) -> str:
+        return f"{self._options.host or self._settings.mqtt_host}:{self._options.port or self._settings.mqtt_port}"
 
-    async def _connected(self, take: Take) -> None:
+    def refusal(self, error: Exception) -> StackError | None:
+        return refusal(error, self.where)
+
+    async def ended(self, take: Take) -> None:
+        self._client = None
+
+    async def session(self, take: Take) -> None:
         connection = connect(
             self._settings,
             str(
@@ -117,7 +110,6 @@ class MqttSource(Source):
         )
         async with connection as client:
             self._client = client
-            log.info("MQTT connected", source=self.name, where=self._where(), topics=self._topics)
             for topic in self._topics:
                 await client.subscribe(topic, max_qos=QoS.AT_LEAST_ONCE)
             self.connected()
@@ -154,9 +146,6 @@ class MqttSource(Source):
             with suppress(OSError):
                 await client.acknowledge([receipt[1] for receipt in receipts if receipt is not None and receipt[0] is client])
 
-    def _where(self) -> str:
-        return f"{self._options.host or self._settings.mqtt_host}:{self._options.port or self._settings.mqtt_port}"
-
 
 def _attributes(packet: PublishPacket) -> Map[str, str] | None:
     """A CloudEvent's, in its binary mode."""
@@ -166,6 +155,15 @@ def _attributes(packet: PublishPacket) -> Map[str, str] | None:
 
 LOGIN = "TWINGRAPH_MQTT_USER and TWINGRAPH_MQTT_PASSWORD"
 TLS = "options.ca: who signed the broker's certificate; options.certificate and key: ours"
+
+
+def refusal(error: Exception, where: str) -> StackError | None:
+    """Of a broker that does not let us in."""
+    if isinstance(error, Refused):
+        return StackError(f"the broker refuses: {error}", where=where, hint=LOGIN)
+    if isinstance(error, ssl.SSLError):
+        return StackError(f"no TLS: {error.reason or error}", where=where, hint=TLS)
+    return None
 
 
 class MqttOutlet(Commanded):

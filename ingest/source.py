@@ -5,9 +5,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from app import metrics
+from app.errors import StackError
 from app.identity import Gate
 from app.twins.write import Position
+from ingest.backoff import pauses, stop_if_asked
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +64,16 @@ class Source:
             raise asyncio.CancelledError
 
     def lost(self, error: object) -> None:
-        """The connection is gone, or could not be made: shown with the source until `connected`."""
+        """The connection is gone, or could not be made: shown with the source until `connected`; logged the first time."""
+        if self.online or self.problem is None:
+            log.warning("source connection lost", source=self.name, error=str(error) or repr(error))
         self.online, self.problem = False, str(error) or repr(error)
         self.reconnects += 1
         metrics.RECONNECTS.labels(self.name).inc()
 
     def connected(self) -> None:
+        if not self.online:
+            log.info("source connected" if self.problem is None else "source connection restored", source=self.name)
         self.online, self.problem = True, None
 
     async def run(self, take: Take) -> None:
@@ -76,3 +86,52 @@ class Source:
     def positions(self, receipts: Sequence[Any]) -> Sequence[Position]:
         """How far these receipts reach, to be committed with them."""
         return ()
+
+
+class Reconnecting(Source):
+    """A source with a connection: connected, read until it is lost, tried again after a pause, until it is stopped.
+
+    Of its protocol it has LOST, what may be raised where another try can succeed; `session`; and, where there is something to
+    say, `where`, `refusal` and `ended`."""
+
+    LOST: tuple[type[Exception], ...] = (OSError,)
+
+    @property
+    def where(self) -> str:
+        """What it is connected to, for people."""
+        return ""
+
+    async def session(self, take: Take) -> None:
+        """Connects, calls `connected`, hands messages to `take` until the connection ends. Raises: what is in LOST."""
+        raise NotImplementedError
+
+    def refusal(self, error: Exception) -> StackError | None:
+        """What no other try will change: a login, a certificate."""
+
+    async def ended(self, take: Take) -> None:
+        """The connection has ended, or could not be made."""
+
+    async def run(self, take: Take) -> None:
+        """Raises: StackError when the other side refuses."""
+        for pause in pauses():
+            error: Exception | None = None
+            try:
+                await self.session(take)
+            except* self.LOST as group:
+                error = _first(group)
+            stop_if_asked()
+            self.leave_if_stopping()
+            refused = None if error is None else self.refusal(error)
+            if refused is not None:
+                raise refused from error
+            said = "the other side has ended the connection" if error is None else str(error) or repr(error)
+            self.lost(f"{self.where}: {said}" if self.where else said)
+            await self.ended(take)
+            await asyncio.sleep(pause)
+
+
+def _first(group: BaseExceptionGroup[Any]) -> Exception:
+    error: Any = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error  # type: ignore[no-any-return]

@@ -35,7 +35,7 @@ from ingest.opcua.options import OpcUaOptions
 from ingest.opcua.pages import past
 from ingest.opcua.session import refusal, restored, session, session_checked
 from ingest.payload.quality import GOOD, is_bad
-from ingest.source import DeviceState, Message, Source, Take
+from ingest.source import DeviceState, Message, Reconnecting, Source, Take
 
 log = structlog.get_logger()
 LOST = (OSError, ua.UaError, asyncio.TimeoutError)
@@ -71,8 +71,10 @@ class Observed(Observer):  # type: ignore[misc]
         self._unread -= 1
 
 
-class OpcUaSource(Source):
+class OpcUaSource(Reconnecting):
     """Monitors the variables of one server."""
+
+    LOST = LOST
 
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         self.name, self._options = mapping.source, OpcUaOptions.of(mapping)
@@ -93,28 +95,20 @@ class OpcUaSource(Source):
         self._lost, self._spoke, self._outdated = asyncio.Event(), asyncio.Event(), asyncio.Event()
         session_checked(self._options, mapping.source)
 
-    async def run(self, take: Take) -> None:
-        """Raises: StackError for a certificate or a login that does not do."""
-        while True:
-            for pause in pauses():
-                try:
-                    await self._connected(take)
-                except* LOST as lost:
-                    refused = refusal(lost.exceptions[0])
-                    if refused:
-                        raise StackError(f"the server refuses: {refused}", where=self._url, hint=ACCESS) from lost
-                    log.warning("OPC UA server unreachable", source=self.name, url=self._url, error=repr(lost.exceptions[0]))
-                    self.lost(f"{self._url}: {lost.exceptions[0]!r}")
-                self.leave_if_stopping()
-                await self._gone(take)
-                await asyncio.sleep(pause)
+    @property
+    def where(self) -> str:
+        return self._url
 
-    async def _gone(self, take: Take) -> None:
+    def refusal(self, error: Exception) -> StackError | None:
+        reason = refusal(error)
+        return StackError(f"the server refuses: {reason}", where=self._url, hint=ACCESS) if reason else None
+
+    async def ended(self, take: Take) -> None:
         now = round(time.time() * 1000)
         for address in self._addresses.values():
             await take(Message(address, DeviceState(False, now)))
 
-    async def _connected(self, take: Take) -> None:
+    async def session(self, take: Take) -> None:
         self._lost.clear()
         async with await session(self._url, self._options, lasting=True) as client:
             room = self._options.queue
@@ -134,7 +128,7 @@ class OpcUaSource(Source):
                 if self._notifiers:
                     await alarms.subscribe(client, subscription, [await node(client, one) for one in self._notifiers])
                 self.connected()
-                log.info("OPC UA connected", source=self.name, url=self._url, nodes=len(self._addresses), bad=len(missing))
+                log.info("nodes monitored", source=self.name, nodes=len(self._addresses), bad=len(missing))
                 self._heard = time.monotonic()
                 tasks.create_task(self._watch())
                 tasks.create_task(self._interrupted(take))
@@ -199,7 +193,6 @@ class OpcUaSource(Source):
             bad = again
 
     async def _on_lost(self, error: Exception) -> None:
-        log.warning("OPC UA connection lost", source=self.name, url=self._url, error=repr(error))
         self.lost(f"{self._url}: {error!r}")
         self._lost.set()
 
@@ -207,12 +200,11 @@ class OpcUaSource(Source):
         """While the library tries to take the session up again, what was read is stale."""
         while True:
             await self._lost.wait()
-            await self._gone(take)
+            await self.ended(take)
             self._spoke.clear()
             await self._spoke.wait()
             self._lost.clear()
             self.connected()
-            log.info("OPC UA connection restored", source=self.name, url=self._url)
             await self._back(take)
 
     async def _back(self, take: Take) -> None:

@@ -20,14 +20,13 @@ from app import metrics
 from app.commands.outlet import Answer, CommandStatus, Delivery
 from app.errors import CommandError, MessageError, StackError
 from app.settings import Settings
-from ingest.backoff import pauses
 from ingest.broker import Connection, Refused
 from ingest.mapping.declaration import Mapping, fill
 from ingest.mapping.match import Commanded
-from ingest.mqtt import LOGIN, client_id, connect
+from ingest.mqtt import client_id, connect, refusal
 from ingest.options import BrokerOptions
 from ingest.payload.quality import is_bad, quality
-from ingest.source import DeviceState, Message, Source, Take
+from ingest.source import DeviceState, Message, Reconnecting, Take
 from ingest.sparkplug import payload as sparkplug_b
 from ingest.sparkplug.payload import Payload
 
@@ -224,7 +223,9 @@ class SparkplugOptions(BrokerOptions):
     rebirth_seconds: float = Field(REBIRTH_SECONDS, ge=0, description="least time between two rebirth requests of a node [s]")
 
 
-class SparkplugSource(Source):
+class SparkplugSource(Reconnecting):
+    LOST = (OSError, Refused)
+
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         self.name, self._settings = mapping.source, settings
         options = self._options = SparkplugOptions.of(mapping)
@@ -237,27 +238,19 @@ class SparkplugSource(Source):
     def _state(self) -> str:
         return f"{SPACE}/STATE/{self._host_id}"
 
-    async def run(self, take: Take) -> None:
-        """Raises: StackError when the broker refuses."""
-        while True:
-            for pause in pauses():
-                try:
-                    await self._connected(take)
-                except Refused as error:
-                    where = f"{self._settings.mqtt_host}:{self._settings.mqtt_port}"
-                    raise StackError(f"the broker refuses: {error}", where=where, hint=LOGIN) from error
-                except OSError as error:
-                    log.warning("MQTT connection lost", source=self.name, error=str(error))
-                    self.lost(error)
-                self.leave_if_stopping()
-                if self.online:
-                    self.lost("the broker has ended the connection")
-                self._client = None
-                for message in self._host.lost():
-                    await take(message)
-                await asyncio.sleep(pause)
+    @property
+    def where(self) -> str:
+        return f"{self._options.host or self._settings.mqtt_host}:{self._options.port or self._settings.mqtt_port}"
 
-    async def _connected(self, take: Take) -> None:
+    def refusal(self, error: Exception) -> StackError | None:
+        return refusal(error, self.where)
+
+    async def ended(self, take: Take) -> None:
+        self._client = None
+        for message in self._host.lost():
+            await take(message)
+
+    async def session(self, take: Take) -> None:
         """A will and a birth of one time each connection; the birth once everything is subscribed."""
         since = _now()
         will = Will(self._state, payload=_state(False, since), qos=QoS.AT_LEAST_ONCE, retain=True)
@@ -273,8 +266,6 @@ class SparkplugSource(Source):
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(self._read(client, since, take))
                     tasks.create_task(self._watch(client, take))
-            except ExceptionGroup as group:
-                raise group.exceptions[0] from group
             except asyncio.CancelledError:
                 with suppress(OSError, Refused):
                     async with asyncio.timeout(1):

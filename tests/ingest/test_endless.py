@@ -58,7 +58,7 @@ async def test_F37_after_a_cut_little_is_asked_for_again(monkeypatch: pytest.Mon
                 await plant.write("c.01.power", 1.0, recent())
                 await reader.until(lambda: 1.0 in reader.values("c.01.power"))
                 line.drop()
-                await reader.until(lambda: any(one["event"] == "OPC UA connection restored" for one in said), 30)
+                await reader.until(lambda: any(one["event"] == "source connection restored" for one in said), 30)
                 await plant.write("c.01.power", 2.0, recent() + 1000)
                 await reader.until(lambda: 2.0 in reader.values("c.01.power"))
     assert next(asked) < 20
