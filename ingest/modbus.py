@@ -159,6 +159,9 @@ class ModbusSource(Reconnecting):
                 raise ConnectionError("no connection")
             self.connected()
             await self._poll(client, take)
+        except LOST:
+            stop_if_asked()
+            raise
         finally:
             client.close()
 

@@ -11,7 +11,7 @@ from app import metrics
 from app.errors import StackError
 from app.identity import Gate
 from app.twins.write import Position
-from ingest.backoff import pauses, stop_if_asked
+from ingest.backoff import pauses
 
 log = structlog.get_logger()
 
@@ -119,7 +119,6 @@ class Reconnecting(Source):
                 await self.session(take)
             except* self.LOST as group:
                 error = _first(group)
-            stop_if_asked()
             self.leave_if_stopping()
             refused = None if error is None else self.refusal(error)
             if refused is not None:
