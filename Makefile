@@ -5,7 +5,7 @@ SPEED ?= 1
 FARMS ?= 12
 TURBINES ?= 42
 
-.PHONY: env demo test check bench lock sbom scan clean
+.PHONY: env demo test test-fast check bench lock sbom scan clean
 
 env: $(VENV)/ready
 
@@ -23,6 +23,10 @@ test: env
 	$(RUN)/ruff check .
 	$(RUN)/mypy
 	$(RUN)/pytest $(ARGS)
+
+# Without Neo4j, broker and other servers: for the time between two edits.
+test-fast: env
+	$(RUN)/pytest --fast $(ARGS)
 
 check: env
 	$(RUN)/ruff check .

@@ -75,7 +75,7 @@ async def test_F36_clock_ahead_then_right(registry: Registry, twin: str, secured
     events = [entry["event"] for entry in told]
     assert events.count("system clock jumped") == 2
     assert "the clocks of this host and of the database differ" in events
-    assert sum("latest values lay in the future" in event for event in events) == 1
+    assert sum("latest values with timestamps in the future" in event for event in events) == 1
     assert not clock.steady
 
 

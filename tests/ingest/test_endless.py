@@ -33,6 +33,8 @@ from tests.ingest.base import recent
 from tests.ingest.test_opcua import Plant
 from tests.ingest.test_opcua_faults import RULES, Line, mapped, reading, serving
 
+pytestmark = pytest.mark.slow
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 

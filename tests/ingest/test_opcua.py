@@ -18,6 +18,8 @@ from ingest.opcua.source import OpcUaSource
 from tests.conftest import free_port
 from tests.ingest.base import SourceContract, recent
 
+pytestmark = pytest.mark.slow
+
 NAMESPACE = "urn:test:plant"
 
 

@@ -33,6 +33,8 @@ from tests.ingest.base import recent
 from tests.ingest.test_opcua import NAMESPACE, Plant
 from tests.parts.nodeopcua import fetch, start_plant
 
+pytestmark = pytest.mark.slow
+
 RULES = (Rule(match="{line}.{unit}.{signal}", twin="{line}-{unit}"),)
 
 

@@ -25,6 +25,8 @@ from ingest.pipeline.assemble import Assembler
 from ingest.pipeline.pipeline import Pipeline
 from tests.conftest import free_port
 
+pytestmark = pytest.mark.slow
+
 URI = "urn:survey:plant"
 
 

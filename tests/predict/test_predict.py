@@ -10,6 +10,8 @@ from app.predict.score import as_series, score
 from app.predict.windows import Part, Windows
 from app.simulate.training import cases
 
+pytestmark = pytest.mark.slow
+
 DAY = 86400.0
 
 

@@ -40,7 +40,7 @@ def test_a_wrong_password_is_told(settings: Settings, neo4j: Child) -> None:
 
 def test_a_database_that_is_away_is_told(settings: Settings) -> None:
     said = refusal(twingraph(apart(settings, bolt_port=free_port(), neo4j_password="x"), "models", "list"))
-    assert "Neo4j is away" in said
+    assert "Neo4j is unreachable" in said
 
 
 def test_a_setting_that_does_not_fit_is_named(settings: Settings) -> None:
