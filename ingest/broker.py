@@ -9,18 +9,22 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import mqtt5
+import structlog
 from mqtt5 import ConnAckReasonCode, ConnectPacket, DisconnectPacket, DisconnectReasonCode, PublishPacket, QoS
 
 from app.logs import log_failure
 
+log = structlog.get_logger()
 MOST_UNREAD = 20_000
 ACKNOWLEDGED_AT_ONCE = 1000
 MOST_IN_FLIGHT = 2**15
-CONNECT_SECONDS = 10.0
+PUBLISH = 3  # of the packet types
+LONGEST_SALVAGED = 2**20
+CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0
 CLOSE_SECONDS = 2.0
 FIRST_ERROR = 128  # reason codes from here on are refusals (MQTT 5, section 2.4)
 PASSING = (
@@ -58,7 +62,7 @@ class Connection(asyncio.Protocol):
         self._numbers = _packet_ids(self._answers)
         self._arrived, self._writable, self._closed = asyncio.Event(), asyncio.Event(), loop.create_future()
         self._ended: Exception | None = None
-        self._paused = False
+        self._paused = self._greeted = False
         self._heard = self._now()
         self._transport: Any = None
         self._window = asyncio.Semaphore(1)
@@ -72,20 +76,35 @@ class Connection(asyncio.Protocol):
         self._buffer += data
         at, whole = 0, len(self._buffer)
         with memoryview(self._buffer) as view:
-            try:
-                while at < whole:
-                    with view[at:] as rest:
-                        packet, size = mqtt5.read(rest)
-                    at += size
-                    self._take(packet)
-            except IndexError:  # the rest of this packet is still to come
-                pass
-            except ValueError as error:
-                self._end(ConnectionLost(f"what the broker sent is no MQTT 5: {error}"))
+            while at < whole and self._ended is None:
+                with view[at:] as rest:
+                    packet, size = self._packet(rest)
+                if not size:
+                    break
+                at += size
+                self._take(packet)
         del self._buffer[:at]
-        if len(self._unread) > 2 * MOST_UNREAD and not self._paused:
+        # Not while an answer is waited for, which may stand behind a session's backlog.
+        if len(self._unread) > 2 * MOST_UNREAD and not self._paused and not self._answers:
             self._paused = True
             self._transport.pause_reading()
+
+    def _packet(self, data: memoryview) -> tuple[Any, int]:
+        """(packet, its bytes), 0 where the rest of it is still to come."""
+        try:
+            return mqtt5.read(data)
+        except IndexError:
+            return None, 0
+        except BaseException as error:
+            # The codec panics over a topic that is no UTF-8; its kind of panic is no Exception.
+            if not isinstance(error, ValueError) and type(error).__name__ != "PanicException":
+                raise
+            packet, size = _salvaged(bytes(data[:LONGEST_SALVAGED]))
+            if packet is None:
+                self._end(ConnectionLost(f"what the broker sent is no MQTT 5: {error}"))
+            else:
+                log.warning("MQTT message violates the protocol; taken without its properties", topic=packet.topic[:200])
+            return packet, size
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -94,8 +113,10 @@ class Connection(asyncio.Protocol):
         self._writable.set()
 
     def connection_lost(self, error: Exception | None) -> None:
-        lost = error if isinstance(error, ssl.SSLError) else ConnectionLost(str(error or "the broker has ended the connection"))
-        self._end(lost)
+        if isinstance(error, ssl.SSLError) and not self._greeted:
+            self._end(error)  # of the handshake, or of a certificate that the broker does not take
+        else:
+            self._end(ConnectionLost(str(error or "the broker has ended the connection")))
         if not self._closed.done():
             self._closed.set_result(None)
 
@@ -136,15 +157,27 @@ class Connection(asyncio.Protocol):
             raise self._ended
         self._transport.write(data)
         await self._writable.wait()
+        if self._ended is not None:
+            raise self._ended
 
     async def _ask(self, key: Any, data: bytes) -> Any:
         """What the broker answers to it."""
         answer = self._answers[key] = asyncio.get_running_loop().create_future()
+        self._read_on()
         try:
             await self._write(data)
-            return await answer
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await answer
+        except TimeoutError:
+            self._end(ConnectionLost(f"the broker has not answered within {ANSWER_SECONDS:.0f} s"))
+            raise self._ended or ConnectionLost("") from None
         finally:
             del self._answers[key]
+
+    def _read_on(self) -> None:
+        if self._paused and self._ended is None:
+            self._paused = False
+            self._transport.resume_reading()
 
     async def greet(self) -> int:
         """CONNECT. Returns: seconds of the keep-alive. Raises: Refused; ConnectionLost."""
@@ -153,6 +186,7 @@ class Connection(asyncio.Protocol):
             raise ConnectionLost(str(Refused(packet, [packet.reason_code])))
         if packet.reason_code.value >= FIRST_ERROR:
             raise Refused(packet, [packet.reason_code])
+        self._greeted = True
         self._window = asyncio.Semaphore(min(packet.receive_max, MOST_IN_FLIGHT))
         seconds: int | None = packet.server_keep_alive
         return self._hello.keep_alive if seconds is None else seconds
@@ -166,8 +200,8 @@ class Connection(asyncio.Protocol):
             if self._now() - self._heard > 1.5 * seconds:
                 self._end(ConnectionLost(f"nothing came from the broker for {1.5 * seconds:.0f} s"))
                 return
-            with suppress(ConnectionLost):
-                await self._write(mqtt5.PingReqPacket().write())
+            if self._ended is None:
+                self._transport.write(mqtt5.PingReqPacket().write())  # also behind what the broker does not read
 
     async def publish(self, topic: str, payload: bytes, *, qos: QoS = QoS.AT_MOST_ONCE, **properties: Any) -> None:
         """With QoS 1 it returns once the broker has acknowledged. Raises: Refused; ConnectionLost."""
@@ -195,9 +229,7 @@ class Connection(asyncio.Protocol):
                 yield self._unread.popleft()
             if self._ended is not None:
                 raise self._ended
-            if self._paused:
-                self._paused = False
-                self._transport.resume_reading()
+            self._read_on()
             self._arrived.clear()
             await self._arrived.wait()
 
@@ -215,6 +247,35 @@ class Connection(asyncio.Protocol):
             await asyncio.wait([self._closed], timeout=CLOSE_SECONDS)
         finally:
             self._transport.abort()
+
+
+def _salvaged(data: bytes) -> tuple[PublishPacket | None, int]:
+    """A whole PUBLISH of QoS 0 or 1 that the codec refuses, without its properties, its topic made readable: it goes the way of
+    any message, so that it is not delivered again for ever. None for another packet. (MQTT 5, section 3.3)"""
+    try:
+        length, at = _number(data, 1)
+        end, qos = at + length, data[0] >> 1 & 3
+        if data[0] >> 4 != PUBLISH or qos > 1 or end > len(data):
+            return None, 0
+        size = int.from_bytes(data[at : at + 2])
+        topic, at = data[at + 2 : at + 2 + size].decode("utf-8", "replace"), at + 2 + size
+        number = int.from_bytes(data[at : at + 2]) if qos else None
+        properties, at = _number(data, at + 2 * qos)
+    except IndexError:
+        return None, 0
+    return PublishPacket(
+        topic, data[at + properties : end], qos=QoS.AT_LEAST_ONCE if qos else QoS.AT_MOST_ONCE, packet_id=number
+    ), end
+
+
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    """A variable byte integer, and what comes after it. Raises: IndexError. (MQTT 5, section 1.5.5)"""
+    value = 0
+    for step in range(4):
+        value |= (data[at + step] & 127) << 7 * step
+        if data[at + step] < FIRST_ERROR:
+            return value, at + step + 1
+    raise IndexError
 
 
 def _packet_ids(taken: dict[Any, Any]) -> Iterator[int]:

@@ -62,7 +62,7 @@ def connect(
         given.port or settings.mqtt_port,
         hello,
         context(given),
-        metrics.DROPPED.labels(identifier).inc,
+        lambda: metrics.DROPPED.labels(identifier).inc(),
     )
 
 

@@ -12,7 +12,7 @@ from ingest.mapping.declaration import Mapping
 class Options(BaseModel):
     """Of one protocol; a field is an option, its description is what `twingraph sources options` says of it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     @classmethod
     def of(cls, mapping: Mapping) -> Self:
@@ -21,12 +21,12 @@ class Options(BaseModel):
 
     @classmethod
     def read(cls, given: dict[str, Any], where: str) -> Self:
-        """Raises: MappingError naming the option."""
+        """An option without a value is as one that is left out. Raises: MappingError naming the option."""
         try:
-            return cls.model_validate(given)
+            return cls.model_validate({name: value for name, value in given.items() if value is not None})
         except ValidationError as error:
             first = error.errors()[0]
-            name, *rest = [str(step) for step in first["loc"]] or [""]
+            name, *rest = [str(step) for step in first["loc"] if not _is_kind(step)] or [""]
             known = [field.alias or key for key, field in cls.model_fields.items()]
             if first["type"] == "missing" and not rest:
                 raise MappingError(f"options need {name}", where=where, hint=cls._said(name)) from error
@@ -49,6 +49,11 @@ class Options(BaseModel):
             kind = getattr(field.annotation, "__name__", None) if not getattr(field.annotation, "__args__", None) else None
             default = "required" if field.is_required() else "" if field.default in (None, "", ()) else str(field.default)
             yield field.alias or key, kind or str(field.annotation).replace("typing.", ""), default, field.description or ""
+
+
+def _is_kind(step: int | str) -> bool:
+    """Whether a step of a place is pydantic's name of a member of a union."""
+    return step in ("str", "bool") or str(step).startswith("tuple[")
 
 
 class BrokerOptions(Options):

@@ -122,6 +122,8 @@ class Reconnecting(Source):
             self.leave_if_stopping()
             refused = None if error is None else self.refusal(error)
             if refused is not None:
+                self.online = False
+                await self.ended(take)
                 raise refused from error
             said = "the other side has ended the connection" if error is None else str(error) or repr(error)
             self.lost(f"{self.where}: {said}" if self.where else said)

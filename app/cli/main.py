@@ -123,7 +123,7 @@ def ingest(
     from app.main import assemblers, open_store
     from app.main import ingest as run_ingest
     from ingest.pipeline.sample import described, samples
-    from ingest.sources import MAPPINGS, options_of, read_mappings
+    from ingest.sources import MAPPINGS, make_source, read_mappings
 
     settings = Settings.read()
     configure(settings.log_level)
@@ -132,7 +132,7 @@ def ingest(
         raise MappingError("no mapping found", where=", ".join(map(str, mappings or [MAPPINGS])))
     if check or sample:
         for mapping in found:
-            options_of(mapping.protocol).of(mapping)
+            make_source(mapping, settings)
         messages = samples(sample) if sample else []
         with open_store(settings) as store:
             made = assemblers(settings, found, store)

@@ -7,10 +7,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from app.errors import MappingError
 from app.settings import Settings
 
 sources_app = typer.Typer(help="What the sources of all ingest processes do.", no_args_is_help=True)
-out = Console(emoji=False)
+out, err = Console(emoji=False), Console(stderr=True, emoji=False)
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="see sources list")]
 
 
@@ -64,6 +65,13 @@ def options(protocol: Annotated[str, typer.Argument(help="of this protocol alone
 
     for name in [protocol] if protocol else SOURCES:
         table = Table("option", "type", "default", "meaning", title=name)
-        for row in options_of(name).rows():
+        try:
+            rows = list(options_of(name).rows())
+        except MappingError as error:
+            if protocol:
+                raise
+            err.print(str(error), markup=False, soft_wrap=True)  # its package is not installed
+            continue
+        for row in rows:
             table.add_row(*map(escape, row))
         out.print(table)

@@ -16,6 +16,7 @@ from app.simulate.messages import component_values, farm_values, turbine_values
 
 IN_FLIGHT = 200
 AT_LEAST_ONCE = 1
+ANSWER_SECONDS = 60.0
 JSON = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
 JSON.ContentType = "application/json"
 EVENTS = (
@@ -68,6 +69,7 @@ def device(host: str, port: int, user: str, password: str) -> aiomqtt.Client:
         protocol=ProtocolVersion.V5,
         clean_start=True,
         max_inflight_messages=IN_FLIGHT,
+        timeout=ANSWER_SECONDS,
     )
     client.pending_calls_threshold = IN_FLIGHT
     return client

@@ -67,10 +67,17 @@ def _item(given: Any, where: str) -> Item:
     unknown = set(given) - KNOWN
     if unknown:
         raise MappingError(f"unknown: {', '.join(sorted(unknown))}", where=where, hint=f"known are {', '.join(sorted(KNOWN))}")
-    numbers = {"sampling": float(given.get("sampling", SAMPLING_MS)), "queue": int(given.get("queue", 0))}
-    deadband = given.get("deadband")
     address = str(given.get("address") or identifier(given["id"]))
-    return Item(given["id"], address, **numbers, deadband=None if deadband is None else float(deadband))  # type: ignore[arg-type]
+    try:
+        return _paced(given["id"], address, given.get("sampling"), given.get("queue"), given.get("deadband"))
+    except (ValueError, TypeError) as error:
+        raise MappingError(f"sampling, queue and deadband are numbers: {error}", where=where) from error
+
+
+def _paced(node: str, address: str, sampling: Any, queue: Any, deadband: Any) -> Item:
+    """Raises: ValueError, TypeError for what is no number."""
+    pace = SAMPLING_MS if sampling is None else float(sampling)
+    return Item(node, address, pace, 0 if queue is None else int(queue), None if deadband is None else float(deadband))
 
 
 def published(path: Path, url: str) -> list[Item]:
@@ -80,7 +87,7 @@ def published(path: Path, url: str) -> list[Item]:
         items = [item for entry in entries if entry["EndpointUrl"].rstrip("/") == url.rstrip("/") for item in _nodes(entry)]
     except OSError as error:
         raise MappingError(f"cannot read the published nodes: {error.strerror}", where=str(path)) from error
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MappingError(f"not OPC Publisher's format: {error!r}", where=str(path)) from error
     if not items:
         known = ", ".join(sorted({entry["EndpointUrl"] for entry in entries}))
@@ -96,8 +103,7 @@ def _nodes(entry: Mapping[str, Any]) -> Iterator[Item]:
     for node in entry["OpcNodes"]:
         text = node.get("ExpandedNodeId") or node["Id"]
         address = node.get("DataSetFieldId") or node.get("DisplayName") or identifier(text)
-        deadband = node.get("DeadbandValue")
-        yield Item(text, address, float(node.get("OpcSamplingInterval", SAMPLING_MS)), int(node.get("QueueSize", 0)), deadband)
+        yield _paced(text, address, node.get("OpcSamplingInterval"), node.get("QueueSize"), node.get("DeadbandValue"))
 
 
 def identifier(node: str) -> str:

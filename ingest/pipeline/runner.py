@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from app.errors import MappingError, StoreError, TwingraphError
+from app.errors import StoreError, TwingraphError
 from app.sources.state import DesiredState, report
 from app.twins.registry import Registry
 from ingest.backoff import pauses
@@ -137,8 +137,9 @@ class Runner:
                 if name not in self._managed or self._managed[name].mapping != mapping
             ]
             built = {name: self._build(mappings[name]) for name in changed}
-        except MappingError as error:
-            log.error("mapping reload rejected; keeping the previous mappings", error=str(error))
+        except Exception as error:
+            fault = None if isinstance(error, TwingraphError) else error
+            log.error("mapping reload rejected; keeping the previous mappings", error=str(error), exc_info=fault)
             for managed in self._managed.values():
                 managed.error = f"changed mappings are not taken: {error}"
             return
@@ -193,7 +194,8 @@ class Runner:
         if before and desired.reload > before.reload:
             try:
                 await self._reload(managed, managed.mapping, self._build(managed.mapping))
-            except MappingError as error:
+            except Exception as error:
+                log.error("source not reloaded", source=managed.mapping.source, exc_info=not isinstance(error, TwingraphError))
                 managed.error = f"not reloaded: {error}"
 
     async def _models_changed(self) -> bool:

@@ -141,6 +141,69 @@ async def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
                 break
 
 
+async def test_an_answer_behind_a_backlog_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resumed session sends what it has kept before it answers SUBSCRIBE, and nobody reads messages yet."""
+    monkeypatch.setattr(broker, "MOST_UNREAD", 100)
+    backlog = [PublishPacket("a", b"1" * 1000, qos=QoS.AT_LEAST_ONCE, packet_id=n + 1).write() for n in range(5000)]
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(WELCOME + b"".join(backlog))
+        await writer.drain()
+        packet, _ = mqtt5.read(memoryview(await reader.read(65_536)))
+        assert isinstance(packet, mqtt5.SubscribePacket)
+        writer.write(mqtt5.SubAckPacket(packet.packet_id, [mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE]).write())
+        await reader.read()
+
+    async with asyncio.timeout(20), to(script) as (connection, _):
+        await connection.subscribe("#", QoS.AT_LEAST_ONCE)
+        messages = connection.messages()
+        for _ in range(5000):
+            await anext(messages)
+
+
+async def test_a_broker_that_does_not_answer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker, "ANSWER_SECONDS", 0.2)
+    async with to(says(WELCOME)) as (connection, _):
+        with pytest.raises(ConnectionLost, match="has not answered"):
+            await connection.subscribe("#", QoS.AT_LEAST_ONCE)
+
+
+async def test_a_broker_that_does_not_read_is_left() -> None:
+    """The ping stands behind what it does not read; that nothing comes is seen all the same."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(WELCOME)
+        await asyncio.sleep(20)
+
+    async with to(script, keep_alive=1) as (connection, _):
+        with pytest.raises(ConnectionLost):
+            async with asyncio.timeout(15):
+                await connection.publish("a", b"x" * 20_000_000)
+
+
+def broken(qos: QoS, **properties: str) -> bytes:
+    """A PUBLISH whose topic is no UTF-8."""
+    packet = PublishPacket("a/b", b"payload", qos=qos, packet_id=7 if qos == QoS.AT_LEAST_ONCE else None, **properties).write()
+    return packet.replace(b"a/b", b"a/\xff")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the codec's own
+@pytest.mark.parametrize("qos", [QoS.AT_MOST_ONCE, QoS.AT_LEAST_ONCE])
+async def test_a_message_that_the_codec_refuses_is_taken_all_the_same(qos: QoS) -> None:
+    """Else a broker that lets it through would deliver it for ever."""
+    good = PublishPacket("good", b"1").write()
+    for properties in ({}, {"content_type": "x" * 200}):
+        async with to(says(WELCOME, broken(qos, **properties)[:9], broken(qos, **properties)[9:] + good)) as (connection, _):
+            messages = connection.messages()
+            first, second = await anext(messages), await anext(messages)
+        assert (first.topic, first.payload, first.packet_id) == (
+            "a/\ufffd",
+            b"payload",
+            7 if qos == QoS.AT_LEAST_ONCE else None,
+        )
+        assert second.topic == "good"
+
+
 async def test_no_more_is_in_flight_than_the_broker_allows() -> None:
     most = 0
 

@@ -1,5 +1,6 @@
 """Options of protocols: none unknown, none of another type, all described; a fault of ours is not told as the user's."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +62,47 @@ def test_every_option_is_described_and_no_other_is_taken(protocol: str) -> None:
 def test_a_mistake_names_its_option(protocol: str, options: dict[str, Any], said: str) -> None:
     with pytest.raises(MappingError, match=said):
         make_source(mapping(protocol, **options), Settings())
+
+
+@pytest.mark.parametrize(
+    ("protocol", "options"),
+    [
+        ("mqtt", {"user": 1001, "client_id": 42, "ca": None, "host": None, "port": None}),
+        ("kafka", {"group": 7, "topics": [7]}),
+        ("modbus", {"device": 7, "serial": None}),
+        ("opcua", {"publishednodes": None, "security": None}),
+        ("http", {"certificate": None, "port": "8090"}),
+    ],
+)
+def test_numbers_are_texts_where_yaml_takes_them_for_numbers_and_nothing_is_nothing(
+    protocol: str, options: dict[str, Any]
+) -> None:
+    assert make_source(mapping(protocol, **options), Settings()).name == "s"
+
+
+@pytest.mark.parametrize("node", [{"sampling": "fast"}, {"queue": "many"}, {"deadband": [1]}])
+def test_a_node_of_no_number_is_a_mistake_of_the_mapping(node: dict[str, Any]) -> None:
+    with pytest.raises(MappingError, match="are numbers"):
+        make_source(mapping("opcua", nodes=[{"id": "i=1", **node}]), Settings())
+
+
+@pytest.mark.parametrize("text", ['[{"EndpointUrl": "x", "OpcNodes": [{"Id": "i=1", "QueueSize": "many"}]}]', "\xff", "7"])
+def test_published_nodes_that_are_none_are_a_mistake_of_the_mapping(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "nodes.json"
+    file.write_bytes(text.encode("latin-1"))
+    with pytest.raises(MappingError):
+        make_source(mapping("opcua", publishednodes=str(file), url="x"), Settings())
+
+
+def test_connecting_makes_no_metrics() -> None:
+    """One for each command would be kept for ever."""
+    from app import metrics
+    from ingest.mqtt import connect
+
+    before = len(metrics.DROPPED._metrics)
+    for number in range(10):
+        connect(Settings(), f"twingraph-command-{number}")
+    assert len(metrics.DROPPED._metrics) == before
 
 
 def test_what_is_missing_is_named() -> None:
