@@ -27,7 +27,7 @@
     http/      what every request passes, and the pages
     graphql/   the GraphQL API
     rest/      the REST API
-    ../ingest/    endpoints for devices: mapping, match, assemble, pipeline, mqtt, opcua, replay
+    ../ingest/    ingestion: mappings, payloads, the pipeline, a source for each protocol
     ../cypher/    standing statements, one a file, by room
     ../dtdl_models/  our DTDL, by domain
 

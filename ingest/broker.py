@@ -101,7 +101,8 @@ class Connection(asyncio.Protocol):
                 raise
             packet, size = _salvaged(bytes(data[:LONGEST_SALVAGED]))
             if packet is None:
-                self._end(ConnectionLost(f"what the broker sent is no MQTT 5: {error}"))
+                what = "what the broker sent is no MQTT 5" if self._greeted else "the broker does not speak MQTT 5"
+                self._end(ConnectionLost(f"{what}: {error}"))
             else:
                 log.warning("MQTT message violates the protocol; taken without its properties", topic=packet.topic[:200])
             return packet, size

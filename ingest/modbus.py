@@ -54,7 +54,7 @@ class Register(Strict):
     """`at`: counted from 0; `length`: bytes of a string; `bit`: of an unsigned register, the lowest is 0."""
 
     name: str
-    at: int
+    at: int = Field(ge=0, le=65535)
     kind: Literal["holding", "input", "coil", "discrete"] = "holding"
     type: Literal["int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "string"] = "uint16"
     words: Literal["big", "little"] = "big"
@@ -125,10 +125,8 @@ class ModbusOptions(Options):
             try:
                 made.append(Register.model_validate({**common, **given}))
             except ValidationError as error:
-                first = error.errors()[0]
-                name = ".".join(map(str, first["loc"]))
-                hint = "see ingest/modbus.py"
-                raise MappingError(f"registers[{index}].{name}: {first['msg']}", where=where, hint=hint) from error
+                what = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+                raise MappingError(f"registers[{index}].{what}", where=where, hint="see ingest/modbus.py") from error
         if not made:
             raise MappingError("options need registers", where=where, hint="see the head of ingest/modbus.py")
         return made

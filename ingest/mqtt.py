@@ -71,10 +71,40 @@ def client_id(name: str, settings: Settings) -> str:
     return f"twingraph-{name}-{hashlib.sha256(f'{settings.mqtt_password} {name}'.encode()).hexdigest()[:8]}"
 
 
-class MqttSource(Reconnecting):
-    """Subscribes to every address of the mapping's rules; keeps its session over reconnects."""
+class BrokerSource(Reconnecting):
+    """A source whose other side is an MQTT broker."""
 
     LOST = (OSError, Refused)
+    _settings: Settings
+    _options: BrokerOptions
+    _client: Connection | None = None
+
+    @property
+    def where(self) -> str:
+        return f"{self._options.host or self._settings.mqtt_host}:{self._options.port or self._settings.mqtt_port}"
+
+    def refusal(self, error: Exception) -> StackError | None:
+        if isinstance(error, Refused):
+            return StackError(f"the broker refuses: {error}", where=self.where, hint=LOGIN)
+        if isinstance(error, ssl.SSLError):
+            return StackError(f"no TLS: {error.reason or error}", where=self.where, hint=TLS)
+        return None
+
+    async def ended(self, take: Take) -> None:
+        self._client = None
+
+    async def acknowledge(self, receipts: Sequence[Any]) -> None:
+        """A receipt of an earlier connection is void: the broker delivers that message again."""
+        client = self._client
+        if client is not None:
+            with suppress(OSError):
+                await client.acknowledge([receipt[1] for receipt in receipts if receipt is not None and receipt[0] is client])
+
+
+class MqttSource(BrokerSource):
+    """Subscribes to every address of the mapping's rules; keeps its session over reconnects."""
+
+    _options: MqttOptions
 
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         self.name = mapping.source
@@ -84,17 +114,6 @@ class MqttSource(Reconnecting):
         self._topics = [shared + PART.sub("+", rule.match) for rule in mapping.rules]
         self._takes_events, self._dropped = mapping.takes_events, 0
         self._asked_for_drops: float | None = None
-        self._client: Connection | None = None
-
-    @property
-    def where(self) -> str:
-        return f"{self._options.host or self._settings.mqtt_host}:{self._options.port or self._settings.mqtt_port}"
-
-    def refusal(self, error: Exception) -> StackError | None:
-        return refusal(error, self.where)
-
-    async def ended(self, take: Take) -> None:
-        self._client = None
 
     async def session(self, take: Take) -> None:
         connection = connect(
@@ -139,13 +158,6 @@ class MqttSource(Reconnecting):
         self._dropped = count
         metrics.DROPPED_BY_BROKER.labels(self.name).set(count)
 
-    async def acknowledge(self, receipts: Sequence[Any]) -> None:
-        """A receipt of an earlier connection is void: the broker delivers that message again."""
-        client = self._client
-        if client is not None:
-            with suppress(OSError):
-                await client.acknowledge([receipt[1] for receipt in receipts if receipt is not None and receipt[0] is client])
-
 
 def _attributes(packet: PublishPacket) -> Map[str, str] | None:
     """A CloudEvent's, in its binary mode."""
@@ -155,15 +167,6 @@ def _attributes(packet: PublishPacket) -> Map[str, str] | None:
 
 LOGIN = "TWINGRAPH_MQTT_USER and TWINGRAPH_MQTT_PASSWORD"
 TLS = "options.ca: who signed the broker's certificate; options.certificate and key: ours"
-
-
-def refusal(error: Exception, where: str) -> StackError | None:
-    """Of a broker that does not let us in."""
-    if isinstance(error, Refused):
-        return StackError(f"the broker refuses: {error}", where=where, hint=LOGIN)
-    if isinstance(error, ssl.SSLError):
-        return StackError(f"no TLS: {error.reason or error}", where=where, hint=TLS)
-    return None
 
 
 class MqttOutlet(Commanded):

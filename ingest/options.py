@@ -1,5 +1,6 @@
 """Options of a protocol, as a mapping file gives them: typed, described, none unknown."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -25,22 +26,32 @@ class Options(BaseModel):
         try:
             return cls.model_validate({name: value for name, value in given.items() if value is not None})
         except ValidationError as error:
-            first = error.errors()[0]
-            name, *rest = [str(step) for step in first["loc"] if not _is_kind(step)] or [""]
-            known = [field.alias or key for key, field in cls.model_fields.items()]
-            if first["type"] == "missing" and not rest:
-                raise MappingError(f"options need {name}", where=where, hint=cls._said(name)) from error
-            if first["type"] == "extra_forbidden" and not rest:
-                hint = nearest(name, known, f"options are {', '.join(known)}")
-                raise MappingError(f"no option {name!r}", where=where, hint=hint) from error
-            if not first["loc"]:
-                raise MappingError(f"options {first['msg'].removeprefix('Value error, ')}", where=where) from error
-            place = ".".join(["options", name, *rest]).rstrip(".")
-            raise MappingError(f"{place}: {first['msg'].removeprefix('Value error, ')}", where=where) from error
+            hints = [hint for hint in (cls._hint(one) for one in error.errors()) if hint]
+            what = "; ".join(cls._what(one) for one in error.errors())
+            raise MappingError(what, where=where, hint="; ".join(dict.fromkeys(hints))) from error
 
     @classmethod
-    def _said(cls, name: str) -> str:
-        return next((field.description or "" for key, field in cls.model_fields.items() if (field.alias or key) == name), "")
+    def _what(cls, error: Any) -> str:
+        """What is wrong with one option."""
+        name, rest = _place(error)
+        if error["type"] == "missing" and not rest:
+            return f"options need {name}"
+        if error["type"] == "extra_forbidden" and not rest:
+            return f"no option {name!r}"
+        said = error["msg"].removeprefix("Value error, ")
+        return f"options.{'.'.join((name, *rest))}: {said}" if name else f"options {said}"
+
+    @classmethod
+    def _hint(cls, error: Any) -> str:
+        name, rest = _place(error)
+        known = {field.alias or key: field.description or "" for key, field in cls.model_fields.items()}
+        if error["type"] == "missing" and not rest:
+            return known.get(name, "")
+        if error["type"] == "extra_forbidden" and not rest:
+            return nearest(name, known, f"options are {', '.join(known)}")
+        if error["type"] == "literal_error":
+            return nearest(str(error["input"]), re.findall(r"'([^']*)'", error["ctx"]["expected"]))
+        return ""
 
     @classmethod
     def rows(cls) -> Iterator[tuple[str, str, str, str]]:
@@ -49,6 +60,12 @@ class Options(BaseModel):
             kind = getattr(field.annotation, "__name__", None) if not getattr(field.annotation, "__args__", None) else None
             default = "required" if field.is_required() else "" if field.default in (None, "", ()) else str(field.default)
             yield field.alias or key, kind or str(field.annotation).replace("typing.", ""), default, field.description or ""
+
+
+def _place(error: Any) -> tuple[str, tuple[str, ...]]:
+    """(option, the way on inside it)."""
+    name, *rest = [str(step) for step in error["loc"] if not _is_kind(step)] or [""]
+    return name, tuple(rest)
 
 
 def _is_kind(step: int | str) -> bool:

@@ -6,7 +6,7 @@ Nodes that skip a number are given `reorder_seconds`; then, as for data without 
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,15 +18,15 @@ from pydantic import Field
 
 from app import metrics
 from app.commands.outlet import Answer, CommandStatus, Delivery
-from app.errors import CommandError, MessageError, StackError
+from app.errors import CommandError, MessageError
 from app.settings import Settings
 from ingest.broker import Connection, Refused
 from ingest.mapping.declaration import Mapping, fill
 from ingest.mapping.match import Commanded
-from ingest.mqtt import client_id, connect, refusal
+from ingest.mqtt import BrokerSource, client_id, connect
 from ingest.options import BrokerOptions
 from ingest.payload.quality import is_bad, quality
-from ingest.source import DeviceState, Message, Reconnecting, Take
+from ingest.source import DeviceState, Message, Take
 from ingest.sparkplug import payload as sparkplug_b
 from ingest.sparkplug.payload import Payload
 
@@ -223,8 +223,8 @@ class SparkplugOptions(BrokerOptions):
     rebirth_seconds: float = Field(REBIRTH_SECONDS, ge=0, description="least time between two rebirth requests of a node [s]")
 
 
-class SparkplugSource(Reconnecting):
-    LOST = (OSError, Refused)
+class SparkplugSource(BrokerSource):
+    _options: SparkplugOptions
 
     def __init__(self, mapping: Mapping, settings: Settings) -> None:
         self.name, self._settings = mapping.source, settings
@@ -232,21 +232,13 @@ class SparkplugSource(Reconnecting):
         self._host_id = options.host_id or f"twingraph-{mapping.source}"
         self._topics = [f"{SPACE}/{group}" if group == "#" else f"{SPACE}/{group}/#" for group in options.groups]
         self._host = Host(self.name, options.reorder_seconds, options.rebirth_seconds)
-        self._client: Connection | None = None
 
     @property
     def _state(self) -> str:
         return f"{SPACE}/STATE/{self._host_id}"
 
-    @property
-    def where(self) -> str:
-        return f"{self._options.host or self._settings.mqtt_host}:{self._options.port or self._settings.mqtt_port}"
-
-    def refusal(self, error: Exception) -> StackError | None:
-        return refusal(error, self.where)
-
     async def ended(self, take: Take) -> None:
-        self._client = None
+        await super().ended(take)
         for message in self._host.lost():
             await take(message)
 
@@ -303,12 +295,6 @@ class SparkplugSource(Reconnecting):
 
     async def _tell(self, client: Connection, online: bool, at: int) -> None:
         await client.publish(self._state, _state(online, at), qos=QoS.AT_LEAST_ONCE, retain=True)
-
-    async def acknowledge(self, receipts: Sequence[Any]) -> None:
-        client = self._client
-        if client is not None:
-            with suppress(OSError):
-                await client.acknowledge([receipt[1] for receipt in receipts if receipt is not None and receipt[0] is client])
 
 
 KINDS = ("NBIRTH", "NDEATH", "NDATA", "DBIRTH", "DDEATH", "DDATA")

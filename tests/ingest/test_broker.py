@@ -99,6 +99,13 @@ async def test_what_is_no_mqtt_5_ends_the_connection(answer: bytes) -> None:
             pass
 
 
+async def test_a_broker_of_mqtt_3_1_1_is_told() -> None:
+    """20-mqtt-3-1-1-broker: it answers that it does not know this version, as its own version says it."""
+    with pytest.raises(ConnectionLost, match="the broker does not speak MQTT 5"):
+        async with to(says(b"\x20\x02\x00\x01")):
+            pass
+
+
 async def test_hostile_bytes_after_the_welcome_end_the_connection_after_what_was_whole() -> None:
     good = PublishPacket("a", b"1").write()
     async with to(says(WELCOME, good + b"\x00\x00")) as (connection, _):

@@ -105,6 +105,16 @@ def test_connecting_makes_no_metrics() -> None:
     assert len(metrics.DROPPED._metrics) == before
 
 
+def test_all_mistakes_are_told_together_each_with_the_nearest_name() -> None:
+    with pytest.raises(MappingError) as told:
+        make_source(mapping("modbus", word_order="little", evry=5, parity="EE"), Settings())
+    assert told.value.what.startswith("options.parity: ")
+    assert "no option 'word_order'; no option 'evry'" in told.value.what
+    assert "did you mean 'every'?" in told.value.hint
+    with pytest.raises(MappingError, match=r"registers\[0\]\.at: .*65535; type: Input should be"):
+        make_source(mapping("modbus", registers=[{"name": "f", "at": 70_000, "type": "flaot32", "device": "d"}]), Settings())
+
+
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(MappingError, match="options need servers"):
         make_source(Mapping(source="s", protocol="kafka", rules=RULES), Settings())
