@@ -17,7 +17,7 @@ from starlette.routing import Route, WebSocketRoute
 from app import disk
 from app.clock import Clock
 from app.errors import BadRequest, ModelError, TwingraphError
-from app.events.watch import Watcher
+from app.events.feed import Feed, Kind, Topic
 from app.graph.store import Store
 from app.graphql.answer.schema import SchemaCache
 from app.graphql.router import Router, origins
@@ -83,7 +83,7 @@ def make_app(settings: Settings) -> FastAPI:
     gate, clients = Gate(store, settings), Clients(settings)
     workers = Workers(settings.query_timeout + GRACE_SECONDS)
     parsers = Workers(settings.query_timeout, threads=2, share=1)
-    server = Server(settings, store, registry, Watcher(store), gate, clients, workers, parsers, held)
+    server = Server(settings, store, registry, Feed(store), gate, clients, workers, parsers, held)
     graphql = Router(server, schemas)
     changes.on_catalog(graphql.take)
 
@@ -95,7 +95,7 @@ def make_app(settings: Settings) -> FastAPI:
         tasks = [
             asyncio.create_task(_every(FOLLOW_SECONDS, clock.look, "clock comparison")),
             asyncio.create_task(_every(DISK_SECONDS, partial(disk.measure, settings.home), "disk measurement")),
-            asyncio.create_task(_every(FOLLOW_SECONDS, registry.refresh, "reading new models")),
+            asyncio.create_task(_follow(server.feed, registry)),
             asyncio.create_task(_every(MEASURE_SECONDS, graphql.measure, "graph measurement")),
         ]
         yield
@@ -149,15 +149,32 @@ def _widen_executor() -> None:
 
 
 async def _every(seconds: float, work: Callable[[], object], what: str) -> None:
-    """Takes over models that another process has loaded, and the like; whatever fails once is tried again."""
+    """Whatever fails once is tried again."""
     while True:
-        try:
-            await asyncio.to_thread(work)
-        except TwingraphError as error:
-            log.warning(f"{what} failed", error=str(error))
-        except Exception:
-            log.exception(f"{what} failed")
+        await _attempt(work, what)
         await asyncio.sleep(seconds)
+
+
+async def _follow(feed: Feed, registry: Registry) -> None:
+    """Takes over models that another process has loaded."""
+    async with feed.listen(Topic(Kind.MODELS)) as models:
+        while True:
+            await models.next() if await _attempt(registry.refresh, "reading new models") else await asyncio.sleep(
+                FOLLOW_SECONDS
+            )
+
+
+async def _attempt(work: Callable[[], object], what: str) -> bool:
+    """Whether it has succeeded."""
+    try:
+        await asyncio.to_thread(work)
+    except TwingraphError as error:
+        log.warning(f"{what} failed", error=str(error))
+    except Exception:
+        log.exception(f"{what} failed")
+    else:
+        return True
+    return False
 
 
 async def _answer_error(request: Request, error: TwingraphError) -> Response:

@@ -44,6 +44,7 @@ CLOCK_JUMPS = Counter("twingraph_clock_jumps", "Jumps of the host's clock by mor
 CLOCK_OFFSET = Gauge("twingraph_clock_offset_seconds", "Database's clock less the host's", multiprocess_mode="mostrecent")
 OVERDUE = Counter("twingraph_overdue_operations", "Operations whose deadline has passed")
 REFUSED = Counter("twingraph_graphql_refused", "Requests of clients that ask too much")
+FEED_READS = Counter("twingraph_feed_reads", "Reads of what has changed in the graph, for subscriptions, commands and models")
 SUBSCRIBERS = Gauge("twingraph_graphql_subscribers", "Open subscriptions", multiprocess_mode="livesum")
 COMMANDS = Counter("twingraph_commands", "Commands by outcome", ["status"])
 COMPACTED = Counter("twingraph_history_compacted_segments", "Segments joined into longer ones")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from app.commands.outlet import Outlet
-from app.events.watch import Watcher
+from app.events.feed import Feed
 from app.graph.store import Store
 from app.http.workers import Workers
 from app.identity import Clients, Gate
@@ -17,7 +17,7 @@ class Server:
     settings: Settings
     store: Store
     registry: Registry
-    watcher: Watcher
+    feed: Feed
     gate: Gate
     clients: Clients
     workers: Workers

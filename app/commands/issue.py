@@ -1,7 +1,6 @@
 """Check → record → send → wait."""
 
 import asyncio
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, fields
@@ -14,6 +13,7 @@ from app import metrics
 from app.commands.outlet import Answer, CommandStatus, Delivery, Outlet
 from app.dtdl import Catalog
 from app.errors import CommandError, Malformed, NotFound, TwinError
+from app.events.feed import Feed, Kind, Listener, Topic
 from app.graph.records import plain
 from app.graph.statements import statement
 from app.graph.store import Store
@@ -23,7 +23,6 @@ from app.logs import log_failure
 from app.twins.write import model_of
 
 T = TypeVar("T")
-POLL_SECONDS = 0.05
 
 
 class Run(Protocol):
@@ -31,6 +30,17 @@ class Run(Protocol):
 
 
 _under_way: set["asyncio.Task[CommandRecord]"] = set()  # a task that nobody holds may be collected
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a command is issued: `run` does work in a thread of the client's, within its deadline."""
+
+    run: Run
+    store: Store
+    feed: Feed
+    catalog: Catalog
+    outlets: Sequence[Outlet]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,43 +58,33 @@ class CommandRecord:
     answered_at: str | None
 
 
-async def issue(
-    run: Run,
-    store: Store,
-    catalog: Catalog,
-    outlets: Sequence[Outlet],
-    dt_id: str,
-    command: str,
-    request: Any,
-    timeout: float,
-    wait: bool = True,
-) -> CommandRecord:
-    """The command's record once the device has answered or `timeout` seconds have passed; without `wait` at once. `run` does
-    work in a thread of the client's, within its deadline.
+async def issue(site: Site, dt_id: str, command: str, request: Any, timeout: float, wait: bool = True) -> CommandRecord:
+    """The command's record once the device has answered or `timeout` seconds have passed; without `wait` at once.
 
     Raises: NotFound; StoreTimeout; CommandError when the model refuses it or nothing delivers to the twin."""
     if not 0.1 <= timeout <= 300:
         raise CommandError(f"timeout: {timeout} is outside 0.1 to 300 s", where=dt_id, code="COMMAND_REFUSED")
-    await run(_check, store, catalog, dt_id, command, request)
-    outlet = next((outlet for outlet in outlets if outlet.serves(dt_id)), None)
+    await site.run(_check, site.store, site.catalog, dt_id, command, request)
+    outlet = next((outlet for outlet in site.outlets if outlet.serves(dt_id)), None)
     if outlet is None:
         raise CommandError("no source delivers commands to this twin", where=dt_id, hint="add it to commands: of a mapping")
     identifier = uuid.uuid4().hex
     properties = {"command": command, "request": orjson.dumps(request).decode(), "timeout": timeout}
-    await run(partial(store.run, statement("command/issue"), dtId=dt_id, id=identifier, properties=properties))
-    seen_through = _see_through(run, store, outlet, Delivery(identifier, dt_id, command, request, timeout))
+    await site.run(partial(site.store.run, statement("command/issue"), dtId=dt_id, id=identifier, properties=properties))
+    seen_through = _see_through(site, outlet, Delivery(identifier, dt_id, command, request, timeout))
     if wait:
         return await seen_through
     task = asyncio.create_task(seen_through)
     _under_way.add(task)
     task.add_done_callback(_under_way.discard)
     task.add_done_callback(log_failure)
-    return await run(get_command, store, identifier)
+    return await site.run(get_command, site.store, identifier)
 
 
-async def _see_through(run: Run, store: Store, outlet: Outlet, delivery: Delivery) -> CommandRecord:
-    await _deliver(run, store, outlet, delivery)
-    record = await _wait(run, store, delivery.id, delivery.timeout)
+async def _see_through(site: Site, outlet: Outlet, delivery: Delivery) -> CommandRecord:
+    async with site.feed.listen(Topic(Kind.COMMAND, delivery.id), [CommandStatus.PENDING.value]) as steps:
+        await _deliver(site, outlet, delivery)
+        record = await _wait(site, steps, delivery)
     metrics.COMMANDS.labels(record.status).inc()
     return record
 
@@ -124,7 +124,7 @@ def _check(store: Store, catalog: Catalog, dt_id: str, command: str, request: An
         raise CommandError(error.what, where=f"{dt_id}.{command}.{error.where}", code="COMMAND_REFUSED") from error
 
 
-async def _deliver(run: Run, store: Store, outlet: Outlet, delivery: Delivery) -> None:
+async def _deliver(site: Site, outlet: Outlet, delivery: Delivery) -> None:
     try:
         answer = await outlet.send(delivery)
     except CommandError as error:
@@ -132,22 +132,17 @@ async def _deliver(run: Run, store: Store, outlet: Outlet, delivery: Delivery) -
     if answer is not None:
         response = None if answer.response is None else orjson.dumps(answer.response).decode()
         row = {"id": delivery.id, "status": answer.status.value, "response": response, "reason": answer.reason}
-        await run(partial(store.run, statement("command/answer"), rows=[row]))
+        await site.run(partial(site.store.run, statement("command/answer"), rows=[row]))
 
 
-async def _wait(run: Run, store: Store, identifier: str, timeout: float) -> CommandRecord:
-    deadline = time.monotonic() + timeout
-    while True:
-        record = await run(get_command, store, identifier)
-        if record.status != CommandStatus.PENDING:
+async def _wait(site: Site, steps: Listener, delivery: Delivery) -> CommandRecord:
+    try:
+        async with asyncio.timeout(delivery.timeout):
+            while (record := await site.run(get_command, site.store, delivery.id)).status == CommandStatus.PENDING:
+                await steps.next()
             return record
-        if time.monotonic() >= deadline:
-            row = {
-                "id": identifier,
-                "status": CommandStatus.TIMED_OUT.value,
-                "response": None,
-                "reason": f"no answer within {timeout} s",
-            }
-            await run(partial(store.run, statement("command/answer"), rows=[row]))
-            return await run(get_command, store, identifier)
-        await asyncio.sleep(POLL_SECONDS)
+    except TimeoutError:
+        reason = f"no answer within {delivery.timeout} s"
+        row = {"id": delivery.id, "status": CommandStatus.TIMED_OUT.value, "response": None, "reason": reason}
+        await site.run(partial(site.store.run, statement("command/answer"), rows=[row]))
+        return await site.run(get_command, site.store, delivery.id)

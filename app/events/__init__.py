@@ -2,6 +2,6 @@
 
 In: a twin or a moment. Out: alarms; what has changed.
 
+    feed    the one reader of what has changed, by any process, for everything in this one that listens
     alarms  alarms of the graph, newest first or since a moment
-    watch   changes of twins, seen by asking the graph, so that it works with many processes
 """

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from app.graph.cypher import seen
@@ -11,7 +11,6 @@ from app.graph.select import Access
 from app.graph.store import Store
 from app.graph.typed import all_typed
 
-OVERLAP = timedelta(seconds=5)  # a transaction that took its time may commit behind a later one
 MOST = 1000
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from app.graph.names import quote
 from app.graph.past import SYSTEM, hop_as_of, property_then, quality_then, signal_then
 from app.graph.rollup import COARSEST, LEVELS
+from app.graph.segment import own_times
 from app.graph.select import (
     ACCESS,
     Access,
@@ -272,7 +273,7 @@ class _Printer:
         return f"\nCALL ({node}) {{\n{_indent(inner)}\n  {answer}\n}}"
 
     def _segment(self, signal: str, first: str, last: str, level: Param | None) -> str:
-        points = f"[s._from, coalesce(s.{quote(f'_dt_{signal}')}, s._dt), s.{quote(signal)}]"
+        points = f"[s._from, coalesce(s.{quote(own_times(signal))}, s._dt), s.{quote(signal)}]"
         if level is None:
             return points
         widest = self.param(level)

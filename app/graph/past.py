@@ -4,6 +4,7 @@ Whoever changes a property leaves `(twin)-[:_PAST]->(:_Version {_keys, _until, â
 relationship leaves `(a)-[:_PAST]->(:_Link {_name, _since, _until, â€¦})-[:_PAST_TO]->(b)`. What is current is read as ever."""
 
 from app.graph.names import quote
+from app.graph.segment import own_times
 from app.graph.select import Value
 
 SYSTEM = ("dtId", "_model", "_stale")
@@ -23,7 +24,7 @@ def property_then(value: Value, node: str, moment: str, name: str) -> str:
 
 def signal_then(value: Value, node: str, moment: str, answer: str = "value") -> str:
     """The last point measured before the moment; `answer` is `value` or `at`."""
-    key, own, ms = quote(value.key), quote(f"_dt_{value.key}"), f"{moment}.epochMillis"
+    key, own, ms = quote(value.key), quote(own_times(value.key)), f"{moment}.epochMillis"
     points = (
         f"MATCH ({node})-[:_HISTORY]->(s:_Segment) WHERE s._from <= {ms} AND s.{key} IS NOT NULL"
         f" WITH s ORDER BY CASE WHEN s._to > {ms} THEN {ms} ELSE s._to END DESC LIMIT {LOOKED_AT}"

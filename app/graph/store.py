@@ -165,6 +165,13 @@ class Store:
         ((milliseconds,),) = self.read("RETURN datetime.realtime().epochMillis", timeout=PROBE_SECONDS)
         return float(milliseconds) / 1000
 
+    def position(self) -> object:
+        """Of the last transaction committed by anybody: while it is the same, nothing has changed. Raises: StoreError."""
+        with self._border(), self._held(neo4j.READ_ACCESS) as session:
+            with session.begin_transaction(timeout=PROBE_SECONDS) as empty:  # costs a third of `RETURN 1`
+                empty.commit()
+            return session.last_bookmarks().raw_values
+
     def has_stopped(self) -> bool:
         """Whether Neo4j answers, and begins no transaction: it must be restarted. Raises: StoreError without an answer."""
         try:

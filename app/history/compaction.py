@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from app import metrics
-from app.graph.rollup import rolled
-from app.graph.segment import fault
+from app.graph.segment import columns, compose, fault, ordered
 from app.graph.statements import statement
 from app.graph.store import Store, Transaction
 
@@ -87,45 +86,23 @@ def merge(segments: Iterable[Mapping[str, Any]]) -> list[Merged]:
     received = 0
     for segment in segments:
         received = max(received, segment.get("_received", 0))
-        shared = np.asarray(segment["_dt"], np.int64) + segment["_from"]
-        for signal, values in segment.items():
-            if not signal.startswith("_"):
-                own = segment.get(f"_dt_{signal}")
-                times = shared if own is None else np.asarray(own, np.int64) + segment["_from"]
-                parts.setdefault(signal, []).append((times, values))
+        for signal, at, values in columns(segment):
+            parts.setdefault(signal, []).append((at, values))
     if not parts:
         return []
-    columns = {signal: _sorted(given) for signal, given in parts.items()}
-    times = np.unique(np.concatenate([times for times, _ in columns.values()]))
+    joined = {signal: ordered(given) for signal, given in parts.items()}
+    times = np.unique(np.concatenate([times for times, _ in joined.values()]))
     parts_of = (times[start : start + POINTS] for start in range(0, len(times), POINTS))
-    came = {"_received": received} if received else {}
-    return [Merged(_segment(columns, int(part[0]), int(part[-1])) | came, len(part)) for part in parts_of]
+    return [Merged(_segment(joined, int(part[0]), int(part[-1]), received), len(part)) for part in parts_of]
 
 
-def _sorted(given: list[tuple[Any, list[Any]]]) -> Column:
-    times = np.concatenate([times for times, _ in given])
-    values = np.concatenate([_array(values) for _, values in given])
-    if len(times) > 1 and not (np.diff(times) > 0).all():
-        times, order = np.unique(times, return_index=True)
-        values = values[order]
-    return times, values
-
-
-def _array(values: list[Any]) -> Any:
-    return np.asarray(values, object) if type(values[0]) is str else np.asarray(values)
-
-
-def _segment(columns: Mapping[str, Column], first: int, last: int) -> dict[str, Any]:
-    own = {}
-    for signal, (times, values) in columns.items():
+def _segment(joined: Mapping[str, Column], first: int, last: int, received: int) -> dict[str, Any]:
+    inner: dict[str, Column] = {}
+    for signal, (times, values) in joined.items():
         inside = slice(np.searchsorted(times, first), np.searchsorted(times, last, "right"))
         if inside.start < inside.stop:
-            own[signal] = times[inside], values[inside]
-    shared = max((times for times, _ in own.values()), key=len)
-    made: dict[str, Any] = {"_from": first, "_to": last, "_n": len(shared), "_dt": (shared - first).tolist()}
-    for signal, (times, values) in own.items():
-        made[signal] = values.tolist()
-        if len(times) != len(shared) or not np.array_equal(times, shared):
-            made[f"_dt_{signal}"] = (times - first).tolist()
-        made |= rolled(signal, times, values)
-    return made
+            inner[signal] = times[inside], values[inside]
+    shared = max((times for times, _ in inner.values()), key=len)
+    own = {signal: times for signal, (times, _) in inner.items() if not np.array_equal(times, shared)}
+    values = {signal: values.tolist() for signal, (_, values) in inner.items()}
+    return compose(first, last, shared, values, own, received)

@@ -20,6 +20,7 @@ import yaml
 from app.dtdl import Catalog
 from app.errors import NotFound, SettingError
 from app.graph.rollup import COARSEST, LEVELS
+from app.graph.segment import own_times
 from app.graph.statements import statement
 from app.graph.store import Store
 
@@ -120,7 +121,7 @@ def forget(store: Store, catalog: Catalog, rows: Sequence[Keep], tell: Callable[
 
 
 def _forget(store: Store, limit: Limit) -> int:
-    points = {limit.signal: None, f"_dt_{limit.signal}": None}
+    points = {limit.signal: None, own_times(limit.signal): None}
     rest = dict.fromkeys([prefix + limit.signal for prefix in LEVELS])
     given: dict[str, Any] = {"model": limit.model, "signal": limit.signal, "rollup": COARSEST + limit.signal}
     given |= {"before": limit.points, "rolled": limit.rollups, "points": points, "rest": rest, "most": SEGMENTS}

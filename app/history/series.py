@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.graph.rollup import rolled
+from app.graph.segment import compose
 
 
 @dataclass(slots=True)
@@ -42,17 +42,7 @@ def latest_properties(series: Series, last: int) -> dict[str, Any]:
 
 
 def segment_properties(series: Series, first: int, last: int) -> dict[str, Any]:
-    properties: dict[str, Any] = {"_from": first, "_to": last, "_n": len(series.times)}
-    properties["_dt"] = [time - first for time in series.times]
-    for signal, times in series.own_times.items():
-        properties[f"_dt_{signal}"] = [time - first for time in times]
-        properties["_n"] = max(properties["_n"], len(times))
-    if series.received:
-        properties["_received"] = series.received
-    properties.update(series.columns)
-    for signal, values in series.columns.items():
-        properties.update(rolled(signal, series.signal_times(signal), values))
-    return properties
+    return compose(first, last, series.times, series.columns, series.own_times, series.received)
 
 
 def without(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from app import clock
-from app.graph.segment import sound
+from app.graph.segment import instants, sound
 from app.graph.statements import statement
 from app.graph.store import Store
 from app.predict.declaration import declared
@@ -78,8 +78,7 @@ class Windows:
             values = segment.get(signal)
             if not values or isinstance(values[0], str | bool):
                 continue
-            offsets = segment.get(f"_dt_{signal}") or segment["_dt"]
-            where = (segment["_from"] + np.asarray(offsets)) // BIN_MS
+            where = instants(segment, signal) // BIN_MS
             inside = (where >= oldest) & (where <= self.last)
             bins, numbers = where[inside] - start, np.asarray(values, np.float32)[inside]
             if signal in declaration.counters:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import BaseModel
 
-from app.commands.issue import get_command, issue
+from app.commands.issue import Site, get_command, issue
 from app.dtdl import Document
 from app.dtdl.syntax import parse
 from app.errors import Forbidden, ModelError, NotFound
@@ -159,7 +159,8 @@ async def command(server: Held, who: Who, dt_id: str, name: str, body: CommandIn
     await at_work(server, who, _permit_command, server, who, dt_id, name)
     seconds = server.settings.command_timeout if body.timeout is None else body.timeout
     run = partial(at_work, server, who)
-    record = await issue(run, server.store, server.registry.catalog, server.outlets, dt_id, name, body.request, seconds)
+    site = Site(run, server.store, server.feed, server.registry.catalog, server.outlets)
+    record = await issue(site, dt_id, name, body.request, seconds)
     return {"id": record.id, "status": record.status, "response": record.response, "reason": record.reason}
 
 

@@ -13,7 +13,7 @@ import orjson
 from app.dtdl import Catalog, Enum, Primitive, Telemetry
 from app.dtdl.kinds import column_kind
 from app.errors import MessageError, NotFound
-from app.graph.segment import sound
+from app.graph.segment import instants, sound
 from app.graph.statements import statement
 from app.graph.store import Store
 from app.graph.values import flatten
@@ -98,7 +98,7 @@ def _table(signals: Mapping[str, Telemetry], dt_id: str, segments: Any, window: 
     parts: dict[str, list[tuple[Any, list[Any]]]] = {}
     for segment in (one.properties for one in merge(sound(segments))):
         for signal in signals.keys() & segment.keys():
-            times = np.asarray(segment.get(f"_dt_{signal}", segment["_dt"]), np.int64) + segment["_from"]
+            times = instants(segment, signal)
             inside = slice(*np.searchsorted(times, window))
             parts.setdefault(signal, []).append((times[inside], segment[signal][inside]))
     joined = {

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.graph.segment import sound
+from app.graph.segment import sound, times
 from app.graph.statements import statement
 from app.graph.store import Store
 
@@ -15,13 +15,8 @@ def fresh(store: Store, dt_id: str, signals: Sequence[str], after: int, limit: i
     rows = store.read(statement("telemetry/fresh"), {"dtId": dt_id, "after": after})
     found: dict[str, dict[int, Any]] = {signal: {} for signal in signals}
     for segment in sound(one for (one,) in rows):
-        start, shared = segment["_from"], segment["_dt"]
         for signal in signals:
             if signal in segment:
-                offsets = segment.get(f"_dt_{signal}", shared)
-                found[signal].update(
-                    (start + offset, value)
-                    for offset, value in zip(offsets, segment[signal], strict=True)
-                    if after < start + offset <= limit
-                )
+                points = zip(times(segment, signal), segment[signal], strict=True)
+                found[signal].update((at, value) for at, value in points if after < at <= limit)
     return {signal: sorted(points.items()) for signal, points in found.items() if points}

@@ -10,7 +10,7 @@ from app import clock
 from app.dtdl import Catalog, Property, is_indexed
 from app.errors import Conflict, NotFound, TwinError
 from app.graph.rollup import COARSEST
-from app.graph.segment import sound
+from app.graph.segment import signals, sound, times
 from app.graph.statements import statement
 from app.graph.store import Store, Transaction
 from app.graph.values import flatten, stored_keys
@@ -168,12 +168,8 @@ def _append_late(transaction: Transaction, series: Sequence[Series], limit: int,
 def _stored_times(segments: Iterable[Mapping[str, Any]]) -> dict[str, set[int]]:
     stored: dict[str, set[int]] = {}
     for segment in segments:
-        shared = [segment["_from"] + offset for offset in segment["_dt"]]
-        for signal in segment:
-            if not signal.startswith("_"):
-                own = segment.get(f"_dt_{signal}")
-                times = shared if own is None else [segment["_from"] + offset for offset in own]
-                stored.setdefault(signal, set()).update(times)
+        for signal in signals(segment):
+            stored.setdefault(signal, set()).update(times(segment, signal))
     return stored
 
 

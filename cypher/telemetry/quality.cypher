@@ -4,7 +4,7 @@ UNWIND $rows AS row
 CALL (row) {
   MATCH (t:Twin {dtId: row.dtId})
   WHERE coalesce(t[row.key], 'Good') <> row.said AND (coalesce(t[row.atKey], row.at) <= row.at OR t[row.atKey] > $limit)
-  SET t += row.set
+  SET t += row.set, t._revision = coalesce(t._revision, 0) + 1
   MERGE (e:_Event {id: row.id})
   ON CREATE SET e += row.event, e.kind = 'quality', e.dtId = row.dtId, e._recorded = datetime()
   MERGE (t)-[:_EVENT]->(e)

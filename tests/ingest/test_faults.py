@@ -14,7 +14,7 @@ import pytest
 import structlog
 from prometheus_client import REGISTRY
 
-from app.events.watch import Watcher
+from app.events.feed import Feed, Kind, Topic
 from app.history.compaction import Tier, compact
 from app.identity import Gate
 from app.settings import Settings
@@ -286,13 +286,15 @@ async def test_F3_kill_9_mid_batch(registry: Registry, twin: str, secured: Setti
 
 async def test_F13_slow_consumer(registry: Registry, twin: str) -> None:
     """One looks twice a second, one all the time, at a twin that changes ten times a second: the last state reaches both."""
-    watcher, endpoint = Watcher(registry.store), Endpoint(registry)
+    feed, endpoint = Feed(registry.store), Endpoint(registry)
     seen: dict[str, list[float]] = {"slow": [], "fast": []}
 
     async def look(name: str, pause: float) -> None:
-        async for _ in watcher.watch("t"):
-            seen[name].append((await asyncio.to_thread(endpoint.latest))[0])
-            await asyncio.sleep(pause)
+        async with feed.listen(Topic(Kind.TWIN, "t")) as news:
+            while True:
+                await news.next()
+                seen[name].append((await asyncio.to_thread(endpoint.latest))[0])
+                await asyncio.sleep(pause)
 
     before = REGISTRY.get_sample_value("twingraph_graphql_passed_over_total") or 0
     looking = [asyncio.create_task(look("slow", 1.5)), asyncio.create_task(look("fast", 0.0))]

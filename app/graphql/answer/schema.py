@@ -2,6 +2,7 @@
 pinned and `tests/graphql/test_names.py` holds the contract."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import aclosing
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -30,6 +31,7 @@ from strawberry.types import ExecutionResult
 
 from app.dtdl import Catalog
 from app.errors import ModelError, TwingraphError
+from app.events.feed import CHANGING, Feed, Kind, Topic
 from app.graph.cypher import print_root
 from app.graph.records import one_record
 from app.graph.select import Root, Scope, Value, param
@@ -41,19 +43,10 @@ from app.graphql.compile.documents import Documents
 from app.graphql.compile.guards import Limits
 from app.graphql.compile.introspection import Introspection
 from app.graphql.compile.plan import CHANGED, Plans, bound, run_step
+from app.graphql.resolve.changes import MOST_TWINS, Change, ResumeCache, Seen, SharedLooks, changes
 from app.graphql.resolve.mutation import IDENTIFIER, mutation_fields
 from app.graphql.resolve.static import SCALARS, Mutation, Query, identity_of, server_of
-from app.graphql.resolve.subscription import (
-    MOST_TWINS,
-    Change,
-    ResumeCache,
-    Seen,
-    Subscription,
-    changes,
-    counted,
-    visible,
-    while_allowed,
-)
+from app.graphql.resolve.subscription import Subscription, counted, visible, while_allowed
 from app.graphql.schema.names import Taken, root_names
 from app.graphql.schema.origin import ORIGIN, Origin
 from app.graphql.schema.roots import ANY_TWIN, Names, query_fields
@@ -70,6 +63,7 @@ class TwinSchema(strawberry.Schema):
     documents: Documents
     timeout: float
     memory: ResumeCache
+    looks: SharedLooks
     _labels: frozenset[str]
     _change: GraphQLObjectType | None = None
 
@@ -82,7 +76,7 @@ class TwinSchema(strawberry.Schema):
             execution_context_class=Coerced,
             config=StrawberryConfig(scalar_map=SCALARS),
         )
-        self.memory = ResumeCache()
+        self.memory, self.looks = ResumeCache(), SharedLooks()
         base = self._schema
         shared: Any = {name: base.type_map[name] for name in ("JSON", "Long")}
         roots = base.query_type.fields if base.query_type else ()
@@ -189,9 +183,11 @@ class TwinSchema(strawberry.Schema):
         }
 
         async def subscribe(_: Any, info: Any, where: Any = None, after: str | None = None) -> AsyncIterator[Change]:
-            look = self._look(info, label, where, arguments["where"].type)
-            async for change in changes(info, look, f"{identity_of(info)} {label} {where!r}", self.memory, after):
-                yield change
+            question = f"{identity_of(info)} {label} {where!r}"
+            look = partial(at_work, info.context, self._look(info, label, where, arguments["where"].type))
+            async with aclosing(self.looks.answers(server_of(info).feed, question, look)) as answers:
+                async for change in changes(answers, question, self.memory, after):
+                    yield change
 
         return GraphQLField(
             GraphQLNonNull(self._change_type(factory)),
@@ -202,7 +198,7 @@ class TwinSchema(strawberry.Schema):
         )
 
     def _look(self, info: Any, label: str, given: Any, type_: Any) -> Callable[[], Seen]:
-        columns = (Value("_etag"), Value("_last"), Value("dtId"))
+        columns = (Value("dtId"), *map(Value, CHANGING))
         who, store = identity_of(info), server_of(info).store
         scope = Scope(columns, where(self.plans.catalog, given, type_), limit=param(MOST_TWINS + 1))
         parted = label in self.plans.catalog.part_labels
@@ -210,7 +206,7 @@ class TwinSchema(strawberry.Schema):
         parameters = {f"p{index}": one.value(bound({}, who)) for index, one in enumerate(asked.params)}
 
         def look() -> Seen:
-            return {dt_id: (etag, last) for etag, last, dt_id in one_record(store, asked.text, parameters, self.timeout)[0]}
+            return {dt_id: tuple(state) for dt_id, *state in one_record(store, asked.text, parameters, self.timeout)[0]}
 
         return look
 
@@ -233,8 +229,16 @@ class TwinSchema(strawberry.Schema):
 
     async def _twin_changes(self, _: Any, info: Any, dtId: str) -> AsyncIterator[str]:
         await visible(info, dtId)
-        async for changed in counted(server_of(info).watcher.watch(dtId)):
+        async for changed in counted(_told(server_of(info).feed, dtId)):
             yield changed
+
+
+async def _told(feed: Feed, dt_id: str) -> AsyncIterator[str]:
+    """The dtId at once, then after every change of the twin."""
+    async with feed.listen(Topic(Kind.TWIN, dt_id)) as news:
+        while True:
+            yield dt_id
+            await news.next()
 
 
 class SchemaCache:

@@ -4,5 +4,6 @@ In: arguments of a field, the request. Out: what the field says.
 
     static        what does not grow from models: relate, invoke, jobs, models, me, …
     mutation      typed twins, typed commands
-    subscription  changes of queries, telemetry, alarms, commands
+    subscription  telemetry, alarms, commands
+    changes       what enters, changes in and leaves a query, looked up once for all who ask the same
 """

@@ -11,7 +11,7 @@ from typing import Any, NewType, TypeVar, cast
 import strawberry
 from strawberry.scalars import JSON
 
-from app.commands.issue import CommandRecord, get_command, issue
+from app.commands.issue import CommandRecord, Site, get_command, issue
 from app.dtdl import Catalog, Component, Document
 from app.dtdl.syntax import parse
 from app.errors import ModelError, NotFound
@@ -411,9 +411,9 @@ async def send(info: Any, dt_id: str, command: str, request: Any, timeout: float
         labels = await at_work(info, server.gate.labels, identity, (dt_id,))
         require_command(identity, labels[dt_id], command)
     seconds = server.settings.command_timeout if timeout is None else timeout
-    run, catalog = partial(at_work, info), server.registry.catalog
+    site = Site(partial(at_work, info), server.store, server.feed, server.registry.catalog, server.outlets)
     with apart():
-        return shown(await issue(run, server.store, catalog, server.outlets, dt_id, command, request, seconds, wait))
+        return shown(await issue(site, dt_id, command, request, seconds, wait))
 
 
 def shown(record: CommandRecord) -> CommandResult:

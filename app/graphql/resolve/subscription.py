@@ -1,15 +1,13 @@
-"""Subscriptions. Each looks at the graph again and again, so it sees what any process has written.
+"""Subscriptions. Each looks at the graph again when the feed says that something has changed, whichever process has written.
 
 After a reconnect the same question with `after: <cursor of the last event>` goes on from there: nothing is missed of
 telemetry and alarms; of changes, a server that remembers the cursor sends what has changed since, another one a RESET and
 then everything as it is."""
 
 import asyncio
-import secrets
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -21,21 +19,18 @@ from app import clock, metrics
 from app.commands.issue import get_command
 from app.commands.outlet import ENDED, CommandStatus
 from app.errors import NotFound
-from app.events.alarms import OVERLAP, Alarm, alarms
+from app.events.alarms import Alarm, alarms
+from app.events.feed import OVERLAP, Kind, Topic
 from app.graphql.compile.cursor import QueryError
 from app.graphql.resolve.static import AlarmEvent, CommandResult, Info, at_work, identity_of, server_of, shown, shown_alarm
 from app.graphql.schema.scalars import epoch_ms
 from app.twins.fresh import fresh
 from app.twins.write import model_of
 
-POLL_SECONDS = 0.25
 CHECK_SECONDS = 2.0
-KEPT_SECONDS = 300.0
 KEPT = 1000
-MOST_TWINS = 10_000
 
 T = TypeVar("T")
-Seen = dict[str, tuple[str | None, int | None]]
 
 
 @strawberry.type(description="New points of one signal, in columns.")
@@ -101,18 +96,19 @@ class Subscription:
     @strawberry.subscription(description="A command at once, then at every step until it has ended.")  # type: ignore[untyped-decorator]
     async def command_changed(self, info: Info, id: strawberry.ID) -> AsyncIterator[CommandResult]:
         server, before = server_of(info), ""
-        while before not in ENDED:
-            record = await at_work(info, get_command, server.store, str(id))
-            if not before:
-                try:
-                    await visible(info, record.dt_id)
-                except NotFound as error:
-                    raise NotFound(f"no command {str(id)!r}") from error
-            if record.status != before:
-                before = record.status
-                yield shown(record)
-            if before == CommandStatus.PENDING:
-                await asyncio.sleep(POLL_SECONDS)
+        async with server.feed.listen(Topic(Kind.COMMAND, str(id))) as steps:
+            while before not in ENDED:
+                record = await at_work(info, get_command, server.store, str(id))
+                if not before:
+                    try:
+                        await visible(info, record.dt_id)
+                    except NotFound as error:
+                        raise NotFound(f"no command {str(id)!r}") from error
+                if record.status != before:
+                    before = record.status
+                    yield shown(record)
+                if before == CommandStatus.PENDING:
+                    await steps.next()
 
     @strawberry.subscription(description="Alarms that begin or end; the open ones first, or all since `after`.")  # type: ignore[untyped-decorator]
     async def alarms(
@@ -127,19 +123,20 @@ class Subscription:
         def found(**conditions: Any) -> list[Alarm]:
             return alarms(server.store, who.access, who.roots or (), str(dt_id) if dt_id is not None else None, **conditions)
 
-        if after is None:
-            for alarm in reversed(await at_work(info, partial(found, opened=True))):
-                sent[alarm.state] = None
-                yield shown_alarm(alarm)
-        while True:
-            for alarm in await at_work(info, partial(found, since=since - OVERLAP)):
-                if alarm.state not in sent:
+        async with server.feed.listen(Topic(Kind.ALARMS)) as news:
+            if after is None:
+                for alarm in reversed(await at_work(info, partial(found, opened=True))):
                     sent[alarm.state] = None
                     yield shown_alarm(alarm)
-                since = min(max(since, alarm.recorded), datetime.now(UTC))
-            while len(sent) > KEPT:
-                sent.popitem(last=False)
-            await asyncio.sleep(POLL_SECONDS)
+            while True:
+                for alarm in await at_work(info, partial(found, since=since - OVERLAP)):
+                    if alarm.state not in sent:
+                        sent[alarm.state] = None
+                        yield shown_alarm(alarm)
+                    since = min(max(since, alarm.recorded), datetime.now(UTC))
+                while len(sent) > KEPT:
+                    sent.popitem(last=False)
+                await news.next()
 
     @strawberry.subscription(  # type: ignore[untyped-decorator]
         description="Every point of a twin's signals, gathered for at least `every` seconds; from `after`, or from now on."
@@ -164,17 +161,19 @@ class Subscription:
                 raise QueryError(f"no signal {signal!r}", where=str(dt_id), hint=f"signals are {', '.join(known)}")
         since = epoch_ms(_moment(after)) if after is not None else epoch_ms(datetime.now(UTC))
         asked = signals or list(known)
-        while True:
-            limit = clock.limit(server.settings.max_skew_seconds)
-            if since > limit:  # the clock was ahead
-                since = epoch_ms(datetime.now(UTC))
-            points = await at_work(info, fresh, server.store, str(dt_id), asked, since, limit)
-            if points:
-                await visible(info, str(dt_id))
-                since = max(last[-1][0] for last in points.values())
-                rows = [_fresh(signal, known[signal].unit, found) for signal, found in points.items()]
-                yield TelemetryEvent(dt_id=dt_id, signals=rows, cursor=_cursor(since))
-            await asyncio.sleep(every)
+        async with server.feed.listen(Topic(Kind.TWIN, str(dt_id))) as news:
+            while True:
+                limit = clock.limit(server.settings.max_skew_seconds)
+                if since > limit:  # the clock was ahead
+                    since = epoch_ms(datetime.now(UTC))
+                points = await at_work(info, fresh, server.store, str(dt_id), asked, since, limit)
+                if points:
+                    await visible(info, str(dt_id))
+                    since = max(last[-1][0] for last in points.values())
+                    rows = [_fresh(signal, known[signal].unit, found) for signal, found in points.items()]
+                    yield TelemetryEvent(dt_id=dt_id, signals=rows, cursor=_cursor(since))
+                await asyncio.sleep(every)
+                await news.next()
 
 
 def _fresh(signal: str, unit: str, found: list[tuple[int, Any]]) -> FreshPoints:
@@ -194,86 +193,3 @@ def _moment(cursor: str) -> datetime:
     if not 1970 <= moment.year <= 9000:
         raise QueryError("not a cursor of this API", where="after", hint="take it from an event")
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-# Changes of a query ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """`kind`: ENTERED, CHANGED, LEFT, or RESET before everything is told anew."""
-
-    kind: str
-    dt_id: str | None
-    cursor: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveredDiff:
-    """One look: what was known before it, what it found, and the differences in the order they are told."""
-
-    question: str
-    before: Seen
-    found: Seen
-    differences: list[tuple[str, str]]
-    until: float
-
-    def after(self, count: int) -> Seen:
-        """What a client knows who has been told so many of the differences."""
-        known = dict(self.before)
-        for kind, dt_id in self.differences[:count]:
-            if kind == "LEFT":
-                known.pop(dt_id, None)
-            else:
-                known[dt_id] = self.found[dt_id]
-        return known
-
-
-class ResumeCache:
-    """What subscribers have been told, kept for five minutes, for who comes back with a cursor."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, DeliveredDiff] = OrderedDict()
-
-    def keep(self, look: str, diff: DeliveredDiff) -> None:
-        self._kept[look] = diff
-        while len(self._kept) > KEPT or (self._kept and next(iter(self._kept.values())).until < time.monotonic()):
-            self._kept.popitem(last=False)
-
-    def known(self, cursor: str, question: str) -> Seen | None:
-        look, _, count = cursor.rpartition(".")
-        told = self._kept.get(look)
-        if told is None or told.question != question or told.until < time.monotonic() or not count.isdecimal():
-            return None
-        return told.after(int(count))
-
-
-async def changes(
-    info: Any, look: Callable[[], Seen], question: str, memory: ResumeCache, after: str | None
-) -> AsyncIterator[Change]:
-    """What enters, changes in and leaves the answer of `look`: dtId → (etag, last measured). Raises: StoreError."""
-    session, number = secrets.token_hex(8), 0
-    seen = memory.known(after, question) if after is not None else {}
-    if seen is None:
-        seen = {}
-        yield Change("RESET", None, f"{session}.0.0")
-    while True:
-        found = await at_work(info, look)
-        if len(found) > MOST_TWINS:
-            raise QueryError(f"more than {MOST_TWINS} twins cannot be watched", hint="a narrower where")
-        differences = _differences(seen, found)
-        if differences:
-            number += 1
-            memory.keep(
-                f"{session}.{number}", DeliveredDiff(question, seen, found, differences, time.monotonic() + KEPT_SECONDS)
-            )
-            for index, (kind, dt_id) in enumerate(differences):
-                yield Change(kind, dt_id, f"{session}.{number}.{index + 1}")
-            seen = found
-        await asyncio.sleep(POLL_SECONDS)
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str]]:
-    left = [("LEFT", dt_id) for dt_id in before if dt_id not in now]
-    entered = [("ENTERED", dt_id) for dt_id in now if dt_id not in before]
-    return [*left, *entered, *(("CHANGED", dt_id) for dt_id in now if dt_id in before and before[dt_id] != now[dt_id])]
