@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import structlog
@@ -103,7 +104,7 @@ def make_app(settings: Settings) -> FastAPI:
             task.cancel()
         store.close()
 
-    app = FastAPI(title="Twingraph", version="0.1.0", docs_url=None, redoc_url=None, lifespan=running)
+    app = FastAPI(title="Twingraph", version=version("twingraph"), docs_url=None, redoc_url=None, lifespan=running)
     app.state.server, app.state.readiness = server, health.Readiness(store, clock, settings.home)
     app.add_middleware(
         Entrance,  # type: ignore[arg-type]

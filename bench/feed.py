@@ -4,6 +4,7 @@ Neo4j, server and this bench share the machine's cores. Quiet: nothing is writte
 five signals each second."""
 
 import asyncio
+import random
 import statistics
 import time
 from collections.abc import AsyncIterator
@@ -61,7 +62,7 @@ async def delays(settings: Settings, registry: Registry) -> list[float]:
             await asyncio.to_thread(patch, registry.store, registry.catalog, NAMES[0], {"maintenanceNote": str(number)})
             await anext(events)
             found.append((time.perf_counter() - began) * 1000)
-            await asyncio.sleep(0.13)
+            await asyncio.sleep(random.uniform(0.1, 0.4))
     return sorted(found)
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from threading import Event
 from typing import Annotated, Any
@@ -65,6 +66,19 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"twingraph {version('twingraph')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="the version")] = False,
+) -> None:
+    """Digital twins on Neo4j."""
 
 
 # The demo and its parts -----------------------------------------------------------------------------------------------
@@ -392,7 +406,7 @@ def bench(
         typer.Argument(help="replay, mqtt, ingest, kafka, opcua, visible, memory, graphql, load, history, schema, dtdl, all"),
     ] = "all",
 ) -> None:
-    """Takes the figures of the README on this machine; needs a checkout."""
+    """Takes the figures of docs/reference/figures.md on this machine; needs a checkout."""
     script = ROOT / "bench" / f"{name}.py"
     if not script.exists():
         names = sorted(path.stem for path in (ROOT / "bench").glob("*.py"))

@@ -40,7 +40,7 @@ class Kind(StrEnum):
     ANY = "any"
 
 
-EVERY = {Kind.COMMAND: 0.05, Kind.TWIN: 0.1, Kind.ALARMS: 0.1, Kind.ANY: 0.1, Kind.MODELS: 1.0}  # seconds between two looks
+EVERY = {Kind.COMMAND: 0.05, Kind.TWIN: 0.05, Kind.ALARMS: 0.1, Kind.ANY: 0.1, Kind.MODELS: 1.0}  # seconds between two looks
 
 
 @dataclass(frozen=True, slots=True)

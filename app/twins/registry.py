@@ -22,7 +22,7 @@ from app.twins.changes import Changes
 from app.twins.sound import sound
 
 log = structlog.get_logger()
-LAYOUT = 1  # how twins, history and models lie in the graph: the README's page "The graph"
+LAYOUT = 1  # how twins, history and models lie in the graph: docs/graph.md
 Servable = Callable[[Catalog], None]
 
 

@@ -11,22 +11,22 @@ from app.graphql.answer.schema import TwinSchema
 from app.settings import Settings
 from tests.conftest import ROOT
 
-README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(kind: str) -> list[str]:
-    return re.findall(rf"```{kind}\n(.*?)```", README, re.S)
+    return [block for page in PAGES for block in re.findall(rf"```{kind}\n(.*?)```", page.read_text(), re.S)]
 
 
-def test_graphql_of_the_readme_is_valid() -> None:
+def test_graphql_of_the_pages_is_valid() -> None:
     schema = TwinSchema(compile_models(read_documents([ROOT / "dtdl_models"])[0]), Settings(), Persisted("", False))
     found = [validate(schema._schema, parse(block)) for block in blocks("graphql")]
-    assert len(found) == 4
+    assert len(found) == 5
     assert not any(found)
 
 
-def test_cypher_of_the_readme_and_the_favourites_is_valid(store: Store) -> None:
-    favourites = (ROOT / "guides" / "favourites.cypher").read_text()
+def test_cypher_of_the_pages_and_the_favourites_is_valid(store: Store) -> None:
+    favourites = (ROOT / "cypher" / "favourites.cypher").read_text()
     statements = [*blocks("cypher"), *(part for part in favourites.split(";\n") if part.strip())]
     for statement in statements:
         store.read(f"EXPLAIN {statement}")
@@ -34,7 +34,7 @@ def test_cypher_of_the_readme_and_the_favourites_is_valid(store: Store) -> None:
 
 
 def test_the_favourites_are_the_standing_reports() -> None:
-    favourites = (ROOT / "guides" / "favourites.cypher").read_text()
+    favourites = (ROOT / "cypher" / "favourites.cypher").read_text()
     asked = ("window", "by-the-hour", "side-by-side", "monthly-energy")
     paths = [
         *(ROOT / "cypher" / "report").glob("*.cypher"),
@@ -45,7 +45,7 @@ def test_the_favourites_are_the_standing_reports() -> None:
 
 
 def test_every_statement_says_what_it_is_and_names_its_parameters() -> None:
-    for path in (ROOT / "cypher").rglob("*.cypher"):
+    for path in (ROOT / "cypher").glob("*/*.cypher"):
         head, _, rest = path.read_text().partition("\n")
         comment = "\n".join(line for line in path.read_text().splitlines() if line.startswith("//"))
         assert head.startswith("// "), path

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from app.errors import StackError
-from app.settings import Settings, variable
+from app.settings import Settings
 from app.stack import jars
 from app.stack.child import Child
 from app.twins.registry import Registry
@@ -136,5 +136,3 @@ def test_the_settings_table_is_whole() -> None:
     from app.settings import HELP
 
     assert HELP.keys() == {field.name for field in fields(Settings)}
-    readme = (ROOT / "README.md").read_text()
-    assert [name for name in HELP if variable(name) not in readme] == []

@@ -1,0 +1,45 @@
+"""The site: pages made from the code are as the code is, and no link is dead."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.conftest import ROOT
+
+PAGES = ("settings.md", "sources.md", "metrics.md", "commands.md")
+
+
+def reference() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("reference", ROOT / ".ci" / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_made_from_the_code_does_not_lag(page: str) -> None:
+    """`make docs` writes them."""
+    made = reference().PAGES
+    assert set(made) == set(PAGES)
+    assert (ROOT / "docs" / "reference" / page).read_text() == made[page]()
+
+
+def test_the_site_is_built_and_no_link_is_dead(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert built.returncode == 0, built.stderr
+    assert (tmp_path / "site" / "adr" / "index.html").exists()
+
+
+def test_each_link_of_the_readme_leads_to_a_file() -> None:
+    import re
+
+    for name in ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"):
+        links = re.findall(r"\]\(([^)#:]+)[^)]*\)", (ROOT / name).read_text())
+        assert [link for link in links if not (ROOT / link).exists()] == [], name
