@@ -35,7 +35,7 @@ def settings() -> str:
             value = shown.get(name) or (str(default).lower() if isinstance(default, bool) else repr(default).replace("'", '"'))
             yield f"`{variable(name)}`", f"`{value}`", text
 
-    head = "Each is an environment variable; empty passwords are those generated in the state folder (its owner alone reads them)."
+    head = "Each is an environment variable; empty passwords are those of the state folder, which its owner alone reads."
     return f"# Settings\n\n{head}\n\n{table(('variable', 'default', 'meaning'), rows())}"
 
 

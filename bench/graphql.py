@@ -74,7 +74,7 @@ def _sorted(value: Any) -> Any:
 
 def _totals(ours: Any, peer: Any) -> tuple[Any, Any]:
     mine = {f["dtId"]: (f["containsAggregate"]["count"], *f["containsAggregate"]["power"].values()) for f in ours["windFarms"]}
-    theirs = {}
+    theirs: dict[str, tuple[float, ...]] = {}
     for farm in peer["windFarms"]:
         found = farm["containsConnection"]["aggregate"]
         power = found["node"]["power"]

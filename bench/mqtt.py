@@ -21,8 +21,18 @@ from ingest.mqtt import connect
 from tests.conftest import installed
 
 TWINS, PUBLISHERS = 500, 4
-SIGNALS = ("windSpeed", "windDirection", "power", "rotorSpeed", "generatorSpeed")
-SIGNALS += ("pitchAngle", "nacelleAngle", "vaneAngle", "outdoorTemperature", "powerLimit")
+SIGNALS = (
+    "windSpeed",
+    "windDirection",
+    "power",
+    "rotorSpeed",
+    "generatorSpeed",
+    "pitchAngle",
+    "nacelleAngle",
+    "vaneAngle",
+    "outdoorTemperature",
+    "powerLimit",
+)
 MAPPING = """source: bench
 protocol: mqtt
 rules:

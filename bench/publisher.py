@@ -9,8 +9,18 @@ import time
 
 WINDOW = 20_000
 CHUNK = 100
-SIGNALS = ("windSpeed", "windDirection", "power", "rotorSpeed", "generatorSpeed")
-SIGNALS += ("pitchAngle", "nacelleAngle", "vaneAngle", "outdoorTemperature", "powerLimit")
+SIGNALS = (
+    "windSpeed",
+    "windDirection",
+    "power",
+    "rotorSpeed",
+    "generatorSpeed",
+    "pitchAngle",
+    "nacelleAngle",
+    "vaneAngle",
+    "outdoorTemperature",
+    "powerLimit",
+)
 BODY = "".join(f', "{name}": {8.3 + k}' for k, name in enumerate(SIGNALS))
 
 

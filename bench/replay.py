@@ -4,6 +4,7 @@ a file it makes a table of the same shape: four turbines, two years of ten-minut
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,7 @@ def main() -> None:
         path = given if given.exists() else table_of_that_shape(settings.home / "table.parquet")
         replay(store, registry.catalog, mapping, path)  # warms the database and makes the twins
         rule = mapping.rules[0]
-        batches = []
+        batches: list[dict[str, Any]] = []
         for name, rows in read_table(path).groupby("Wind_turbine_name"):
             model = registry.catalog.interface("Turbine").dtmi
             for series, _ in _segments(registry.catalog, rule, model, f"lhb-{name}", rows, path):
@@ -69,13 +70,13 @@ def main() -> None:
             ours.append(done.values / (time.perf_counter() - started))
         driver.close()
     best, limit = float(np.median(ours)), float(np.median(raw))
-    rows = [
+    shown = [
         ("values", f"{values:,}"),
         ("replay, file to durable", f"{best:,.0f} values/s (of {', '.join(f'{v:,.0f}' for v in ours)})"),
         ("raw driver, same segments ready in memory", f"{limit:,.0f} values/s (of {', '.join(f'{v:,.0f}' for v in raw)})"),
         ("ratio", f"{best / limit:.2f}"),
     ]
-    show("replay", rows, {"values_per_second": best, "raw": limit, "ratio": best / limit})
+    show("replay", shown, {"values_per_second": best, "raw": limit, "ratio": best / limit})
 
 
 if __name__ == "__main__":

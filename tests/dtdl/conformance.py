@@ -145,12 +145,12 @@ def _judge(
     row["right"] += 1
     row["valid right" if case.valid else "invalid right"] += 1
     if wanted:
-        got = set(answer["errors"])
+        found = set(answer["errors"])
         row["id cases"] += 1
-        row["id right"] += bool(got) and got <= wanted
-        if not got or not got <= wanted:
+        row["id right"] += bool(found) and found <= wanted
+        if not found or not found <= wanted:
             fails.append(
-                f"{case.id}\twrong id\t{sorted(g.removeprefix(PREFIX) for g in got)}{answer['unresolved']}"
+                f"{case.id}\twrong id\t{sorted(g.removeprefix(PREFIX) for g in found)}{answer['unresolved']}"
                 f"\twant {sorted(w.removeprefix(PREFIX) for w in wanted)}"
             )
     if case.expected_unresolved:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from app.graphql.answer.schema import TwinSchema
 from app.history.series import Series
 from app.main import make_app
 from app.settings import Settings
@@ -92,6 +93,12 @@ def served(plant: Registry, settings: Settings, broker: Child) -> Iterator[Setti
     """The server as a process of its own."""
     with program(settings, "serve", "serve", healthy=lambda: is_ready(settings)):
         yield settings
+
+
+def schema_of(app: FastAPI) -> TwinSchema:
+    route: Any = next(route for route in app.routes if getattr(route, "path", "") == "/graphql")
+    found: TwinSchema = route.app.schema
+    return found
 
 
 def is_ready(settings: Settings) -> bool:

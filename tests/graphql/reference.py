@@ -240,5 +240,10 @@ def measured(values: list[Any], name: str) -> Any:
         return sum(values)
     if not values:
         return 0.0 if name == "stdDev" else None
-    found = {"min": min, "max": max, "avg": statistics.fmean, "stdDev": lambda v: statistics.stdev(v) if len(v) > 1 else 0.0}
+    found: dict[str, Any] = {
+        "min": min,
+        "max": max,
+        "avg": statistics.fmean,
+        "stdDev": lambda v: statistics.stdev(v) if len(v) > 1 else 0.0,
+    }
     return found[name](values)

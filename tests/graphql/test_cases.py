@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from graphql import parse
 
-from tests.graphql.conftest import Ask
+from tests.graphql.conftest import Ask, schema_of
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.graphql"))
 
@@ -30,8 +30,9 @@ def expect(path: Path, text: str) -> None:
 def test_query_becomes_cypher(path: Path, app: FastAPI) -> None:
     query = path.read_text()
     server = app.state.server
-    schema = next(route for route in app.routes if getattr(route, "path", "") == "/graphql").app.schema
+    schema = schema_of(app)
     entry = schema.plans.entry(query, parse(query), None)
+    assert entry is not None
     variables = schema.plans.variables(entry, variables_of(query))
     plan = schema.plans.plan(entry, variables)
     statements = [step.statement.text for step in plan.steps if step.statement]

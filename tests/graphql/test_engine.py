@@ -1,5 +1,6 @@
 """The engine around the plans: pages, cache, mutations, schema generations."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from graphql import GraphQLObjectType, build_client_schema, get_introspection_qu
 from app.graph.cost import Sizes
 from app.graph.store import Store
 from app.twins.write import NewTwin, create
-from tests.graphql.conftest import Ask
+from tests.graphql.conftest import Ask, schema_of
 
 PAGE = """query Page($after: String) {
   turbinesConnection(first: 1, after: $after, orderBy: [{ %s: %s }]) { pageInfo { hasNextPage endCursor } nodes { dtId } } }"""
@@ -59,12 +60,24 @@ async def test_introspection_describes_a_valid_schema(ask: Ask) -> None:
     assert {interface.name for interface in turbine.interfaces} == {"Twin", "Asset"}
 
 
+def noted(texts: list[str], work: Callable[..., Any]) -> Callable[..., Any]:
+    """`work`, a method whose first argument is a text, with each text noted."""
+
+    def run(self: Store, text: str, *given: Any, **named: Any) -> Any:
+        texts.append(text)
+        return work(self, text, *given, **named)
+
+    return run
+
+
 async def test_equal_questions_share_one_plan(app: FastAPI, ask: Ask) -> None:
-    schema = next(route for route in app.routes if getattr(route, "path", "") == "/graphql").app.schema
+    schema = schema_of(app)
     query = "query Shared($id: ID!) { turbine(dtId: $id) { dtId name } }"
     answers = [(await ask(query, id=name))["data"]["turbine"]["name"] for name in ("t1", "t2", "t3")]
     assert answers == ["Turbine 1", "Turbine 2", "Turbine 3"]
-    (entry,) = schema.documents.known(query).entries.values()
+    read = schema.documents.known(query)
+    assert read is not None
+    (entry,) = read.entries.values()
     assert len(entry.plans) == 1
 
 
@@ -125,7 +138,7 @@ async def test_an_update_names_the_model_that_the_twin_has(ask: Ask) -> None:
 async def test_one_statement_a_field_that_only_reads(app: FastAPI, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     read = Store.read
-    monkeypatch.setattr(Store, "read", lambda self, text, *a, **k: (asked.append(text), read(self, text, *a, **k))[1])
+    monkeypatch.setattr(Store, "read", noted(asked, read))
     await ask("{ windFarms { contains { hasComponent { name } } } turbinesAggregate { count } }")
     assert len(asked) == 2
 
@@ -140,12 +153,12 @@ async def test_neo4js_own_plan_is_looked_at_once(app: FastAPI, ask: Ask, monkeyp
     """Our own estimate knows nothing of twins that were created since the graph was measured last."""
     store, registry = app.state.server.store, app.state.server.registry
     create(store, registry.catalog, [NewTwin(f"crowd-{i}", "Substation") for i in range(300)])
-    schema = next(route for route in app.routes if getattr(route, "path", "") == "/graphql").app.schema
+    schema = schema_of(app)
     monkeypatch.setattr(schema.plans, "sizes", Sizes())
     monkeypatch.setattr(schema.plans, "settings", replace(schema.plans.settings, query_cost=200))
     explained: list[str] = []
     plan = Store.plan
-    monkeypatch.setattr(Store, "plan", lambda self, text, *a: (explained.append(text), plan(self, text, *a))[1])
+    monkeypatch.setattr(Store, "plan", noted(explained, plan))
     error = (await ask("{ substationsAggregate(where: { name: { isNull: true } }) { count } }"))["errors"][0]
     assert error["extensions"]["code"] == "QUERY_TOO_LARGE"
     assert "rows" in error["message"]

@@ -46,7 +46,7 @@ def aged(plant: Registry) -> Iterator[str]:
     store.command("MATCH (t:Twin {dtId: 'aged'})-[:_HISTORY]->(s) DETACH DELETE s, t")
 
 
-def held(plant: Registry) -> list[list[Any]]:
+def held(plant: Registry) -> list[Any]:
     """How many points and rows of hours the segments hold of each signal."""
     text = """MATCH (:Twin {dtId: 'aged'})-[:_HISTORY]->(s) RETURN
       sum(size(coalesce(s.power, []))), sum(size(coalesce(s._1h_power, []))) / 7,

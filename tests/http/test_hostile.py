@@ -160,7 +160,7 @@ def test_no_documented_request_breaks_the_server(app: FastAPI, served: Settings,
     base, headers = f"http://127.0.0.1:{served.server_port}", {"Authorization": f"Bearer {secured.token}"}
     tried = 0
     for operation in schemathesis.openapi.from_dict(app.openapi()).get_all_operations():
-        both = [operation.ok().as_strategy(generation_mode=mode) for mode in GenerationMode]
+        both = [operation.ok().as_strategy(generation_mode=mode) for mode in GenerationMode]  # type: ignore[union-attr]
 
         @hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), database=None)
         @given(st.one_of(both))

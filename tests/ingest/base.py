@@ -16,10 +16,15 @@ from ingest.mapping.declaration import Mapping
 from ingest.mapping.match import Matcher
 from ingest.pipeline.assemble import Assembler
 from ingest.pipeline.pipeline import Pipeline
+from ingest.source import Message
 
 
 def recent(offset: int = 0) -> int:
     return round(time.time()) * 1000 - 3_600_000 + offset
+
+
+async def nowhere(message: Message) -> None:
+    """Takes a message and does nothing with it."""
 
 
 class SourceContract:
@@ -62,7 +67,7 @@ class SourceContract:
 
     async def test_readings_arrive(self, running: Any, registry: Registry) -> None:
         start = recent()
-        sent = [["c-01", start + i * 1000, float(i)] for i in range(20)]
+        sent: list[Any] = [["c-01", start + i * 1000, float(i)] for i in range(20)]
         for dt_id, at, value in sent:
             await self.send(dt_id, at, {"power": value})
         found = await self.stored(registry.store, 20)
@@ -70,7 +75,7 @@ class SourceContract:
 
     async def test_order_of_arrival_does_not_matter(self, running: Any, registry: Registry) -> None:
         start = recent()
-        sent = [["c-02", start + i * 1000, float(i)] for i in range(20)]
+        sent: list[Any] = [["c-02", start + i * 1000, float(i)] for i in range(20)]
         for dt_id, at, value in random.Random(3).sample(sent, 20):
             await self.send(dt_id, at, {"power": value})
         found = await self.stored(registry.store, 20)

@@ -331,7 +331,7 @@ async def test_F26_broker_side_loss(registry: Registry, twin: str, tmp_path: Pat
 
     try:
         await away_and_back(1.0)
-        async with connect(secured, "flood", MqttOptions(**options), clean_start=True) as plant:
+        async with connect(secured, "flood", MqttOptions.model_validate(options), clean_start=True) as plant:
             for number in range(1000):
                 await publish(plant, "f/t", orjson.dumps({"ts": recent(number), "power": float(number)}))
         with structlog.testing.capture_logs() as logs:

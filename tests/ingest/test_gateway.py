@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +94,12 @@ async def test_edge_region_and_cloud(tmp_path: Path, secured: Settings, broker: 
             text = """MATCH (:Twin {dtId: $id})-[:_HISTORY]->(s:_Segment) UNWIND range(0, size(s.power) - 1) AS i
               WITH s._from + s._dt[i] AS at, s.power[i] AS power, s.windSpeed[i] AS wind ORDER BY at RETURN at, power, wind"""
             wanted = [[start + w * 1000, w * 10 + 4.5, w * 10 + 9.0] for w in range(20)]
+
+            def is_whole(unit: str) -> bool:
+                return len(store.read(text, {"id": unit})) >= 20
+
             for unit in ("g-1", "g-2"):
-                assert eventually(lambda unit=unit: len(store.read(text, {"id": unit})) >= 20, 40)
+                assert eventually(partial(is_whole, unit), 40)
                 assert store.read(text, {"id": unit}) == wanted
             assert eventually(lambda: waiting.execute(count).fetchone() == (0,), 20)
         waiting.close()

@@ -45,7 +45,7 @@ def payloads(rng: random.Random) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("payload", ["json", "csv", "msgpack", "cloudevents"])
-async def test_hostile_mqtt(payload: str, registry: Registry, secured: Settings, broker: Child) -> None:
+async def test_hostile_mqtt(payload: Any, registry: Registry, secured: Settings, broker: Child) -> None:
     name = f"hostile-{payload}"
     ensure(registry.store, registry.catalog, [NewTwin(f"{name}-t", "Turbine")], [])
     twin = f"{name}-{{unit}}"

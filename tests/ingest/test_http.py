@@ -26,14 +26,15 @@ from app.settings import Settings
 from app.twins.directory import Directory
 from app.twins.registry import Registry
 from app.twins.write import NewTwin, create
-from ingest.http import LONGEST, HttpSource
+from ingest.http import HttpSource
 from ingest.mapping.declaration import Mapping, Rule, Target, Under
 from ingest.mapping.match import Matcher
+from ingest.payload.unpack import LONGEST
 from ingest.pipeline.assemble import Assembler
 from ingest.pipeline.pipeline import Pipeline
 from ingest.source import Message
 from tests.conftest import free_port, twingraph
-from tests.ingest.base import SourceContract, recent
+from tests.ingest.base import SourceContract, nowhere, recent
 from tests.ingest.test_tls import Authority
 
 LINES = {"Content-Type": "application/x-ndjson"}
@@ -248,7 +249,7 @@ turbine,line=c,unit=02 power=2i {start + 1}000000
 
     async def test_a_taken_port_is_named(self, running: Any, mapping: Mapping, secured: Settings) -> None:
         with pytest.raises(StackError, match="cannot listen"):
-            await HttpSource(mapping, secured).run(lambda message: None)
+            await HttpSource(mapping, secured).run(nowhere)
 
     @pytest.mark.parametrize(
         ("grant", "sent", "status"),

@@ -22,7 +22,7 @@ from ingest.mqtt import MqttSource, client_id, connect
 from ingest.pipeline.assemble import Assembler
 from ingest.pipeline.pipeline import Pipeline
 from tests.conftest import apart, installed
-from tests.ingest.base import SourceContract, recent
+from tests.ingest.base import SourceContract, nowhere, recent
 
 
 async def publish(client: Connection, topic: str, payload: bytes) -> None:
@@ -162,4 +162,4 @@ async def test_a_wrong_password_is_told(secured: Settings, broker: Child) -> Non
     mapping = Mapping(source="wrong", protocol="mqtt", rules=(Rule(match="a/{x}", twin="{x}"),))
     source = MqttSource(mapping, apart(secured, mqtt_password="wrong"))
     with pytest.raises(StackError, match="TWINGRAPH_MQTT_PASSWORD"):
-        await source.run(lambda message: None)
+        await source.run(nowhere)

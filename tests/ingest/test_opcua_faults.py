@@ -251,7 +251,7 @@ async def test_a_gap_is_filled_from_the_servers_history() -> None:
         names = ["c.01.power", "c.02.power", "c.03.power"]
         for name in names:
             await plant.server.historize_node_data_change(plant.server.get_node(ua.NodeId(name, plant.index)))
-        options = {"namespace": NAMESPACE, "history": True, "silence_seconds": 3}
+        options: dict[str, Any] = {"namespace": NAMESPACE, "history": True, "silence_seconds": 3}
         async with reading(mapped(plant, **options)) as reader:
             start = round(datetime.now(UTC).timestamp() * 1000)
             await reader.until(lambda: len(reader.taken) >= plant.variables)
@@ -337,7 +337,7 @@ def certificate(folder: Path, name: str, days: float = 100) -> tuple[Path, Path]
     return files
 
 
-class Guarded(UserManager):
+class Guarded(UserManager):  # type: ignore[misc]
     def get_user(self, iserver: Any, username: str | None = None, password: str | None = None, certificate: Any = None) -> Any:
         known = username == "plant" and password == "secret"
         return User(role=UserRole.Admin) if known or (username is None and certificate in self.users) else None

@@ -1,6 +1,7 @@
 """The pipeline's end while the database is away."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ class One(Source):
                 break
             await asyncio.sleep(0.05)
 
-    async def acknowledge(self, receipts: list[Any]) -> None:
+    async def acknowledge(self, receipts: Sequence[Any]) -> None:
         self.acknowledged += receipts
 
 

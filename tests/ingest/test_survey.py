@@ -18,9 +18,8 @@ from app.twins.directory import Directory
 from app.twins.registry import Registry, read_models
 from ingest.mapping.declaration import check_against, read_mapping
 from ingest.mapping.match import Matcher
-from ingest.opcua.methods import OpcUaOutlet
+from ingest.opcua.methods import OpcUaOutlet, dtdl_name
 from ingest.opcua.source import OpcUaSource
-from ingest.opcua.survey import dtdl_name
 from ingest.pipeline.assemble import Assembler
 from ingest.pipeline.pipeline import Pipeline
 from tests.conftest import free_port

@@ -151,5 +151,5 @@ def test_a_certificate_that_expires_within_thirty_days_is_told(broker: Broker, t
     certificate, key = broker.ours.issue("soon", days=20.5)
     shutil.copy(certificate, tmp_path / "soon.pem")
     with structlog.testing.capture_logs() as logs:
-        assert context(MqttOptions(certificate=str(tmp_path / "soon.pem"), key=key)) is not None
+        assert context(MqttOptions.model_validate({"certificate": str(tmp_path / "soon.pem"), "key": key})) is not None
     assert [(one["event"], one["days"]) for one in logs] == [("certificate expires soon", 20)]

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from app import disk
 from app.disk import Room
-from app.errors import StoreError
+from app.errors import StackError, StoreError
 from app.graph.store import Store
 from app.main import make_store
 from app.settings import Settings
@@ -102,7 +102,7 @@ def test_room_is_told_in_three_steps(free: int, state: str) -> None:
 def test_a_later_start_needs_less_room_than_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "room", lambda folder: Room(folder, 600 * MB))
     made = Supervisor(Settings.read(home=tmp_path), (sleeper("base", True),), Console(quiet=True))
-    with pytest.raises(supervise.StackError, match="600 MB free"):
+    with pytest.raises(StackError, match="600 MB free"):
         made.up()
     (tmp_path / "neo4j" / "data").mkdir(parents=True)
     made.up()

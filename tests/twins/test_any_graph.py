@@ -70,7 +70,7 @@ def fill(registry: Registry) -> None:
     create(store, catalog, [], [NewRelationship("wf", "contains", "t1")])
     for start in (0, 400_000):
         times = [NOW - 900_000 + start + i * 1000 for i in range(300)]
-        columns = {"power": [float(i) for i in range(300)], "operatingState": ["running"] * 300}
+        columns: dict[str, list[Any]] = {"power": [float(i) for i in range(300)], "operatingState": ["running"] * 300}
         series = Series("t1", times, columns, {"power": 299.0, "operatingState": "running"}, received=NOW)
         gear = Series("g1", times, {"vibrationMean": [1.0] * 300}, {"vibrationMean": 1.0})
         event = Event("t1", f"e{start}", "alarm", {"code": "hot", "at": datetime.now(UTC), "severity": "high"})

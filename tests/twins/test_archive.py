@@ -36,7 +36,7 @@ def filled(registry: Registry) -> Registry:
 
 
 def stored(registry: Registry) -> dict[tuple[str, str, int], Any]:
-    found = {}
+    found: dict[tuple[str, str, int], Any] = {}
     for dt_id, segment in registry.store.read("MATCH (t:Twin)-[:_HISTORY]->(s) RETURN t.dtId, properties(s)"):
         for signal, values in segment.items():
             if not signal.startswith("_"):
