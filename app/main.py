@@ -170,9 +170,9 @@ async def _attempt(work: Callable[[], object], what: str) -> bool:
     try:
         await asyncio.to_thread(work)
     except TwingraphError as error:
-        log.warning(f"{what} failed", error=str(error))
+        log.warning("background work failed; it is tried again", work=what, error=str(error))
     except Exception:
-        log.exception(f"{what} failed")
+        log.exception("background work failed; it is tried again", work=what)
     else:
         return True
     return False

@@ -77,7 +77,7 @@ def faststream(server: str, settings: Settings, kind: str, messages: int) -> flo
     uri, password = f"bolt://{settings.host}:{settings.bolt_port}", secret(settings.home, "neo4j")
     command = [interpreter, str(ROOT / "bench" / "handlers.py"), server, uri, password, str(messages), kind]
     made = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
-    (seconds,) = re.findall(r"^seconds (\S+)$", made.stdout, re.M)
+    (seconds,) = re.findall(r"^seconds (\S+)$", made.stdout, re.MULTILINE)
     return messages / float(seconds)
 
 

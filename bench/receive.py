@@ -45,7 +45,7 @@ async def ours(port: int, messages: int) -> None:
 
 
 async def theirs(port: int, messages: int) -> None:
-    """aiomqtt has no acknowledgement of the caller's; paho's stands behind it."""
+    """Aiomqtt has no acknowledgement of the caller's; paho's stands behind it."""
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval, properties.ReceiveMaximum = SESSION_SECONDS, RECEIVE_MAX
     client = aiomqtt.Client(

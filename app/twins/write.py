@@ -270,7 +270,6 @@ def relate(store: Store, catalog: Catalog, link: NewRelationship) -> None:
 def relate_all(store: Store, links: Sequence[Mapping[str, Any]], update: bool = False) -> int:
     """Writes links made by `checked_link`; how many are new. Raises: TwinError when a twin has more than its model allows;
     nothing is written then."""
-
     return store.write(lambda transaction: _relate(transaction, links, update))
 
 

@@ -15,7 +15,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def blocks(kind: str) -> list[str]:
-    return [block for page in PAGES for block in re.findall(rf"```{kind}\n(.*?)```", page.read_text(), re.S)]
+    return [block for page in PAGES for block in re.findall(rf"```{kind}\n(.*?)```", page.read_text(), re.DOTALL)]
 
 
 def test_graphql_of_the_pages_is_valid() -> None:

@@ -43,7 +43,7 @@ def told(what: str) -> float:
 
 
 async def test_F37_after_a_cut_little_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """asyncua's own server answers an empty notification for each number to come."""
+    """Asyncua's own server answers an empty notification for each number to come."""
     asked, republish = itertools.count(), UaSession.republish
 
     async def counted(self: UaSession, subscription: int, number: int) -> Any:

@@ -97,8 +97,8 @@ async def first(mapping: Mapping, settings: Settings, count: int = 1) -> list[Me
 class TestModbus(SourceContract):
     """A poll has the time of its reading, so the contract's times of measure are not this protocol's."""
 
-    test_readings_arrive = test_order_of_arrival_does_not_matter = test_duplicates_are_stored_once = None  # type: ignore
-    test_F2_the_database_comes_back = None  # type: ignore
+    test_readings_arrive = test_order_of_arrival_does_not_matter = test_duplicates_are_stored_once = None  # type: ignore[assignment]
+    test_F2_the_database_comes_back = None  # type: ignore[assignment]
 
     async def test_readings_flow_while_one_is_refused(self, registry: Registry, twins: list[str], secured: Settings) -> None:
         """F18: the register in a hole of the map, read together with others, stops none of them."""

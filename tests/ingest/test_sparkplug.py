@@ -405,6 +405,7 @@ class TestSparkplug(SourceContract):
                             await watcher.acknowledge([packet.packet_id])
                         heard.append(orjson.loads(packet.payload))
                         return heard[-1]
+                raise AssertionError("the broker has closed")
 
             born = await next_state()
             assert born["online"] is True

@@ -1,5 +1,5 @@
-"""The syntax of `matches`: RE2's, without what makes large tables. As in RE2, what needs memory of what was matched
-(backreferences, lookaround) is no part of it; nor are word boundaries and Unicode's classes (`\\b`, `\\p`)."""
+r"""The syntax of `matches`: RE2's, without what makes large tables. As in RE2, what needs memory of what was matched
+(backreferences, lookaround) is no part of it; nor are word boundaries and Unicode's classes (`\b`, `\p`)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -37,7 +37,7 @@ class Shaper:
         self._globals: dict[str, Any] = dict(GLOBALS)
 
     def build(self, selected: Selected) -> Build:
-        """record values → what stands under the field's response key."""
+        """Record values → what stands under the field's response key."""
         return getattr(self, f"_{selected.origin.kind}")(selected)  # type: ignore[no-any-return]
 
     def _one(self, selected: Selected) -> Build:
