@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from app.stack.broker import start_broker
 from app.stack.child import Child, wait_until
 from app.stack.neo4j import start_neo4j
 from app.twins.registry import Registry, read_models
+from tests.pace import PACE
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -40,7 +41,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fast", action="store_true", help="leave out what needs Neo4j, a broker or another server")
 
 
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    """What a failed test has left is not built on: whatever its module shares (the graph, servers) is made anew for the next.
+
+    Uses `_setupstate` of pytest (9; tests/docs/test_isolation.py holds what is promised)."""
+    result = yield
+    if item.stash.get(FAILED, False):
+        item.session._setupstate.teardown_exact(item.session)  # type: ignore[arg-type]
+    return result
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        marked = item.get_closest_marker("timeout")
+        seconds = marked.args[0] if marked else float(config.getini("timeout"))
+        item.add_marker(pytest.mark.timeout(seconds * PACE), append=False)
     if not config.getoption("--fast"):
         return
     slow = [item for item in items if _needs_services(item)]
@@ -112,7 +140,7 @@ def program(settings: Settings, name: str, *arguments: str, healthy: Callable[[]
         )
     child = Child(name, process, log, 15)
     try:
-        wait_until(child, healthy or ready.exists, 90)
+        wait_until(child, healthy or ready.exists, PACE * 90)
         yield child
     finally:
         child.stop()
@@ -126,13 +154,13 @@ def twingraph(settings: Settings, *arguments: str, **environment: str) -> subpro
         capture_output=True,
         text=True,
         cwd=ROOT,
-        timeout=180,
+        timeout=PACE * 180,
         check=False,
     )
 
 
 def eventually(check: Callable[[], bool], seconds: float = 20.0) -> bool:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PACE * seconds
     while time.monotonic() < deadline:
         if check():
             return True

@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from tests.conftest import ROOT
+from tests.pace import PACE
 
 PAGES = ("settings.md", "sources.md", "metrics.md", "commands.md")
 
@@ -32,7 +33,7 @@ def test_a_page_made_from_the_code_does_not_lag(page: str) -> None:
 
 def test_the_site_is_built_and_no_link_is_dead(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
-    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PACE * 120, check=False)
     assert built.returncode == 0, built.stderr
     assert (tmp_path / "site" / "adr" / "index.html").exists()
 

@@ -17,12 +17,13 @@ from app.dtdl.reference import pages
 from app.dtdl.repository import in_folders, path_of
 from app.dtdl.syntax import Document
 from tests.conftest import ROOT
+from tests.pace import PACE
 
 
 def models(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "app.cli", "models", *arguments]
     environment = {**os.environ, "COLUMNS": "200", "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, timeout=PACE * 60, check=False)
 
 
 def interface(name: str, *contents: dict[str, Any], **more: Any) -> Document:

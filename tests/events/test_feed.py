@@ -15,6 +15,7 @@ from app.graph.store import Store
 from app.history.series import Series
 from app.twins.registry import Registry
 from app.twins.write import Batch, Event, NewTwin, Quality, append, create, delete, patch
+from tests.pace import PACE
 
 T1 = Topic(Kind.TWIN, "t1")
 AT = 1_700_000_000_000
@@ -60,7 +61,7 @@ ANSWER = {"id": "c1", "status": "SUCCEEDED", "response": "null", "reason": None}
 async def test_every_kind_of_change_wakes_who_listens(plant: Registry, topic: Topic, change: Callable[[Registry], Any]) -> None:
     async with Feed(plant.store).listen(topic) as news:
         await asyncio.to_thread(change, plant)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PACE * 20):
             await news.next()
 
 
@@ -72,7 +73,7 @@ async def test_a_change_of_another_wakes_nobody_else(plant: Registry) -> None:
         feed.listen(Topic(Kind.COMMAND, "c1")) as third,
     ):
         await asyncio.to_thread(patch, plant.store, plant.catalog, "t2", {"maintenanceNote": "oil"})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PACE * 20):
             await second.next()
         assert [first.changed.is_set(), third.changed.is_set()] == [False, False]
 
@@ -83,7 +84,7 @@ async def test_an_alarm_ends(plant: Registry) -> None:
         await asyncio.sleep(1)
         news.changed.clear()
         await asyncio.to_thread(append, plant.store, Batch(closed=[{"dtId": "t2", "code": "HOT", "at": datetime.now(UTC)}]))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PACE * 20):
             await news.next()
 
 
@@ -110,7 +111,7 @@ async def test_who_is_gone_is_not_asked_for(plant: Registry) -> None:
     for _ in range(3):
         async with feed.listen(T1):
             pass
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PACE * 20):
         while feed._task is not None and not feed._task.done():
             await asyncio.sleep(0.01)
     assert feed._watched == {}
@@ -136,12 +137,12 @@ class Failing:
 async def test_one_failed_look_does_not_end_the_feed(fault: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds, "FAILED_SECONDS", 0.01)
     store: Any = Failing([["t1", "a", 1, None]], fault, [["t1", "b", 1, None]])
-    async with Feed(store).listen(T1) as news, asyncio.timeout(20):
+    async with Feed(store).listen(T1) as news, asyncio.timeout(PACE * 20):
         await news.next()
 
 
 async def test_who_begins_to_listen_while_the_graph_is_away_is_told_once_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeds, "FAILED_SECONDS", 0.01)
     store: Any = Failing(StoreUnavailable("away"), [["t1", "a", 1, None]])
-    async with Feed(store).listen(T1) as news, asyncio.timeout(20):
+    async with Feed(store).listen(T1) as news, asyncio.timeout(PACE * 20):
         await news.next()

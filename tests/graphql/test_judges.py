@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis_graphql import from_schema, nodes
 
 from app.settings import Settings
+from tests.pace import PACE
 
 NODE = Path(__file__).parent / "node"
 CODES = {
@@ -32,7 +33,7 @@ def judges(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if path.is_file():
             shutil.copy(path, folder)
     made = subprocess.run(
-        ["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, capture_output=True, text=True, timeout=170, check=False
+        ["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, capture_output=True, text=True, timeout=PACE * 170, check=False
     )
     if made.returncode:
         pytest.skip(f"npm cannot fetch the judges: {made.stderr[-300:]}")
@@ -42,7 +43,7 @@ def judges(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def told(folder: Path, script: str, served: Settings, secured: Settings, *arguments: str) -> str:
     url = f"http://127.0.0.1:{served.server_port}/graphql"
     command = ["node", script, url, secured.token, *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PACE * 120, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

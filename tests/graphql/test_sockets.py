@@ -21,6 +21,7 @@ from app.settings import Settings
 from app.twins.registry import Registry
 from app.twins.write import NewRelationship, NewTwin, delete, ensure
 from tests.conftest import twingraph
+from tests.pace import PACE
 
 OPERATIONS = {
     "query": '{ turbine(dtId: "t3") { dtId } }',
@@ -46,7 +47,7 @@ async def send(socket: ClientConnection, **message: Any) -> None:
 
 
 async def heard(socket: ClientConnection) -> Any:
-    return json.loads(await asyncio.wait_for(socket.recv(), 20))
+    return json.loads(await asyncio.wait_for(socket.recv(), PACE * 20))
 
 
 async def heard_to_the_end(socket: ClientConnection) -> list[Any]:

@@ -18,6 +18,7 @@ from app.identity.keys import Grant
 from app.settings import Settings
 from app.twins.registry import Registry
 from app.twins.write import Batch, Event, append, patch
+from tests.pace import PACE
 
 WEAK = """subscription($after: String) { turbinesChanged(where: { healthScore: { lt: 0.5 } }, after: $after)
   { kind dtId cursor twin { ... on Turbine { healthScore } } } }"""
@@ -34,7 +35,7 @@ async def listening(settings: Settings, key: str, query: str, **variables: Any) 
         events = session.subscribe(asked)
 
         async def following() -> Any:
-            (value,) = (await asyncio.wait_for(anext(events), 20)).values()
+            (value,) = (await asyncio.wait_for(anext(events), PACE * 20)).values()
             return value
 
         yield following

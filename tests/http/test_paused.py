@@ -16,6 +16,7 @@ from app.identity.keys import Grant
 from app.settings import Settings
 from app.stack.child import Child
 from app.twins.registry import Registry
+from tests.pace import PACE
 
 PAUSE, READY, LIMIT = 60.0, 3.0, 25.0
 ASKED = {
@@ -39,7 +40,7 @@ async def watching(settings: Settings, key: str) -> ClientConnection:
     assert "connection_ack" in str(await socket.recv())
     payload = {"query": 'subscription { twinChanged(dtId: "t1") { ... on Turbine { maintenanceNote } } }'}
     await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
-    assert json.loads(await asyncio.wait_for(socket.recv(), 20))["type"] == "next"
+    assert json.loads(await asyncio.wait_for(socket.recv(), PACE * 20))["type"] == "next"
     return socket
 
 
@@ -91,7 +92,7 @@ async def test_F33_database_paused(served: Settings, plant: Registry, neo4j: Chi
         note = f"back {time.monotonic()}"
         text = f'mutation {{ setProperties(dtId: "t1", patch: {{ maintenanceNote: "{note}" }}) {{ dtId }} }}'
         assert "errors" not in (await ask(http, text)).json()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PACE * 20):
             while note not in str(await socket.recv()):
                 pass
         await socket.close()

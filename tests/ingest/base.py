@@ -17,6 +17,7 @@ from ingest.mapping.match import Matcher
 from ingest.pipeline.assemble import Assembler
 from ingest.pipeline.pipeline import Pipeline
 from ingest.source import Message
+from tests.pace import PACE
 
 
 def recent(offset: int = 0) -> int:
@@ -58,7 +59,7 @@ class SourceContract:
         text = """MATCH (t:Twin)-[:_HISTORY]->(s:_Segment) WHERE s.power IS NOT NULL
           WITH t, s, coalesce(s._dt_power, s._dt) AS dt UNWIND range(0, size(s.power) - 1) AS i
           RETURN t.dtId AS id, s._from + dt[i] AS at, s.power[i] AS power ORDER BY id, at"""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PACE * seconds
         while True:
             rows = await asyncio.to_thread(store.read, text)
             if len(rows) >= expected or time.monotonic() > deadline:

@@ -21,6 +21,7 @@ from app.settings import Settings
 from app.stack.child import Child
 from ingest import broker
 from ingest.broker import Connection, ConnectionLost, Refused, connected
+from tests.pace import PACE
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 WELCOME = ConnAckPacket().write()
@@ -96,7 +97,7 @@ NOT_MQTT_5 = (b"\x20\x02\x00\x01", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xf0\x
 @pytest.mark.parametrize("answer", NOT_MQTT_5)
 async def test_what_is_no_mqtt_5_ends_the_connection(answer: bytes) -> None:
     with pytest.raises((ConnectionLost, TimeoutError)):
-        async with asyncio.timeout(3), to(says(answer)):
+        async with asyncio.timeout(PACE * 3), to(says(answer)):
             pass
 
 
@@ -128,7 +129,7 @@ async def test_why_the_broker_leaves_is_told() -> None:
 async def test_a_broker_that_falls_silent_is_left() -> None:
     async with to(says(WELCOME), keep_alive=1) as (connection, _):
         with pytest.raises(ConnectionLost, match="nothing came from the broker"):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PACE * 20):
                 await connection.publish("a", b"", qos=QoS.AT_LEAST_ONCE)
 
 
@@ -162,7 +163,7 @@ async def test_an_answer_behind_a_backlog_is_found(monkeypatch: pytest.MonkeyPat
         writer.write(mqtt5.SubAckPacket(packet.packet_id, [mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE]).write())
         await reader.read()
 
-    async with asyncio.timeout(20), to(script) as (connection, _):
+    async with asyncio.timeout(PACE * 20), to(script) as (connection, _):
         await connection.subscribe("#", QoS.AT_LEAST_ONCE)
         messages = connection.messages()
         for _ in range(5000):
@@ -185,7 +186,7 @@ async def test_a_broker_that_does_not_read_is_left() -> None:
 
     async with to(script, keep_alive=1) as (connection, _):
         with pytest.raises(ConnectionLost):
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(PACE * 15):
                 await connection.publish("a", b"x" * 20_000_000)
 
 

@@ -32,6 +32,7 @@ from ingest.payload.avro import _schema
 from tests.ingest.base import recent
 from tests.ingest.test_opcua import Plant
 from tests.ingest.test_opcua_faults import RULES, Line, mapped, reading, serving
+from tests.pace import PACE
 
 pytestmark = pytest.mark.slow
 
@@ -108,7 +109,7 @@ async def test_F37_numbers_without_end(
 ) -> None:
     monkeypatch.setattr(ingest.opcua.session, "MOST_MISSED", 50)
     made = Republishing(kept, empty)
-    await asyncio.wait_for(restored(made), 10)
+    await asyncio.wait_for(restored(made), PACE * 10)
     assert (made.asked, made.came, made.made_anew) == (asked, came, made_anew)
 
 
@@ -134,7 +135,7 @@ class Browsing:
 async def test_F37_browsing_without_end(monkeypatch: pytest.MonkeyPatch, fresh: bool, found: int) -> None:
     monkeypatch.setattr(ingest.opcua.pages, "MOST_REFERENCES", 30)
     made, before = Browsing(fresh), told("browsing")
-    assert len(await asyncio.wait_for(references(made, ua.NodeClass.Variable), 10)) == found  # type: ignore[arg-type]
+    assert len(await asyncio.wait_for(references(made, ua.NodeClass.Variable), PACE * 10)) == found  # type: ignore[arg-type]
     assert made.released
     assert made.pages < 40
     assert told("browsing") == before + 1
@@ -159,7 +160,7 @@ async def test_F37_objects_in_a_ring(monkeypatch: pytest.MonkeyPatch) -> None:
     everything = [SimpleNamespace(fullmatch=lambda _: True)]
     for ring, variables, endless in ((5, 5, 0), (0, 100, 1)):  # noqa: B007 `below` reads it
         before = told("browsing")
-        found = await asyncio.wait_for(browsed(client, 2, everything), 10)
+        found = await asyncio.wait_for(browsed(client, 2, everything), PACE * 10)
         assert (len(found), told("browsing") - before) == (variables, endless)
 
 
@@ -182,7 +183,7 @@ class Recorded:
 async def test_F37_history_without_end(monkeypatch: pytest.MonkeyPatch, step: timedelta, pages: int) -> None:
     monkeypatch.setattr(ingest.opcua.pages, "MOST_VALUES", 40)
     made, before = Recorded(step), told("reading history")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PACE * 10):
         values = [value async for value in past(made, START, START + timedelta(hours=1))]  # type: ignore[arg-type]
     assert (made.pages, len(values)) == (pages, pages)
     assert told("reading history") == before + 1
@@ -210,7 +211,7 @@ async def test_F37_shards_and_records_without_end(monkeypatch: pytest.MonkeyPatc
         taken.append(message)
 
     with pytest.raises(Unavailable, match="the same records of s0 again"):
-        await asyncio.wait_for(source._read(client, "s0", {}, take), 10)
+        await asyncio.wait_for(source._read(client, "s0", {}, take), PACE * 10)
     assert len(taken) == 1
 
 

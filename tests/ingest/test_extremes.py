@@ -27,6 +27,7 @@ from tests.conftest import free_port
 from tests.extremes import model, signals
 from tests.ingest.base import recent
 from tests.ingest.test_mqtt import publish
+from tests.pace import PACE
 
 SENT = [(name, value) for name, _, values in signals() for value in values]
 RULES = (Rule(match="x/{unit}", twin="{unit}"),)
@@ -88,7 +89,7 @@ class Running:
         await asyncio.gather(self.task, return_exceptions=True)
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PACE * 60):
             while self.pipeline.tally.messages < count:
                 await asyncio.sleep(0.1)
 

@@ -34,6 +34,7 @@ from tests.conftest import apart, free_port, installed, program
 from tests.ingest.base import recent
 from tests.ingest.test_mqtt import publish
 from tests.ingest.test_opcua_faults import Line
+from tests.pace import PACE
 
 RULES = (Rule(match="f/{unit}", twin="{unit}"),)
 
@@ -151,7 +152,7 @@ class Plant:
                 async with connect(self.settings, "faults-plant", clean_start=True) as client:
                     while not stop.is_set():
                         number, self.sent = self.sent, self.sent + 1
-                        async with asyncio.timeout(5):
+                        async with asyncio.timeout(PACE * 5):
                             await publish(client, "f/t", orjson.dumps({"ts": start + number, "power": float(number)}))
                         self.acknowledged.append(float(number))
                         await asyncio.sleep(1 / rate)
@@ -182,7 +183,7 @@ async def test_F1_a_connection_reset(registry: Registry, twin: str, secured: Set
                 line.drop(reset=True)
                 await asyncio.sleep(1)
                 await publish(plant, f"{source}/t", orjson.dumps({"ts": start + number, "power": float(number)}))
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(PACE * 20):
                     while [start + number, float(number)] not in await asyncio.to_thread(Endpoint(registry).history):
                         await asyncio.sleep(0.2)
         pipeline.cancel()
@@ -245,7 +246,7 @@ async def test_F2_database_outage(registry: Registry, twin: str, secured: Settin
             assert [pipeline.tally.messages for pipeline in pipelines] == [0, 0]
         finally:
             neo4j.process.send_signal(signal.SIGCONT)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PACE * 30):
             while (await client.post(f"http://127.0.0.1:{port}/f/t", json=body, headers=head)).status_code != 202:
                 await asyncio.sleep(0.2)
             while len(found := await asyncio.to_thread(Endpoint(registry).history)) < sent + 2:
@@ -273,7 +274,7 @@ async def test_F3_kill_9_mid_batch(registry: Registry, twin: str, secured: Setti
     stop.set()
     await publishing
     with program(secured, "kills", "ingest", str(mapping)):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PACE * 30):
             while True:
                 stored = await asyncio.to_thread(Endpoint(registry).history)
                 if set(plant.acknowledged) <= {power for _, power in stored}:
@@ -301,7 +302,7 @@ async def test_F13_slow_consumer(registry: Registry, twin: str) -> None:
     for number in range(40):
         await asyncio.to_thread(endpoint, {"ts": recent(number), "power": float(number)})
         await asyncio.sleep(0.1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PACE * 10):
         while seen["slow"][-1] != 39.0 or seen["fast"][-1] != 39.0:
             await asyncio.sleep(0.1)
     for task in looking:

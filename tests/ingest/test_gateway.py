@@ -26,6 +26,7 @@ from ingest.mqtt import connect
 from tests.conftest import apart, eventually, free_port, program
 from tests.ingest.base import recent
 from tests.ingest.test_mqtt import publish
+from tests.pace import PACE
 
 EDGE = """
 gateway: edge
@@ -185,7 +186,7 @@ async def test_F14_sink_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         slowest = max(slowest, time.perf_counter() - began)
         silent = first < 1500
         await asyncio.sleep(0.02)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PACE * 30):
         while spool.counts()["outgoing"]:
             await asyncio.sleep(0.1)
     forwarding.cancel()

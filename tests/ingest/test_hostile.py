@@ -19,6 +19,7 @@ from tests.ingest.base import recent
 from tests.ingest.test_extremes import Running
 from tests.ingest.test_mqtt import publish
 from tests.ingest.test_sparkplug import body, power
+from tests.pace import PACE
 
 COUNT = 300
 PIECES = (
@@ -56,7 +57,7 @@ async def test_hostile_mqtt(payload: Any, registry: Registry, secured: Settings,
         for hostile in payloads(rng):
             await publish(plant, f"{name}/{rng.choice(LEVELS)}/power", hostile)
         await publish(plant, f"{name}/t/sound", json.dumps({"ts": recent() + 1000, "power": 77.0}).encode())
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PACE * 60):
             while latest(registry, f"{name}-t") != 77.0:
                 await asyncio.sleep(0.1)
         assert running.pipeline.problem is None
@@ -85,7 +86,7 @@ async def test_hostile_sparkplug(registry: Registry, secured: Settings, broker: 
             await publish(plant, f"spBv1.0/Hostile/{kind}/N{rng.randrange(3)}{device}", packet)
         await publish(plant, "spBv1.0/Hostile/NBIRTH/N9", body(0, bd_seq=0, at=recent()))
         await publish(plant, "spBv1.0/Hostile/DBIRTH/N9/D", body(1, power(77.0, timestamp=recent() + 1000), at=recent() + 1000))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PACE * 60):
             while latest(registry, "edge-D") != 77.0:
                 await asyncio.sleep(0.1)
         assert running.pipeline.problem is None

@@ -28,6 +28,7 @@ from ingest.pipeline.pipeline import Pipeline
 from ingest.source import Message
 from tests.conftest import free_port
 from tests.ingest.base import SourceContract
+from tests.pace import PACE
 
 
 def words(form: str, value: Any) -> list[int]:
@@ -86,7 +87,7 @@ async def first(mapping: Mapping, settings: Settings, count: int = 1) -> list[Me
         taken.append(message)
 
     task = asyncio.create_task(ModbusSource(mapping, settings).run(take))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PACE * 10):
         while len(taken) < count:
             await asyncio.sleep(0.02)
     task.cancel()
@@ -136,7 +137,7 @@ class TestModbus(SourceContract):
         for _ in range(2):
             async with serving(plc, port):
                 before = len(taken)
-                async with asyncio.timeout(15):
+                async with asyncio.timeout(PACE * 15):
                     while len(taken) < before + 3:
                         await asyncio.sleep(0.05)
             await asyncio.sleep(0.5)

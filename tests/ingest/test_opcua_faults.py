@@ -31,6 +31,7 @@ from ingest.sources import make_source
 from tests.conftest import free_port
 from tests.ingest.base import recent
 from tests.ingest.test_opcua import NAMESPACE, Plant
+from tests.pace import PACE
 from tests.parts.nodeopcua import fetch, start_plant
 
 pytestmark = pytest.mark.slow
@@ -59,7 +60,7 @@ class Reader:
         return [value for values in said for value in values.values() if value == value]
 
     async def until(self, check: Callable[[], bool], seconds: float = 15) -> None:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(PACE * seconds):
             while not check():
                 await asyncio.sleep(0.02)
 
@@ -241,7 +242,7 @@ async def test_many_servers_share_a_source() -> None:
         assert source.reconnects >= 1  # while it runs: of the one that is not there
         source.stopping = True
         task.cancel()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PACE * 10):
             await asyncio.gather(task, return_exceptions=True)
 
 
@@ -365,7 +366,7 @@ class SecurePlant(Plant):
 
 
 async def refused(mapping: Mapping) -> str:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PACE * 30):
         with pytest.raises(StackError) as raised:
             await Reader(mapping).source.run(lambda message: None)  # type: ignore[arg-type, return-value]
     return str(raised.value)

@@ -18,6 +18,7 @@ from app.twins.registry import Registry
 from app.twins.write import NewTwin, create
 from tests.conftest import free_port, twingraph
 from tests.ingest.base import recent
+from tests.pace import PACE
 
 FAN = """{"@context": "dtmi:dtdl:context;3", "@id": "dtmi:com:example:Fan;1", "@type": "Interface",
   "contents": [{"@type": "Telemetry", "name": "rpm", "schema": "double"}]}"""
@@ -51,7 +52,7 @@ class Plant:
         return next((one for one in source_states(self.store) if one.source == name and one.state != "GONE"), None)
 
     async def until(self, check: Callable[[], Awaitable[bool]]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PACE * 20):
             while not await check():
                 await asyncio.sleep(0.1)
 

@@ -10,6 +10,7 @@ import structlog
 from app.errors import StackError
 from ingest import source
 from ingest.source import Reconnecting, Take
+from tests.pace import PACE
 
 
 class Scripted(Reconnecting):
@@ -59,7 +60,7 @@ async def run(scripted: Scripted) -> list[str]:
     take: Any = None
     with structlog.testing.capture_logs() as logs:
         running = asyncio.create_task(scripted.run(take))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PACE * 20):
             while scripted.script or not scripted.online:
                 await asyncio.sleep(0.01)
         running.cancel()

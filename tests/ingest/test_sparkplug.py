@@ -30,6 +30,7 @@ from ingest.sparkplug.payload import PAYLOAD
 from ingest.sparkplug.source import Host, SparkplugOutlet, SparkplugSource
 from tests.ingest.base import SourceContract, recent
 from tests.ingest.test_mqtt import publish
+from tests.pace import PACE
 from tests.parts.tahu import start_edge
 
 AT = 1_764_000_000_000
@@ -335,7 +336,7 @@ class TestSparkplug(SourceContract):
 
         await asyncio.gather(*(born(range(first, first + 200)) for first in range(0, 2000, 200)))
         text = "MATCH (t:Twin) WHERE t.dtId STARTS WITH 'n' AND t.dtId ENDS WITH '-d' RETURN count(t), sum(t.power)"
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PACE * 30):
             while (await asyncio.to_thread(registry.store.read, text))[0] != [2000, sum(map(float, range(2000)))]:
                 await asyncio.sleep(0.2)
 
@@ -399,7 +400,7 @@ class TestSparkplug(SourceContract):
             await watcher.subscribe(topic, max_qos=QoS.AT_LEAST_ONCE)
 
             async def next_state() -> Any:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(PACE * 10):
                     async for packet in watcher.messages():
                         if packet.packet_id is not None:
                             await watcher.acknowledge([packet.packet_id])

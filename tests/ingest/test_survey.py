@@ -23,6 +23,7 @@ from ingest.opcua.source import OpcUaSource
 from ingest.pipeline.assemble import Assembler
 from ingest.pipeline.pipeline import Pipeline
 from tests.conftest import free_port
+from tests.pace import PACE
 
 pytestmark = pytest.mark.slow
 
@@ -104,7 +105,7 @@ async def test_a_server_becomes_models_and_a_mapping_that_run(works: Waterworks,
     text = """MATCH (pump {_model: 'dtmi:com:survey:Pump;1'})-[:hasComponent]->(motor {_model: 'dtmi:com:survey:Motor;1'}),
       (tank {_model: 'dtmi:com:survey:Tank;1'})
       RETURN pump.dtId, pump.flow_rate, pump.running, pump.starts, motor.temperature, tank.level ORDER BY pump.dtId"""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PACE * 20):
         while len(found := await asyncio.to_thread(store.read, text)) < 2 or None in found[0] + found[1]:
             await asyncio.sleep(0.1)
     assert found == [

@@ -25,6 +25,7 @@ from ingest.mapping.declaration import Mapping, Rule
 from ingest.mqtt import MqttOptions, MqttSource, connect
 from ingest.source import Message
 from tests.conftest import eventually, free_port, installed
+from tests.pace import PACE
 
 pytestmark = pytest.mark.skipif(not installed("mosquitto"), reason="mosquitto is not installed")
 PEM = serialization.Encoding.PEM
@@ -104,7 +105,7 @@ def source(options: dict[str, Any]) -> MqttSource:
 
 
 async def refused(options: dict[str, Any]) -> str:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PACE * 15):
         with pytest.raises(StackError) as raised:
             await source(options).run(lambda message: None)  # type: ignore[arg-type, return-value]
     return str(raised.value)
@@ -120,7 +121,7 @@ async def test_messages_come_over_tls_with_a_client_certificate(broker: Broker) 
     await asyncio.sleep(1)
     async with connect(Settings(), "pub", MqttOptions(**broker.options()), clean_start=True) as publisher:
         await publisher.publish("tls/u1", b"{}", qos=QoS.AT_LEAST_ONCE)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PACE * 5):
         while not taken:
             await asyncio.sleep(0.05)
     task.cancel()

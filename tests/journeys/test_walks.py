@@ -18,6 +18,7 @@ from app.settings import Settings
 from ingest.mqtt import connect
 from tests.conftest import eventually, program
 from tests.journeys.conftest import Client
+from tests.pace import PACE
 
 AGE = "query($id: ID!) { turbine(dtId: $id) { power signals { name at } } }"
 
@@ -145,7 +146,7 @@ async def test_changes_are_told_over_websocket(stack: Client, small: Settings) -
     subscription = gql('subscription { twinChanged(dtId: "wf01-t03") { dtId etag ... on Turbine { power maintenanceNote } } }')
     seen: list[Any] = []
     transport = WebsocketsTransport(url=url, init_payload={"Authorization": f"Bearer {stack.token}"})
-    async with GqlClient(transport=transport) as session, asyncio.timeout(30):
+    async with GqlClient(transport=transport) as session, asyncio.timeout(PACE * 30):
         async for change in session.subscribe(subscription):
             seen.append(change["twinChanged"])
             if len(seen) == 1:

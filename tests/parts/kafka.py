@@ -8,6 +8,7 @@ from pathlib import Path
 from app.stack import jars
 from app.stack.child import Child, port_is_open, start, wait_until
 from app.stack.neo4j import JAVA
+from tests.pace import PACE
 
 PROPERTIES = """\
 process.roles=broker,controller
@@ -57,5 +58,5 @@ def start_kafka(home: Path, cache: Path, port: int, controller: int, heap: str =
         "kafka.Kafka",
     ]
     child = start("kafka", [*command, str(properties)], home)
-    wait_until(child, lambda: port_is_open("127.0.0.1", port), 60)
+    wait_until(child, lambda: port_is_open("127.0.0.1", port), PACE * 60)
     return child

@@ -4,6 +4,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tests.pace import PACE
+
 HERE = Path(__file__).parent / "opcua"
 
 
@@ -14,7 +16,7 @@ def fetch(folder: Path) -> str:
     if not (folder / "node_modules").exists():
         shutil.copytree(HERE, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules"))
         command = ["npm", "ci", "--no-audit", "--no-fund"]
-        made = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=170, check=False)
+        made = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PACE * 170, check=False)
         if made.returncode:
             return f"npm cannot fetch node-opcua: {made.stderr[-300:]}"
     return ""

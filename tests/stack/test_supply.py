@@ -16,12 +16,13 @@ from packaging.utils import canonicalize_name
 
 from app.stack.jars import listed
 from tests.conftest import ROOT
+from tests.pace import PACE
 from tests.stack.test_compose import packages
 
 
 def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / ".ci" / script), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PACE * 120, check=False)
 
 
 def test_every_part_is_in_the_bill_of_materials() -> None:
@@ -90,13 +91,13 @@ def test_the_wheel_installs_and_agrees_with_the_lock(tmp_path: Path) -> None:
     """Every extra can be had with the versions that are tested; in an environment of its own the command starts."""
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT)]
-    subprocess.run(build, check=True, timeout=120)
+    subprocess.run(build, check=True, timeout=PACE * 120)
     (wheel,) = tmp_path.glob("*.whl")
     pinned = re.findall(r"^[\w.-]+==[^\\\n]+", (ROOT / "requirements.runtime.lock").read_text(), re.MULTILINE)
     (tmp_path / "pinned").write_text("\n".join(pinned))
     exact = ["--only-binary", ":all:", "--constraint", str(tmp_path / "pinned")]
     plan = [*pip, "install", "--dry-run", "--ignore-installed", "--report", str(tmp_path / "plan"), *exact, f"{wheel}[all]"]
-    done = subprocess.run(plan, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(plan, capture_output=True, text=True, timeout=PACE * 300, check=False)
     assert done.returncode == 0, done.stderr
     parts = [one["metadata"] for one in json.loads((tmp_path / "plan").read_text())["install"]]
     tested = {(canonicalize_name(name), version) for name, version in packages("requirements.runtime.lock")}
@@ -104,16 +105,18 @@ def test_the_wheel_installs_and_agrees_with_the_lock(tmp_path: Path) -> None:
     venv.create(tmp_path / "apart", with_pip=True)
     python = str(tmp_path / "apart" / "bin" / "python")
     install = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *exact, f"{wheel}[mqtt,sparkplug]"]
-    subprocess.run(install, check=True, timeout=300)
+    subprocess.run(install, check=True, timeout=PACE * 300)
     for command in (
         ["-m", "pip", "check"],
         ["-m", "app.cli", "--help"],
         ["-c", "import ingest.mqtt, ingest.sparkplug.source"],
     ):
-        done = subprocess.run([python, *command], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+        done = subprocess.run([python, *command], capture_output=True, text=True, cwd=tmp_path, timeout=PACE * 60, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_what_is_installed_agrees() -> None:
-    done = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "check"], capture_output=True, text=True, timeout=PACE * 60, check=False
+    )
     assert done.returncode == 0, done.stdout
