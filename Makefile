@@ -5,7 +5,7 @@ SPEED ?= 1
 FARMS ?= 12
 TURBINES ?= 42
 
-.PHONY: env dev demo test test-fast check docs bench lock sbom scan clean
+.PHONY: env dev demo test test-fast check docs proto bench lock sbom scan clean
 
 PIP = $(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes --requirement
 
@@ -44,6 +44,10 @@ check: dev
 docs: dev
 	$(RUN)/python .ci/reference.py
 	NO_MKDOCS_2_WARNING=1 $(RUN)/mkdocs build --strict --quiet
+
+PROTOS = ingest/sparkplug/sparkplug.proto ingest/payload/prometheus.proto
+proto: dev
+	$(RUN)/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. $(PROTOS)
 
 bench: dev
 	$(RUN)/twingraph bench all

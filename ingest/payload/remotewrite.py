@@ -5,19 +5,12 @@ Prometheus marks as gone is stale from then on."""
 
 import struct
 from collections.abc import Iterator
-from functools import cache
 from typing import Any
 
 from app.errors import MessageError
 from ingest.payload.unpack import LONGEST
 from ingest.source import DeviceState
 
-SCHEMA = {
-    "Label": "name=1:string value=2:string",
-    "Sample": "value=1:double timestamp=2:i64",
-    "TimeSeries": "labels=1:Label* samples=2:Sample*",
-    "WriteRequest": "timeseries=1:TimeSeries*",
-}
 MOST_SAMPLES = 100_000
 GONE = struct.pack(">Q", 0x7FF0000000000002)
 
@@ -50,16 +43,11 @@ def _text(said: Any) -> str:
     return said.replace("\\", r"\\").replace(",", r"\,").replace("=", r"\=")
 
 
-@cache
-def _class() -> Any:
-    from ingest.payload.protobuf import message
-
-    return message("twingraph.prometheus", SCHEMA, "WriteRequest")
-
-
 def _request(body: bytes) -> Any:
     import cramjam
     from google.protobuf.message import DecodeError
+
+    from ingest.payload.prometheus_pb2 import WriteRequest
 
     try:
         if cramjam.snappy.decompress_raw_len(body) > LONGEST:
@@ -67,7 +55,7 @@ def _request(body: bytes) -> Any:
         unpacked = bytes(cramjam.snappy.decompress_raw(body))
     except cramjam.DecompressionError as error:
         raise MessageError("the body is not snappy", code="NOT_REMOTE_WRITE") from error
-    made = _class()()
+    made = WriteRequest()
     try:
         made.ParseFromString(unpacked)
     except DecodeError as error:

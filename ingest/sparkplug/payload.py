@@ -1,4 +1,4 @@
-"""Sparkplug B payloads: protobuf ↔ metrics. The schema is that of the specification 3.0, as a table."""
+"""Sparkplug B payloads: protobuf ↔ metrics. Sparkplug specification 3.0, section 6.4; the schema is sparkplug.proto."""
 
 import base64
 import struct
@@ -10,33 +10,12 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from app.errors import MessageError
-from ingest.payload.protobuf import message
+from ingest.sparkplug import sparkplug_pb2
 
-# message: fields `name=number:kind`, `*` repeats, `|` begins what a metric or value is one of
-SCHEMA = {
-    "PropertyValue": "type=1:u32 is_null=2:bool | int_value=3:u32 long_value=4:u64 float_value=5:float double_value=6:double "
-    "boolean_value=7:bool string_value=8:string propertyset_value=9:PropertySet propertysets_value=10:PropertySetList",
-    "PropertySet": "keys=1:string* values=2:PropertyValue*",
-    "PropertySetList": "propertyset=1:PropertySet*",
-    "DataSetValue": "| int_value=1:u32 long_value=2:u64 float_value=3:float double_value=4:double boolean_value=5:bool "
-    "string_value=6:string",
-    "Row": "elements=1:DataSetValue*",
-    "DataSet": "num_of_columns=1:u64 columns=2:string* types=3:u32* rows=4:Row*",
-    "Parameter": "name=1:string type=2:u32 | int_value=3:u32 long_value=4:u64 float_value=5:float double_value=6:double "
-    "boolean_value=7:bool string_value=8:string",
-    "Template": "version=1:string metrics=2:Metric* parameters=3:Parameter* template_ref=4:string is_definition=5:bool",
-    "Metric": "name=1:string alias=2:u64 timestamp=3:u64 datatype=4:u32 is_historical=5:bool is_transient=6:bool "
-    "is_null=7:bool properties=9:PropertySet | int_value=10:u32 long_value=11:u64 float_value=12:float double_value=13:double "
-    "boolean_value=14:bool string_value=15:string bytes_value=16:bytes dataset_value=17:DataSet template_value=18:Template",
-    "Payload": "timestamp=1:u64 metrics=2:Metric* seq=3:u64 uuid=4:string body=5:bytes",
-}
 INT64, BOOLEAN, DOUBLE, STRING, DATETIME = 4, 11, 10, 12, 13
 BITS = {1: 8, 2: 16, 3: 32, 4: 64}  # of signed whole numbers: they come as two's complement, or extended to the field's width
 ARRAYS = {22: "b", 23: "h", 24: "i", 25: "q", 26: "B", 27: "H", 28: "I", 29: "Q", 30: "f", 31: "d", 34: "q"}
 BOOLEANS, TEXTS = 32, 33
-
-
-PAYLOAD = message("twingraph.sparkplug", SCHEMA, "Payload")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +42,7 @@ class Payload:
 
 def decode(body: bytes) -> Payload:
     """Raises: MessageError when it is no Sparkplug B payload."""
-    made = PAYLOAD()
+    made = sparkplug_pb2.Payload()
     try:
         made.ParseFromString(body)
     except DecodeError as error:
@@ -86,7 +65,7 @@ def metric(given: Any, datatype: int = 0) -> Metric:
 
 def encode(metrics: Mapping[str, Any], timestamp: int, seq: int | None = None) -> bytes:
     """A payload of metrics by name; the type is that of the value."""
-    made = PAYLOAD(timestamp=timestamp)
+    made = sparkplug_pb2.Payload(timestamp=timestamp)
     if seq is not None:
         made.seq = seq
     for name, value in metrics.items():

@@ -38,6 +38,15 @@ def test_the_site_is_built_and_no_link_is_dead(tmp_path: Path) -> None:
     assert (tmp_path / "site" / "adr" / "index.html").exists()
 
 
+@pytest.mark.parametrize("proto", ["ingest/sparkplug/sparkplug.proto", "ingest/payload/prometheus.proto"])
+def test_messages_are_those_of_their_proto(proto: str, tmp_path: Path) -> None:
+    """`make proto` writes them."""
+    command = [sys.executable, "-m", "grpc_tools.protoc", "--proto_path=.", f"--python_out={tmp_path}", proto]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=60)
+    name = proto.replace(".proto", "_pb2.py")
+    assert (tmp_path / name).read_text() == (ROOT / name).read_text()
+
+
 def test_each_link_of_the_readme_leads_to_a_file() -> None:
     import re
 

@@ -26,8 +26,8 @@ from ingest.pipeline.assemble import Assembler
 from ingest.pipeline.pipeline import Pipeline
 from ingest.source import DeviceState, Message
 from ingest.sparkplug import payload as sparkplug_b
-from ingest.sparkplug.payload import PAYLOAD
 from ingest.sparkplug.source import Host, SparkplugOutlet, SparkplugSource
+from ingest.sparkplug.sparkplug_pb2 import Payload as PAYLOAD
 from tests.ingest.base import SourceContract, recent
 from tests.ingest.test_mqtt import publish
 from tests.pace import PACE
