@@ -23,6 +23,7 @@ TwingraphError
 ├── Busy                 who asks has asked too much
 ├── TooLarge             a request is longer than allowed
 ├── BadRequest           a request is not as its endpoint is described
+├── QueryError           a question, or a part of one, cannot be answered as it is put
 ├── CommandError         a command is refused, unanswered or failed
 └── PredictionError      not enough history, no trained model
 """
@@ -153,6 +154,10 @@ class MappingError(TwingraphError):
 
 class MessageError(TwingraphError):
     code = "MESSAGE_INVALID"
+
+
+class QueryError(TwingraphError):
+    code = "BAD_USER_INPUT"
 
 
 class CommandError(TwingraphError):

@@ -9,6 +9,9 @@ In: Cypher with parameters, plans. Out: plain values.
     select      the tree a query becomes: what is asked of which twins
     rollup      what a column says of each minute, hour, day, kept beside it
     cost        how much a select tree may read, estimated
+    operators   the operators of filters, one row each
+    pattern     the syntax of `matches`: a part of RE2's
+    automaton   a pattern → the table that the database walks
     cypher      select tree → one statement and its parameters
     past        what the graph said at a moment, as Cypher
     records     Neo4j's values → JSON's

@@ -7,17 +7,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from app.graph.names import quote
+from app.graph.operators import OPERATORS
 from app.graph.select import (
+    Aggregate,
     And,
     Column,
     Compare,
     Count,
     Exists,
     Fields,
+    Groups,
     History,
     Hop,
+    Many,
     Not,
+    One,
     Or,
+    Path,
     Predicate,
     Related,
     RelatedAggregate,
@@ -29,7 +35,6 @@ from app.graph.store import Store
 
 HISTORY = 100.0
 MEASURED = 0.05  # what is compared or summed costs less than what is sent
-MATCHED = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +70,20 @@ def _counted(store: Store, names: list[str], count: Callable[[str], str]) -> dic
 def cost(root: Root, sizes: Sizes) -> float:
     """Values read by estimate."""
     held, label = float(sizes.twins.get(root.label, 1)), root.label
-    if root.dt_id is not None:
-        return _scope(root.scope, 1.0, label, sizes) if root.scope else 1.0
-    total = 0.0
-    if root.scope is not None:
-        total += held * _conditions(root.scope.where, label, sizes) + _scope(root.scope, held, label, sizes)
-    for aggregate in (root.aggregate, root.groups.aggregate if root.groups else None):
-        if aggregate is not None:
-            total += held * (len(aggregate.measures) * MEASURED + _conditions(aggregate.where, label, sizes))
-    if root.path is not None:
-        total += 1000.0 * len(root.path.columns)
-    return total
+    match root.asked:
+        case One(_, scope):
+            return _scope(scope, 1.0, label, sizes)
+        case Many(scope, aggregate):
+            rows = 0.0 if scope is None else held * _conditions(scope.where, label, sizes) + _scope(scope, held, label, sizes)
+            return rows + (0.0 if aggregate is None else held * _measures(aggregate, label, sizes))
+        case Groups(aggregate):
+            return held * _measures(aggregate, label, sizes)
+        case Path(columns=columns):
+            return 1000.0 * len(columns)
+
+
+def _measures(aggregate: Aggregate, label: str, sizes: Sizes) -> float:
+    return len(aggregate.measures) * MEASURED + _conditions(aggregate.where, label, sizes)
 
 
 def _scope(scope: Scope, held: float, label: str, sizes: Sizes) -> float:
@@ -97,8 +105,7 @@ def _column(column: Column, label: str, sizes: Sizes) -> float:
             beneath = hop.label or "Twin"
             return beyond * (MEASURED + _conditions(scope.where, beneath, sizes)) + _scope(scope, beyond, beneath, sizes)
         case RelatedAggregate(hop, aggregate):
-            measured = len(aggregate.measures) * MEASURED + _conditions(aggregate.where, hop.label or "Twin", sizes)
-            return sizes.beyond(hop, label) * measured
+            return sizes.beyond(hop, label) * _measures(aggregate, hop.label or "Twin", sizes)
         case History():
             return HISTORY
         case Fields(_, fields):
@@ -114,8 +121,8 @@ def _conditions(predicate: Predicate | None, label: str, sizes: Sizes) -> float:
             return _conditions(part, label, sizes)
         case Exists(hop, _, part) | Count(hop, part):
             return sizes.beyond(hop, label) * (MEASURED + _conditions(part, hop.label or "Twin", sizes))
-        case Compare(_, "matches"):
-            return MATCHED
+        case Compare(_, operator):
+            return OPERATORS[operator].cost
         case None:
             return 0.0
     return MEASURED

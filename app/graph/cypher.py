@@ -3,12 +3,13 @@
 Canonical: names follow depth and position, columns come sorted, every value is a parameter; so equal questions share one
 text and Neo4j plans it once. Nested twins are nested `CALL` subqueries that collect lists of columns.
 
-Every way to another twin is printed by `_hop`, `_root` or `_path`: there the access of the request is, and nowhere else."""
+Every way to another twin is printed by `_hop`, `_one`, `_many` or `_path`: the access of the request is there, nowhere else."""
 
 from dataclasses import dataclass, field
 
 from app.graph.names import quote
-from app.graph.past import SYSTEM, hop_as_of, property_then, quality_then, signal_then
+from app.graph.operators import OPERATORS
+from app.graph.past import SYSTEM, hop_as_of, property_as_of, quality_as_of, signal_as_of
 from app.graph.rollup import COARSEST, LEVELS
 from app.graph.segment import own_times
 from app.graph.select import (
@@ -26,8 +27,10 @@ from app.graph.select import (
     History,
     Hop,
     IsNull,
+    Many,
     Measure,
     Not,
+    One,
     Or,
     Order,
     Param,
@@ -43,32 +46,6 @@ from app.graph.select import (
     param,
 )
 
-CHUNK = 100_000  # characters of a text that are taken apart at once
-STEP = "{value}.next[r][coalesce({value}.classes[c], head([x IN {value}.ranges WHERE x[0] < c AND c < x[1] | x[2]]), 0)]"
-CHUNKS = f"[i IN range(0, (size(k) - 1) / {CHUNK}) | substring(k, i * {CHUNK}, {CHUNK})]"
-PARTS = f"CASE WHEN size(k) <= {CHUNK} THEN [k] ELSE {CHUNKS} END"
-MATCHES = f"{{value}}.accept[reduce(q = 0, part IN {PARTS} | reduce(r = q, c IN split(part, '') | {STEP}))]"
-OPERATORS = {
-    "eq": "{key} = {value}",
-    "ne": "{key} <> {value}",
-    "in": "{key} IN {value}",
-    "notIn": "NOT {key} IN {value}",
-    "gt": "{key} > {value}",
-    "gte": "{key} >= {value}",
-    "lt": "{key} < {value}",
-    "lte": "{key} <= {value}",
-    "between": "{value}[0] <= {key} <= {value}[1]",
-    "contains": "{key} CONTAINS {value}",
-    "startsWith": "{key} STARTS WITH {value}",
-    "endsWith": "{key} ENDS WITH {value}",
-    "matches": f"any(k IN [{{key}}] WHERE CASE WHEN k IS :: STRING NOT NULL THEN {MATCHES} ELSE false END)",
-    "has": "{value} IN {key}",
-    "hasAny": "any(x IN {key} WHERE x IN {value})",
-    "hasAll": "all(x IN {value} WHERE x IN {key})",
-    "near": "point.distance({key}, point({{longitude: {value}.longitude, latitude: {value}.latitude}})) <= {value}.distance",
-    "within": "point.withinBBox({key}, point({{longitude: {value}.west, latitude: {value}.south}}), "
-    "point({{longitude: {value}.east, latitude: {value}.north}}))",
-}
 MEASURES = {
     "count": "count({key})",
     "distinct": "count(DISTINCT {key})",
@@ -126,34 +103,40 @@ class _Printer:
         self._named: dict[Param, str] = {}
 
     def root(self, root: Root) -> str:
-        if root.path is not None:
-            return self._path(root.path)
-        parts, answers = [], []
-        if root.scope is not None:
-            text, conditions = self._root(root)
-            rows = self._rows(text, conditions, root.scope, "n")
-            parts.append(f"CALL () {{\n{_indent(rows)}\n  RETURN collect({self._row(root.scope, 'n')}) AS rows\n}}")
-            answers.append("rows")
-        if root.aggregate is not None:
-            text, conditions = self._root(root)
-            text += self._filter([*conditions, *self._where(root.aggregate.where, "n")])
-            parts.append(f"CALL () {{\n{_indent(text)}\n  RETURN {self._measures(root.aggregate, 'n')} AS totals\n}}")
-            answers.append("totals")
-        if root.groups is not None:
-            parts.append(f"CALL () {{\n{_indent(self._groups(root, root.groups))}\n}}")
-            answers.append("rows")
-        return "\n".join([*parts, f"RETURN {', '.join(answers)}"])
+        match root.asked:
+            case One(dt_id, scope):
+                return f"{self._call_rows(scope, *self._one(root, dt_id))}\nRETURN rows"
+            case Many(scope, aggregate):
+                parts, answers = [], []
+                if scope is not None:
+                    parts.append(self._call_rows(scope, *self._many(root, scope)))
+                    answers.append("rows")
+                if aggregate is not None:
+                    text, conditions = self._many(root, scope)
+                    text += self._filter([*conditions, *self._where(aggregate.where, "n")])
+                    parts.append(f"CALL () {{\n{_indent(text)}\n  RETURN {self._measures(aggregate, 'n')} AS totals\n}}")
+                    answers.append("totals")
+                return "\n".join([*parts, f"RETURN {', '.join(answers)}"])
+            case Groups():
+                return f"CALL () {{\n{_indent(self._groups(root, root.asked))}\n}}\nRETURN rows"
+            case Path():
+                return self._path(root.asked)
+
+    def _call_rows(self, scope: Scope, match: str, conditions: list[str]) -> str:
+        rows = self._rows(match, conditions, scope, "n")
+        return f"CALL () {{\n{_indent(rows)}\n  RETURN collect({self._row(scope, 'n')}) AS rows\n}}"
 
     # Ways to twins ---------------------------------------------------------------------------------------------------
 
-    def _root(self, root: Root) -> tuple[str, list[str]]:
+    def _one(self, root: Root, dt_id: Param) -> tuple[str, list[str]]:
+        labelled = [f"n:{quote(root.label)}"] if root.label != "Twin" else []
+        return f"MATCH (n:Twin {{dtId: {self.param(dt_id)}}})", [*labelled, *self._seen("n"), *self._existed("n")]
+
+    def _many(self, root: Root, scope: Scope | None = None) -> tuple[str, list[str]]:
         label = quote(root.label)
-        if root.dt_id is not None:
-            labelled = [f"n:{label}"] if root.label != "Twin" else []
-            return f"MATCH (n:Twin {{dtId: {self.param(root.dt_id)}}})", [*labelled, *self._seen("n"), *self._existed("n")]
         if not self._access.via:
             labels = ":".join([label, *map(quote, root.also)])
-            in_order = root.scope is not None and root.scope.limit is not None and not root.scope.order
+            in_order = scope is not None and scope.limit is not None and not scope.order
             known = ["n.dtId IS NOT NULL"] if in_order else []  # what an index needs to be read in its order
             twins = ["n:Twin"] if root.parted else []  # components bear the labels of their model, too
             return f"MATCH (n:{labels})", [*twins, *known, *self._seen("n"), *self._existed("n")]
@@ -352,12 +335,12 @@ class _Printer:
         if self._as_of is None or value.key in SYSTEM:
             return f"{node}.{quote(value.key)}"
         if value.signal:
-            return signal_then(value, node, self._moment())
+            return signal_as_of(value, node, self._moment())
         if value.key.startswith("_at_"):
-            return signal_then(Value(value.key.removeprefix("_at_")), node, self._moment(), "at")
+            return signal_as_of(Value(value.key.removeprefix("_at_")), node, self._moment(), "at")
         if value.key.startswith("_quality_"):
-            return quality_then(node, self._moment(), self.param(param(value.key.removeprefix("_quality_"))))
-        return property_then(value, node, self._moment(), self.param(param(value.key)))
+            return quality_as_of(node, self._moment(), self.param(param(value.key.removeprefix("_quality_"))))
+        return property_as_of(value, node, self._moment(), self.param(param(value.key)))
 
     def _moment(self) -> str:
         assert self._as_of is not None
@@ -371,7 +354,7 @@ class _Printer:
         return MEASURES[measure.name].format(key=key, at=self.param(measure.at) if measure.at else "")
 
     def _groups(self, root: Root, groups: Groups) -> str:
-        text, conditions = self._root(root)
+        text, conditions = self._many(root)
         text += self._filter([*conditions, *self._where(groups.aggregate.where, "n")])
         names = [f"k{index}" for index in range(len(groups.keys))]
         if groups.hop is not None:
@@ -419,7 +402,7 @@ class _Printer:
     def _predicate(self, predicate: Predicate, node: str) -> str:
         match predicate:
             case Compare(key, operator, given):
-                return OPERATORS[operator].format(key=self._key(key, node), value=self.param(given))
+                return OPERATORS[operator].cypher.format(key=self._key(key, node), value=self.param(given))
             case IsNull(key, null):
                 return f"{self._key(key, node)} IS {'' if null else 'NOT '}NULL"
             case And(parts):
@@ -438,7 +421,7 @@ class _Printer:
                 return exists if quantifier == "some" else f"NOT {exists}"
             case Count(hop, part, operator, given):
                 counted = f"COUNT {{ {self._fitting(hop, self._where(part, f'{node}x'), node)} }}"
-                return OPERATORS[operator].format(key=counted, value=self.param(given))
+                return OPERATORS[operator].cypher.format(key=counted, value=self.param(given))
 
     def _fitting(self, hop: Hop, fits: list[str], node: str) -> str:
         match, conditions = self._hop(hop, node, f"{node}x")

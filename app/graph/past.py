@@ -12,7 +12,7 @@ CONVERTED = {"dateTime": "datetime({})", "date": "date({})", "time": "time({})",
 LOOKED_AT = 16  # segments that overlap the moment; late ones may lie under longer ones
 
 
-def property_then(value: Value, node: str, moment: str, name: str) -> str:
+def property_as_of(value: Value, node: str, moment: str, name: str) -> str:
     """`moment` and `name` are parameters: a datetime, and the property's key."""
     key = quote(value.key)
     versions = (
@@ -22,7 +22,7 @@ def property_then(value: Value, node: str, moment: str, name: str) -> str:
     return f"coalesce(head(COLLECT {{ {versions} }}), [{node}.{key}])[0]"
 
 
-def signal_then(value: Value, node: str, moment: str, answer: str = "value") -> str:
+def signal_as_of(value: Value, node: str, moment: str, answer: str = "value") -> str:
     """The last point measured before the moment; `answer` is `value` or `at`."""
     key, own, ms = quote(value.key), quote(own_times(value.key)), f"{moment}.epochMillis"
     points = (
@@ -35,7 +35,7 @@ def signal_then(value: Value, node: str, moment: str, answer: str = "value") -> 
     return CONVERTED.get(value.signal, "{}").format(found) if answer == "value" else found
 
 
-def quality_then(node: str, moment: str, name: str) -> str:
+def quality_as_of(node: str, moment: str, name: str) -> str:
     """The last change of a signal's quality before the moment; `name` is the parameter with the signal's name."""
     changes = (
         f"MATCH ({node})-[:_EVENT]->(e:_Event {{kind: 'quality', code: {name}}})"

@@ -284,19 +284,31 @@ class Path:
 
 
 @dataclass(frozen=True, slots=True)
+class One:
+    """The twin with `dt_id`."""
+
+    dt_id: Param
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """Rows of the twins that fit, measures over all that fit, or both."""
+
+    scope: Scope | None = None
+    aggregate: Aggregate | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Root:
-    """One top-level field: twins of `label`, or the one with `dt_id`; what is asked of all.
+    """One top-level field: what is `asked` of twins of `label`.
 
     `also`: labels above `label`, on which the indexes of what is asked lie. `parted`: components have `label`, too.
     `access` None: all of the graph; the dtIds of roots are carried by the request under ACCESS. `as_of`: what the graph said
     then [datetime]."""
 
     label: str
-    scope: Scope | None = None
-    dt_id: Param | None = None
-    aggregate: Aggregate | None = None
-    groups: Groups | None = None
-    path: Path | None = None
+    asked: One | Many | Groups | Path
     access: Access | None = None
     as_of: Param | None = None
     also: tuple[str, ...] = ()

@@ -8,8 +8,8 @@ In: GraphQL over HTTP, WebSocket (graphql-transport-ws) and server-sent events. 
     answer/   request → answer
     router    transports, identity, one schema generation swapped for another
 
-One query through it: `{ turbines(first: 2) { name hasComponent { healthScore } } }` becomes Root(Turbine, Scope(Value
-name, Related(hasComponent, Scope(Value healthScore)))), that one Cypher statement with one record, that
+One query through it: `{ turbines(first: 2) { name hasComponent { healthScore } } }` becomes Root(Turbine, Many(Scope(Value
+name, Related(hasComponent, Scope(Value healthScore))))), that one Cypher statement with one record, that
 `[{"name": r[0], "hasComponent": [{"healthScore": s[0]} for s in r[1]]} for r in rows]`, that JSON. `twingraph graphql
 explain QUERY` shows each step.
 

@@ -11,10 +11,10 @@ import httpx
 import pytest
 import re2
 
-from app.graph.cypher import CHUNK, OPERATORS
+from app.errors import QueryError
+from app.graph.automaton import automaton
+from app.graph.operators import CHUNK, OPERATORS
 from app.graph.store import Store
-from app.graphql.compile.automaton import automaton
-from app.graphql.compile.cursor import QueryError
 from app.settings import Settings
 from app.stack.child import Child
 from app.twins.registry import Registry
@@ -56,7 +56,7 @@ def reference(pattern: str) -> Any:
 
 def test_it_matches_what_re2_matches(store: Store) -> None:
     chance, tried = random.Random(13), 0
-    step = OPERATORS["matches"].format(key="text", value="row.table")
+    step = OPERATORS["matches"].cypher.format(key="text", value="row.table")
     query = f"UNWIND $rows AS row RETURN [text IN row.texts | {step}]"
     rows, expected = [], []
     for pattern in patterns(chance):
@@ -78,7 +78,7 @@ def test_it_matches_what_re2_matches(store: Store) -> None:
 
 @pytest.mark.parametrize("length", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7])
 def test_long_texts_are_matched_to_their_end(length: int, store: Store) -> None:
-    step = OPERATORS["matches"].format(key="$text", value="$table")
+    step = OPERATORS["matches"].cypher.format(key="$text", value="$table")
     for end, found in (("b", True), ("c", False)):
         table = automaton("(?s)[äa😀]*b".replace("😀", "") if length < CHUNK else "(?:.)*b")
         assert store.read(f"RETURN {step}", {"text": "ä" * length + end, "table": table})[0][0] is found

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from app.errors import SettingError
+from app.errors import QueryError, SettingError
 from app.graphql.answer.persisted import Persisted
-from app.graphql.compile.cursor import QueryError
 from tests.graphql.conftest import Ask
 
 QUERY = "{ turbines { dtId } }"

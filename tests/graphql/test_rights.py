@@ -12,7 +12,7 @@ from app.dtdl import Document, compile_models
 from app.dtdl.syntax import parse
 from app.errors import SettingError
 from app.graph.cypher import print_root
-from app.graph.select import Access, Root, Scope, Value
+from app.graph.select import Access, Many, Root, Scope, Value
 from app.history.series import Series
 from app.identity import keys
 from app.identity.keys import Grant
@@ -327,5 +327,5 @@ def test_components_of_a_model_are_no_twins_of_it() -> None:
     catalog = compile_models([one for one in documents if isinstance(one, Document)])
     assert catalog.part_labels == {"Motor"}
     for access in (None, Access(models=("Motor",)), Access(("contains",))):
-        root = Root("Motor", Scope((Value("speed"),)), access=access, parted=True)
+        root = Root("Motor", Many(Scope((Value("speed"),))), access=access, parted=True)
         assert "n:Twin" in print_root(root).text

@@ -15,11 +15,10 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionResult
 
 from app import metrics
-from app.errors import TooLarge, TwingraphError
+from app.errors import QueryError, TooLarge, TwingraphError
 from app.graph.records import in_json
 from app.graph.store import Store
 from app.graphql.answer.failures import as_graphql
-from app.graphql.compile.cursor import QueryError
 from app.graphql.compile.documents import Read
 from app.graphql.compile.plan import Entry, Plan, bound, run_step
 from app.http.workers import begin

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from app.errors import SettingError
-from app.graphql.compile.cursor import QueryError
+from app.errors import QueryError, SettingError
 from app.graphql.compile.kept import Kept
 
 SENT_BYTES = 16 * 1024**2

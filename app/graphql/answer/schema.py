@@ -34,7 +34,7 @@ from app.errors import ModelError, TwingraphError
 from app.events.feed import CHANGING, Feed, Kind, Topic
 from app.graph.cypher import print_root
 from app.graph.records import one_record
-from app.graph.select import Root, Scope, Value, param
+from app.graph.select import Many, Root, Scope, Value, param
 from app.graphql.answer.execute import Coerced, Compiled, at_work
 from app.graphql.answer.failures import as_client_error
 from app.graphql.answer.persisted import Persisted
@@ -202,7 +202,7 @@ class TwinSchema(strawberry.Schema):
         who, store = identity_of(info), server_of(info).store
         scope = Scope(columns, where(self.plans.catalog, given, type_), limit=param(MOST_TWINS + 1))
         parted = label in self.plans.catalog.part_labels
-        asked = print_root(Root(label, scope, access=who.access, parted=parted))
+        asked = print_root(Root(label, Many(scope), access=who.access, parted=parted))
         parameters = {f"p{index}": one.value(bound({}, who)) for index, one in enumerate(asked.params)}
 
         def look() -> Seen:

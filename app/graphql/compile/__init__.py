@@ -7,8 +7,6 @@ In: a text, variables, what the request may see. Out: a plan; its answer.
     kept           a cache bounded by what its entries weigh
     collect        the fields of a selection, as the specification collects them
     variables      variables left open, and the converters their values pass
-    pattern        the syntax of `matches`
-    automaton      a pattern → a table that the database walks
     conditions     arguments → predicates, orders, hops
     cursor         where a row stands in an order, as text
     select         selection set → select tree (app.graph.select) and the form of the answer

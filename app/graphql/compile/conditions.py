@@ -6,11 +6,10 @@ from typing import Any
 from graphql import get_named_type
 
 from app.dtdl import Catalog
+from app.errors import QueryError
+from app.graph.operators import COUNT, OPERATORS, of_kind
 from app.graph.select import And, Compare, Count, Exists, Hop, IsNull, Not, Or, Order, Predicate, Value, param
-from app.graphql.compile.automaton import automaton
-from app.graphql.compile.cursor import QueryError
-from app.graphql.compile.variables import each_epoch_ms, pair, paired_epoch_ms
-from app.graphql.schema.filters import COUNTED
+from app.graphql.compile.variables import Chained, each_epoch_ms
 from app.graphql.schema.origin import ORIGIN, Origin
 
 Arguments = Mapping[str, Any]
@@ -68,23 +67,21 @@ def _related(catalog: Catalog, origin: Origin, type_: Any, value: Arguments) -> 
             yield Exists(hop, quantifier, where(catalog, part, fields[quantifier].type))  # type: ignore[arg-type]
             continue
         fits = where(catalog, part.get("where"), get_named_type(fields["count"].type).fields["where"].type)
-        for operator in COUNTED:
-            if part.get(operator) is not None:
-                yield Count(hop, fits, operator, param(part[operator]))
+        for row in of_kind(COUNT):
+            if part.get(row.name) is not None:
+                yield Count(hop, fits, row.name, param(part[row.name]))
 
 
 def _compared(key: Value, value: Arguments, convert: Callable[[Any], Any] | None = None) -> Iterator[Predicate]:
-    for operator, operand in value.items():
-        if operator == "isNull" and operand is not None:
+    """`convert` makes of each value what lies in the graph."""
+    for name, operand in value.items():
+        own = OPERATORS[name].convert
+        if operand is None and name in ("eq", "ne"):
+            yield IsNull(key, name == "eq")
+        elif operand is not None and name == "isNull":
             yield IsNull(key, bool(operand))
-        elif operand is None and operator in ("eq", "ne"):
-            yield IsNull(key, operator == "eq")
-        elif operand is not None and operator == "matches":
-            yield Compare(key, operator, param(operand, automaton))
-        elif operand is not None and operator == "between":
-            yield Compare(key, operator, param(operand, pair if convert is None else paired_epoch_ms))
         elif operand is not None:
-            yield Compare(key, operator, param(operand, convert))
+            yield Compare(key, name, param(operand, Chained(own, convert) if own and convert else own or convert))
 
 
 def _inside(part: Predicate, path: str) -> Predicate:

@@ -6,15 +6,11 @@ from typing import Any
 
 import orjson
 
-from app.errors import TwingraphError
+from app.errors import QueryError
 from app.graph.records import tagged, untagged
 from app.graph.select import Order
 
 LONG = 2**63
-
-
-class QueryError(TwingraphError):
-    code = "BAD_USER_INPUT"
 
 
 @dataclass(frozen=True, slots=True)

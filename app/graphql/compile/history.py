@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from app.errors import TwingraphError
+from app.errors import QueryError, TwingraphError
 from app.graph.rollup import SEVEN
 from app.graph.segment import are_offsets, ordered
 from app.graph.typed import passed_over
-from app.graphql.compile.cursor import QueryError
 from app.graphql.compile.select import HistoryForm
 from app.history.buckets import Columns, buckets, filled, has_texts, of_rollups
 

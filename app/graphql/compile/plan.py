@@ -25,15 +25,14 @@ from graphql.execution.values import VariableValues
 
 from app import metrics
 from app.dtdl import Catalog
-from app.errors import StoreTimeout
+from app.errors import QueryError, StoreTimeout
+from app.graph.automaton import automaton
 from app.graph.cost import Sizes, cost
 from app.graph.cypher import Statement, print_root
 from app.graph.records import one_record
-from app.graph.select import ACCESS, Access, Root, VariableRef
+from app.graph.select import ACCESS, Access, One, Root, VariableRef
 from app.graph.store import Store
-from app.graphql.compile.automaton import automaton
 from app.graphql.compile.collect import Collector
-from app.graphql.compile.cursor import QueryError
 from app.graphql.compile.documents import Documents
 from app.graphql.compile.history import Unsettled
 from app.graphql.compile.introspection import is_introspection
@@ -190,7 +189,7 @@ class Plans:
         if plan.looked_at.is_set():
             return
         for step in plan.steps:
-            if step.statement is not None and step.root is not None and step.root.dt_id is None:
+            if step.statement is not None and step.root is not None and not isinstance(step.root.asked, One):
                 try:
                     given = parameters(step, variables)
                 except QueryError:

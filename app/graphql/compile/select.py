@@ -11,7 +11,7 @@ from graphql.execution.values import VariableValues
 
 from app.dtdl import Catalog, is_indexed
 from app.dtdl.kinds import column_kind
-from app.errors import nearest
+from app.errors import QueryError, nearest
 from app.graph.cypher import sort_key
 from app.graph.select import (
     Access,
@@ -24,7 +24,9 @@ from app.graph.select import (
     Groups,
     History,
     Hop,
+    Many,
     Measure,
+    One,
     Order,
     Param,
     Path,
@@ -38,7 +40,7 @@ from app.graph.select import (
 )
 from app.graphql.compile.collect import Collector, Sets, inner_sets
 from app.graphql.compile.conditions import hop_of, key_of, orders, where
-from app.graphql.compile.cursor import CursorPart, QueryError, signature
+from app.graphql.compile.cursor import CursorPart, signature
 from app.graphql.compile.variables import Level, PlusOne, Within, bucket, day_ago, day_before, not_negative, now, rank
 from app.graphql.schema.origin import ORIGIN, Origin
 from app.graphql.schema.scalars import epoch_ms
@@ -48,7 +50,7 @@ FARTHEST = 16
 LONGEST_PATH = 32
 ROLLED = {"at", "timestamps", "epochs", "signal", "unit", "__typename", "value", "values"}  # what roll-ups can tell
 ROLLED |= {"count", "counts", "sum", "avg", "min", "max"}
-NOT_THEN = ("signals", "etag", "last", "received", "reach", "history", "series")  # what is known of the present only
+PRESENT_ONLY = ("signals", "etag", "last", "received", "reach", "history", "series")  # what is known of the present only
 
 
 @dataclass(slots=True)
@@ -138,19 +140,20 @@ class Selector:
         if root.label not in self.catalog.by_label or self.as_of is not None:
             return ()
         contents = self.catalog.contents[self.catalog.by_label[root.label]]
-        asked = root.scope.where if root.scope else root.aggregate.where if root.aggregate else None
-        compared = {part.key.key for part in (asked.parts if isinstance(asked, And) else ()) if isinstance(part, Compare)}
+        asked = (root.asked.scope or root.asked.aggregate) if isinstance(root.asked, Many) else None
+        fits = asked.where if asked is not None else None
+        compared = {part.key.key for part in (fits.parts if isinstance(fits, And) else ()) if isinstance(part, Compare)}
         declared = {contents[key].declared_by for key in compared & contents.keys() if is_indexed(contents[key])}
         return tuple(sorted({self.catalog.labels[dtmi] for dtmi in declared} - {root.label}))
 
     def _one(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
         form = self._form(get_named_type(field_def.type), sets)
-        return Selected(key, origin, Root(origin.key, Scope(form.columns), dt_id=param(arguments["dtId"])), form)
+        return Selected(key, origin, Root(origin.key, One(param(arguments["dtId"]), Scope(form.columns))), form)
 
     def _list(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
         form = self._form(get_named_type(field_def.type), sets)
         scope = self._scope(form.columns, field_def, arguments)
-        return Selected(key, origin, Root(self._label(origin.key, arguments), scope), form)
+        return Selected(key, origin, Root(self._label(origin.key, arguments), Many(scope)), form)
 
     def _label(self, default: str, arguments: Arguments) -> str:
         model = self.settle(arguments.get("model"))
@@ -163,12 +166,12 @@ class Selector:
 
     def _connection(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
         page, scope, total, _ = self._page(field_def, arguments, sets)
-        root = Root(self._label(origin.key, arguments), scope, aggregate=total)
+        root = Root(self._label(origin.key, arguments), Many(scope, total))
         return Selected(key, origin, root, page)
 
     def _aggregate(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
         aggregate, emits = self._measures(field_def, arguments, sets)
-        return Selected(key, origin, Root(self._label(origin.key, arguments), aggregate=aggregate), emits)
+        return Selected(key, origin, Root(self._label(origin.key, arguments), Many(aggregate=aggregate)), emits)
 
     def _groups(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
         aggregate, emits = self._measures(field_def, arguments, sets)
@@ -193,7 +196,7 @@ class Selector:
             self._limited(arguments),
         )
         keys = [self._value(name, twin_type.fields[name], fields[name], []) for name in names]
-        return Selected(key, origin, Root(origin.key, groups=groups), (emits, [(e.key, e.kind, e.form) for e in keys]))
+        return Selected(key, origin, Root(origin.key, groups), (emits, [(e.key, e.kind, e.form) for e in keys]))
 
     def _path(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
         type_ = get_named_type(field_def.type)
@@ -212,7 +215,7 @@ class Selector:
         most = self.bounded("most", arguments["most"], 1, LONGEST_PATH)
         start, end = (param(arguments[name]) for name in ("from", "to"))
         path = Path(start, end, types, most, bool(arguments.get("directed")), columns)
-        return Selected(key, origin, Root("Twin", path=path), emits)
+        return Selected(key, origin, Root("Twin", path), emits)
 
     # Pages and measures ----------------------------------------------------------------------------------------------
 
@@ -337,7 +340,7 @@ class Selector:
         origin: Origin = field_def.extensions[ORIGIN]
         arguments = get_argument_values(field_def, nodes[0], self.variables) if field_def.args else {}
         sets = inner_sets(nodes)
-        if self.as_of is not None and origin.kind in NOT_THEN:
+        if self.as_of is not None and origin.kind in PRESENT_ONLY:
             raise QueryError(f"{name} does not go with asOf", where=key, hint="ask history, or leave asOf out")
         match origin.kind:
             case "id" | "model" | "etag":

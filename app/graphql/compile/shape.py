@@ -14,7 +14,7 @@ import orjson
 from app.dtdl import Catalog, Primitive, Schema
 from app.graph.cypher import HIDDEN
 from app.graph.records import plain
-from app.graph.select import Column, Value, base
+from app.graph.select import Column, Many, Value, base
 from app.graphql.compile.cursor import write_cursor
 from app.graphql.compile.history import build_history, build_series
 from app.graphql.compile.select import Emit, Form, Page, Selected
@@ -50,10 +50,12 @@ class Shaper:
 
     def _connection(self, selected: Selected) -> Build:
         page = self._page(selected.form, 0)
-        has_rows = selected.root.scope is not None
+        asked = selected.root.asked
+        assert isinstance(asked, Many)
+        has_rows, has_total = asked.scope is not None, asked.aggregate is not None
 
         def build(record: list[Any], variables: Variables) -> Any:
-            total = record[-1][0] if selected.root.aggregate is not None else None
+            total = record[-1][0] if has_total else None
             return page(record[0] if has_rows else [], total, variables)
 
         return build
@@ -210,7 +212,7 @@ class Shaper:
         return f"({{{', '.join(parts)}}} if {self._bound(_is_moment)}({at}) else None)"
 
     def _properties(self, node: Any) -> dict[str, Any]:
-        node = _open(_then(*node) if isinstance(node, list) else node)
+        node = _open(_as_of(*node) if isinstance(node, list) else node)
         if _text(node.get("_model")) not in self.catalog.interfaces:
             return _nested({key: value for key, value in node.items() if key[0] != "_" and key != "dtId"}) or {}
         known = self.catalog.properties(node["_model"])
@@ -363,7 +365,7 @@ def _is_text(schema: Schema) -> bool:
     return value_kind(schema) in ("json", "objects") or schema == Primitive("point")
 
 
-def _then(node: dict[str, Any], versions: list[dict[str, Any]]) -> dict[str, Any]:
+def _as_of(node: dict[str, Any], versions: list[dict[str, Any]]) -> dict[str, Any]:
     """The properties of a moment: those of now, with what each version says it was before, the newest version first."""
     return node | {key: version.get(key) for version in versions for key in version["_keys"]}
 

@@ -4,16 +4,16 @@ A variable's scalar leaves become Holes: they flow through graphql-core's own co
 plan serves all values. What decides the tree itself (enums, booleans, nulls, the shape of a filter, a model's name) is
 read from the variables and is part of the plan's key. Each converter is a value, so that equal params stay equal."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from graphql import GraphQLInputObjectType, GraphQLList, GraphQLNonNull, get_named_type, is_enum_type
 
+from app.errors import QueryError
 from app.graph.rollup import coarsest
 from app.graph.select import VariableRef
-from app.graphql.compile.cursor import QueryError
 from app.graphql.schema.origin import ORIGIN
 from app.graphql.schema.scalars import epoch_ms
 
@@ -72,12 +72,6 @@ def not_negative(offset: int) -> int:
     return offset
 
 
-def pair(values: list[Any]) -> list[Any]:
-    if len(values) != 2:
-        raise QueryError(f"between takes two values, not {len(values)}", hint="[least, greatest]")
-    return values
-
-
 def rank(value: float) -> float:
     if not 0 <= value <= 1:
         raise QueryError(f"rank: {value} is outside 0 to 1", hint="0.5 is the median")
@@ -88,8 +82,15 @@ def each_epoch_ms(given: Any) -> Any:
     return [epoch_ms(one) for one in given] if isinstance(given, list) else epoch_ms(given)
 
 
-def paired_epoch_ms(given: list[Any]) -> list[int]:
-    return [epoch_ms(one) for one in pair(given)]
+@dataclass(frozen=True, slots=True)
+class Chained:
+    """One converter after another; a value itself, so that equal params stay equal."""
+
+    first: Callable[[Any], Any]
+    then: Callable[[Any], Any]
+
+    def __call__(self, given: Any) -> Any:
+        return self.then(self.first(given))
 
 
 def now(_: str) -> int:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from app.errors import QueryError
 from app.events.feed import Feed, Kind, Topic
-from app.graphql.compile.cursor import QueryError
 
 AT_LEAST_SECONDS = 0.25  # between two looks
 AT_MOST_SHARE = 0.2  # of the time goes into the looks for one question

@@ -14,10 +14,9 @@ from strawberry.scalars import JSON
 from app.commands.issue import CommandRecord, Site, get_command, issue
 from app.dtdl import Catalog, Component, Document
 from app.dtdl.syntax import parse
-from app.errors import ModelError, NotFound
+from app.errors import ModelError, NotFound, QueryError
 from app.events.alarms import MOST, Alarm, alarms
 from app.graph.select import Access
-from app.graphql.compile.cursor import QueryError
 from app.graphql.schema.scalars import LONG, whole
 from app.http.workers import apart
 from app.identity import Identity, allow, require_change, require_command, require_made, require_named

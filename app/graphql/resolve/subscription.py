@@ -18,10 +18,9 @@ from strawberry.scalars import JSON
 from app import clock, metrics
 from app.commands.issue import get_command
 from app.commands.outlet import ENDED, CommandStatus
-from app.errors import NotFound
+from app.errors import NotFound, QueryError
 from app.events.alarms import Alarm, alarms
 from app.events.feed import OVERLAP, Kind, Topic
-from app.graphql.compile.cursor import QueryError
 from app.graphql.resolve.static import AlarmEvent, CommandResult, Info, at_work, identity_of, server_of, shown, shown_alarm
 from app.graphql.schema.scalars import epoch_ms
 from app.twins.fresh import fresh

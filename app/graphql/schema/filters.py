@@ -15,26 +15,22 @@ from graphql import (
     GraphQLString,
 )
 
+from app.graph import operators
 from app.graphql.schema.origin import ORIGIN, Origin
 from app.graphql.schema.values import BUILT_IN, type_name
 
 if TYPE_CHECKING:
     from app.graphql.schema.types import TypeFactory
 
-COMPARED = ("eq", "ne", "in", "notIn", "gt", "gte", "lt", "lte", "between", "isNull")
-TEXTUAL = ("contains", "startsWith", "endsWith", "matches")
-OPERATORS: dict[str, tuple[str, ...]] = {
-    "String": (*COMPARED, *TEXTUAL),
-    "ID": ("eq", "ne", "in", "notIn", "gt", "lt", *TEXTUAL),
-    "Boolean": ("eq", "ne", "isNull"),
-    "Duration": ("isNull",),
-    "Point": ("near", "within", "isNull"),
-    **dict.fromkeys(("Int", "Long", "Float", "DateTime", "Date", "Time"), COMPARED),
+KINDS = {
+    "String": operators.TEXT,
+    "ID": operators.IDENTIFIER,
+    "Boolean": operators.BOOLEAN,
+    "Duration": operators.DURATION,
+    "Point": operators.POINT,
+    **dict.fromkeys(("Int", "Long", "Float"), operators.NUMBER),
+    **dict.fromkeys(("DateTime", "Date", "Time"), operators.MOMENT),
 }
-CHOSEN = ("eq", "ne", "in", "notIn", "isNull")
-LISTED = ("has", "hasAny", "hasAll", "isNull")
-MANY = ("in", "notIn", "between", "hasAny", "hasAll")
-COUNTED = ("eq", "ne", "gt", "gte", "lt", "lte")
 SORTED = ("id", "last", "received", "value", "plain", "enum")
 
 
@@ -49,10 +45,9 @@ class Filters:
         self._related("").fields  # noqa: B018 - the fields make the types below
         self.order("")
         _ = self._reading, self._near, self._within
-        for name, operators in OPERATORS.items():
-            self.compare(name, operators)
-            of = BUILT_IN.get(name) or self.factory.scalars[name]
-            self.compare(f"{name}List", LISTED, of)
+        for name, kind in KINDS.items():
+            self.compare(name, kind)
+            self.compare(f"{name}List", operators.LIST, BUILT_IN.get(name) or self.factory.scalars[name])
 
     def list_arguments(self, dtmi: str) -> dict[str, GraphQLArgument]:
         return {
@@ -103,11 +98,11 @@ class Filters:
         match origin.kind:
             case "id" | "model" | "last" | "received" | "value" | "plain":
                 name = "ID" if origin.kind == "model" else type_name(type_)
-                return self.compare(name, OPERATORS[name]) if name in OPERATORS else None
+                return self.compare(name, KINDS[name]) if name in KINDS else None
             case "enum":
-                return self.compare(type_name(type_), CHOSEN, type_)
+                return self.compare(type_name(type_), operators.ENUM, type_)
             case "array" | "enums":
-                return self.compare(f"{type_name(type_)}List", LISTED, type_.of_type)
+                return self.compare(f"{type_name(type_)}List", operators.LIST, type_.of_type)
             case "object":
                 return self._object(type_, origin.key)
             case "reading":
@@ -116,13 +111,13 @@ class Filters:
                 return self._related(origin.target)
         return None
 
-    def compare(self, name: str, operators: tuple[str, ...], of: Any = None) -> GraphQLInputObjectType:
+    def compare(self, name: str, kind: str, of: Any = None) -> GraphQLInputObjectType:
         key = ("compare", name)
         if key not in self._made:
             of = of or BUILT_IN.get(name) or self.factory.scalars[name]
-            special = {"isNull": GraphQLBoolean, "near": self._near, "within": self._within, "matches": GraphQLString}
-            kinds = special | {many: GraphQLList(GraphQLNonNull(of)) for many in MANY}
-            fields = {operator: GraphQLInputField(kinds.get(operator, of)) for operator in operators}
+            operands = {"one": of, "many": GraphQLList(GraphQLNonNull(of)), "Boolean": GraphQLBoolean, "String": GraphQLString}
+            operands |= {"PointNear": self._near, "PointWithin": self._within}
+            fields = {row.name: GraphQLInputField(operands[row.operand]) for row in operators.of_kind(kind)}
             self._made[key] = GraphQLInputObjectType(self.factory.taken.claim(f"{name}Filter"), fields)
         return self._made[key]
 
@@ -163,7 +158,7 @@ class Filters:
     def _reading(self) -> GraphQLInputObjectType:
         key = ("reading", "")
         if key not in self._made:
-            moment = self.compare("DateTime", OPERATORS["DateTime"])
+            moment = self.compare("DateTime", operators.MOMENT)
             name = self.factory.taken.claim("ReadingFilter")
             self._made[key] = GraphQLInputObjectType(name, {"at": _given(moment, Origin("reading at"))})
         return self._made[key]
@@ -175,7 +170,7 @@ class Filters:
             return quantified | {"count": GraphQLInputField(self._once("count", target, "CountFilter", counted))}
 
         def counted() -> dict[str, GraphQLInputField]:
-            numbers = {name: GraphQLInputField(GraphQLInt) for name in COUNTED}
+            numbers = {row.name: GraphQLInputField(GraphQLInt) for row in operators.of_kind(operators.COUNT)}
             return numbers | {"where": GraphQLInputField(self.where(target), description="of those that fit")}
 
         return self._once("related", target, "RelatedFilter", fields)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from app.graphql.compile.cursor import QueryError
-from app.graphql.compile.pattern import HALVES, LAST, Chain, Choice, Letter, Node, Range, Repeat, Set, holds, parse, without
+from app.errors import QueryError
+from app.graph.pattern import HALVES, LAST, Chain, Choice, Letter, Node, Range, Repeat, Set, holds, parse, without
 
 PLACES, STATES, CLASSES = 500, 500, 200
 SINGLE, RANGES = 5000, 100  # characters and ranges of characters that are looked up

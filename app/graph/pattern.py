@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NoReturn
 
-from app.graphql.compile.cursor import QueryError
+from app.errors import QueryError
 
 LONGEST, DEEPEST = 1000, 30  # characters of a pattern, groups in each other
 LAST = 0xFFFF
