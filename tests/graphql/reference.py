@@ -11,7 +11,22 @@ from typing import Any
 from graphql import GraphQLSchema, graphql_sync
 
 from app.dtdl import Catalog
-from app.graphql.schema.origin import ORIGIN, Origin
+from app.graphql.schema.origin import (
+    ORIGIN,
+    AllOf,
+    AnyOf,
+    Links,
+    NoneOf,
+    OneTwin,
+    Origin,
+    Part,
+    RelatedTwins,
+    System,
+    Totals,
+    TwinList,
+    TwinMeasures,
+    TwinPages,
+)
 
 Twin = dict[str, Any]
 MOST = 1000
@@ -25,7 +40,7 @@ class Plant:
     twins: dict[str, Twin]
     links: list[tuple[str, str, str]]
 
-    def beyond(self, twin: Twin, origin: Origin) -> list[Twin]:
+    def beyond(self, twin: Twin, origin: RelatedTwins) -> list[Twin]:
         ends = [
             (target if origin.outgoing else source)
             for name, source, target in self.links
@@ -49,17 +64,16 @@ class Plant:
         origin: Origin = field.extensions[ORIGIN]
         if value is None:
             return True
-        if origin.kind in ("and", "or"):
+        if isinstance(origin, AllOf | AnyOf):
             parts = [self.fits(twin, part, inner(field.type)) for part in value]
-            return both(parts) if origin.kind == "and" else either(parts)
-        if origin.kind == "not":
+            return both(parts) if isinstance(origin, AllOf) else either(parts)
+        if isinstance(origin, NoneOf):
             return self.fits(twin, value, inner(field.type)) is not True
-        if origin.kind == "related":
+        if isinstance(origin, RelatedTwins):
             return both(self.quantified(twin, origin, name, part, inner(field.type)) for name, part in value.items())
-        key = {"id": "dtId", "model": "_model"}.get(origin.kind, origin.key)
-        return both(compared(twin.get(key), operator, operand) for operator, operand in value.items())
+        return both(compared(twin.get(origin.key), operator, operand) for operator, operand in value.items())
 
-    def quantified(self, twin: Twin, origin: Origin, name: str, part: Any, fields: Any) -> bool | None:
+    def quantified(self, twin: Twin, origin: RelatedTwins, name: str, part: Any, fields: Any) -> bool | None:
         if part is None:
             return True
         where = part.get("where") if name == "count" else part
@@ -88,16 +102,15 @@ class Plant:
         origin: Origin = field.extensions[ORIGIN]
         if value is None:
             return []
-        if origin.kind != "related":
-            key = {"id": "dtId", "model": "_model"}.get(origin.kind, origin.key)
-            return [(lambda twin: twin.get(key), bool(value))]
+        if not isinstance(origin, RelatedTwins):
+            return [(lambda twin: twin.get(origin.key), bool(value))]
         return [
             (self.extreme(origin, read, descending), descending)
             for name, inside in value.items()
             for read, descending in self.keys(inner(field.type)[name], inside)
         ]
 
-    def extreme(self, origin: Origin, read: Any, descending: bool) -> Any:
+    def extreme(self, origin: RelatedTwins, read: Any, descending: bool) -> Any:
         def found(twin: Twin) -> Any:
             values = [value for other in self.beyond(twin, origin) if (value := read(other)) is not None]
             return (max(values) if descending else min(values)) if values else None
@@ -202,30 +215,30 @@ def resolver(plant: Plant, name: str, field: Any, origin: Origin) -> Any:
         return {"nodes": rows, "edges": [{"node": row} for row in rows], "pageInfo": facts, "totalCount": len(twins)}
 
     def resolve(source: Any, info: Any, **arguments: Any) -> Any:
-        match origin.kind:
-            case "one":
+        match origin:
+            case OneTwin():
                 twin = plant.twins.get(arguments["dtId"])
                 return twin if twin is not None and twin in plant.of(origin.key) else None
-            case "list":
+            case TwinList():
                 return cut(among(plant.of(origin.key), arguments), arguments)
-            case "connection":
+            case TwinPages():
                 return paged(among(plant.of(origin.key), arguments), arguments)
-            case "aggregate":
+            case TwinMeasures():
                 return among(plant.of(origin.key), arguments)
-            case "related" if origin.single:
-                return next(iter(plant.beyond(source, origin)), None)
-            case "related":
-                return cut(among(plant.beyond(source, origin), arguments), arguments)
-            case "links":
+            case Links():
                 return paged(among(plant.beyond(source, origin), arguments), arguments)
-            case "totals":
+            case Totals():
                 return among(plant.beyond(source, origin), arguments)
-            case "count":
+            case RelatedTwins(single=True):
+                return next(iter(plant.beyond(source, origin)), None)
+            case RelatedTwins():
+                return cut(among(plant.beyond(source, origin), arguments), arguments)
+            case Part("count"):
                 return len(source)
-            case "measure":
-                return measured(source, origin.key)
-            case "id" | "model":
-                return source[{"id": "dtId", "model": "_model"}[origin.kind]]
+            case Part(measure) if isinstance(source, list):
+                return measured(source, measure)
+            case System():
+                return source[origin.key]
         if isinstance(source, list):
             return [twin[origin.key] for twin in source if twin.get(origin.key) is not None]
         return source.get(origin.key if origin.key in source or origin.key else name)

@@ -48,7 +48,7 @@ from app.graphql.resolve.mutation import IDENTIFIER, mutation_fields
 from app.graphql.resolve.static import SCALARS, Mutation, Query, identity_of, server_of
 from app.graphql.resolve.subscription import Subscription, counted, visible, while_allowed
 from app.graphql.schema.names import Taken, root_names
-from app.graphql.schema.origin import ORIGIN, Origin
+from app.graphql.schema.origin import ORIGIN, OneTwin
 from app.graphql.schema.roots import ANY_TWIN, Names, query_fields
 from app.graphql.schema.scalars import make_scalars
 from app.graphql.schema.types import TypeFactory
@@ -140,9 +140,7 @@ class TwinSchema(strawberry.Schema):
         """The twin a mutation has changed, as its selection asks."""
         twin = self._schema.query_type.fields["twin"]  # type: ignore[union-attr]
         asked: Any = get_named_type(info.return_type)
-        one = GraphQLField(
-            asked, twin.args, extensions={ORIGIN: Origin("one", asked.name if asked.name in self._labels else "Twin")}
-        )
+        one = GraphQLField(asked, twin.args, extensions={ORIGIN: OneTwin(asked.name if asked.name in self._labels else "Twin")})
         return await self._read(info, one, [_with_id(node) for node in info.field_nodes], {CHANGED: dt_id})
 
     async def _read(self, info: Any, field_def: Any, nodes: list[Any], more: Mapping[str, Any] | None = None) -> Any:
@@ -168,7 +166,7 @@ class TwinSchema(strawberry.Schema):
             self._resolve,
             self._twin_changes,
             description="The twin at once, then after every change; states between two looks may be passed over.",
-            extensions={ORIGIN: Origin("one", "Twin")},
+            extensions={ORIGIN: OneTwin("Twin")},
         )
         fields = {"twinChanged": changed, "twinsChanged": self._changes_field(factory, "", "Twin")}
         taken = Taken([*fields, *static])

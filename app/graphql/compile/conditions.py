@@ -10,17 +10,28 @@ from app.errors import QueryError
 from app.graph.operators import COUNT, OPERATORS, of_kind
 from app.graph.select import And, Compare, Count, Exists, Hop, IsNull, Not, Or, Order, Predicate, Value, param
 from app.graphql.compile.variables import Chained, each_epoch_ms
-from app.graphql.schema.origin import ORIGIN, Origin
+from app.graphql.schema.origin import (
+    ORIGIN,
+    AllOf,
+    AnyOf,
+    FlatObject,
+    Instant,
+    NoneOf,
+    Nothing,
+    Origin,
+    Reading,
+    RelatedTwins,
+    Valued,
+)
 
 Arguments = Mapping[str, Any]
-SYSTEM_KEYS = {"id": "dtId", "model": "_model", "etag": "_etag", "last": "_last", "received": "_received"}
 
 
 def key_of(origin: Origin) -> Value:
-    return Value(SYSTEM_KEYS.get(origin.kind, origin.key), origin.signal)
+    return Value(origin.key, origin.signal if isinstance(origin, Valued) else "")
 
 
-def hop_of(catalog: Catalog, origin: Origin, depth: int = 0) -> Hop:
+def hop_of(catalog: Catalog, origin: RelatedTwins, depth: int = 0) -> Hop:
     return Hop((origin.key,), origin.outgoing, catalog.labels.get(origin.target, ""), depth, origin.part)
 
 
@@ -36,29 +47,29 @@ def _conditions(catalog: Catalog, field_def: Any, value: Any) -> Iterator[Predic
     origin: Origin = field_def.extensions[ORIGIN]
     if value is None:
         return
-    match origin.kind:
-        case "and" | "or":
+    match origin:
+        case AllOf() | AnyOf():
             parts = tuple(where(catalog, part, field_def.type) or And(()) for part in value)
-            yield And(parts) if origin.kind == "and" else Or(parts)
-        case "not":
+            yield And(parts) if isinstance(origin, AllOf) else Or(parts)
+        case NoneOf():
             yield Not(where(catalog, value, field_def.type) or And(()))
-        case "related":
+        case RelatedTwins():
             yield from _related(catalog, origin, field_def.type, value)
-        case "object":
+        case FlatObject():
             for name, inner in value.items():
                 for part in _conditions(catalog, get_named_type(field_def.type).fields[name], inner):
                     yield _inside(part, origin.key)
-        case "reading":
+        case Reading():
             yield from _compared(Value(f"_at_{origin.key}"), value.get("at") or {}, each_epoch_ms)
-        case "last" | "received":
+        case Instant():
             yield from _compared(key_of(origin), value, each_epoch_ms)
-        case "nothing":
+        case Nothing():
             return
         case _:
             yield from _compared(key_of(origin), value)
 
 
-def _related(catalog: Catalog, origin: Origin, type_: Any, value: Arguments) -> Iterator[Predicate]:
+def _related(catalog: Catalog, origin: RelatedTwins, type_: Any, value: Arguments) -> Iterator[Predicate]:
     hop, fields = hop_of(catalog, origin), get_named_type(type_).fields
     for quantifier, part in value.items():
         if part is None:
@@ -104,7 +115,7 @@ def _orders(catalog: Catalog, entry: Arguments, fields: Any) -> Iterator[Order]:
         origin: Origin = fields[name].extensions[ORIGIN]
         if value is None:
             continue
-        if origin.kind != "related":
+        if not isinstance(origin, RelatedTwins):
             yield Order(key_of(origin), bool(value))
             continue
         for inner in _orders(catalog, value, get_named_type(fields[name].type).fields):

@@ -42,7 +42,34 @@ from app.graphql.compile.collect import Collector, Sets, inner_sets
 from app.graphql.compile.conditions import hop_of, key_of, orders, where
 from app.graphql.compile.cursor import CursorPart, signature
 from app.graphql.compile.variables import Level, PlusOne, Within, bucket, day_ago, day_before, not_negative, now, rank
-from app.graphql.schema.origin import ORIGIN, Origin
+from app.graphql.schema.origin import (
+    ORIGIN,
+    TYPENAME,
+    Columns,
+    EnumList,
+    EnumValue,
+    FlatObject,
+    Instant,
+    Links,
+    ObjectList,
+    OneTwin,
+    Origin,
+    Part,
+    Points,
+    Properties,
+    Reach,
+    Reading,
+    RelatedTwins,
+    Signals,
+    System,
+    Totals,
+    TwinGroups,
+    TwinList,
+    TwinMeasures,
+    TwinPages,
+    TwinPath,
+    Valued,
+)
 from app.graphql.schema.scalars import epoch_ms
 
 Arguments = Mapping[str, Any]
@@ -50,15 +77,15 @@ FARTHEST = 16
 LONGEST_PATH = 32
 ROLLED = {"at", "timestamps", "epochs", "signal", "unit", "__typename", "value", "values"}  # what roll-ups can tell
 ROLLED |= {"count", "counts", "sum", "avg", "min", "max"}
-PRESENT_ONLY = ("signals", "etag", "last", "received", "reach", "history", "series")  # what is known of the present only
+PRESENT_ONLY = (Signals, Instant, Reach, Points, Columns)  # what is known of the present only
 
 
 @dataclass(slots=True)
 class Emit:
-    """How one response key is made: `kind`, the columns the graph answers for it, and what else it needs."""
+    """How one response key is made: of which field, the columns the graph answers for it, and what else it needs."""
 
     key: str
-    kind: str
+    of: Origin
     columns: tuple[Column, ...] = ()
     form: Any = None
 
@@ -130,10 +157,26 @@ class Selector:
         arguments = get_argument_values(field_def, nodes[0], self.variables)
         self._emits = {}
         self.as_of = param(arguments["asOf"]) if arguments.get("asOf") is not None else None
-        made = getattr(self, f"_{origin.kind}")(key, origin, field_def, arguments, inner_sets(nodes))
+        made = self._root(key, origin, field_def, arguments, inner_sets(nodes))
         parted = made.root.label in self.catalog.part_labels
         made.root = replace(made.root, access=self.access, as_of=self.as_of, also=self._indexed(made.root), parted=parted)
-        return made  # type: ignore[no-any-return]
+        return made
+
+    def _root(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
+        match origin:
+            case OneTwin():
+                return self._one(key, origin, field_def, arguments, sets)
+            case TwinList():
+                return self._list(key, origin, field_def, arguments, sets)
+            case TwinPages():
+                return self._connection(key, origin, field_def, arguments, sets)
+            case TwinMeasures():
+                return self._aggregate(key, origin, field_def, arguments, sets)
+            case TwinGroups():
+                return self._groups(key, origin, field_def, arguments, sets)
+            case TwinPath():
+                return self._path(key, origin, field_def, arguments, sets)
+        raise TypeError(f"no root field: {origin}")
 
     def _indexed(self, root: Root) -> tuple[str, ...]:
         """Labels of the interfaces that declare what is compared: a property has one index, on the label of its own."""
@@ -173,21 +216,21 @@ class Selector:
         aggregate, emits = self._measures(field_def, arguments, sets)
         return Selected(key, origin, Root(self._label(origin.key, arguments), Many(aggregate=aggregate)), emits)
 
-    def _groups(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
+    def _groups(self, key: str, origin: TwinGroups, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
         aggregate, emits = self._measures(field_def, arguments, sets)
         twin_type: Any = self.collector.schema.type_map[origin.type_name]
-        fields: dict[str, Origin] = {name: made.extensions[ORIGIN] for name, made in twin_type.fields.items()}
+        fields: dict[str, Any] = {name: made.extensions[ORIGIN] for name, made in twin_type.fields.items()}
         names = [str(name) for name in arguments.get("by") or ()]
         hop, via = None, arguments.get("via")
         if via is not None:
             beyond = fields.get(via)
-            if beyond is None or beyond.kind != "related":
-                known = ", ".join(name for name, one in fields.items() if one.kind == "related" and not one.part)
+            if type(beyond) is not RelatedTwins:
+                known = ", ".join(name for name, one in fields.items() if type(one) is RelatedTwins and not one.part)
                 raise QueryError(f"{origin.key} has no relationship {via!r}", where="via", hint=f"there are {known}")
             hop = hop_of(self.catalog, beyond)
         if not names and hop is None:
             raise QueryError("by: at least one field is needed", where=key, hint="give by: [a property] or via: a relationship")
-        twin = next((emit.form for emit in emits if emit.kind == "twin"), None)
+        twin = next((emit.form for emit in emits if emit.of == Part("twin")), None)
         groups = Groups(
             aggregate,
             tuple(key_of(fields[name]) for name in names),
@@ -196,7 +239,7 @@ class Selector:
             self._limited(arguments),
         )
         keys = [self._value(name, twin_type.fields[name], fields[name], []) for name in names]
-        return Selected(key, origin, Root(origin.key, groups), (emits, [(e.key, e.kind, e.form) for e in keys]))
+        return Selected(key, origin, Root(origin.key, groups), (emits, [(e.key, e.of, e.form) for e in keys]))
 
     def _path(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
         type_ = get_named_type(field_def.type)
@@ -208,8 +251,8 @@ class Selector:
                 form = self._form(get_named_type(type_.fields["twins"].type), inner)
             elif kind == "steps":
                 form = self.collector.parts(get_named_type(type_.fields["steps"].type), inner)
-            emits.append(Emit(name, kind, form=form))
-        forms = [emit.form for emit in emits if emit.kind == "twins"]
+            emits.append(Emit(name, Part(kind), form=form))
+        forms = [emit.form for emit in emits if emit.of == Part("twins")]
         columns = _merge(forms) or (Value("dtId"),)
         types = tuple(sorted(arguments.get("via") or _relationships(self.catalog)))
         most = self.bounded("most", arguments["most"], 1, LONGEST_PATH)
@@ -235,11 +278,11 @@ class Selector:
                 forms.append(part)
             elif kind == "edges":
                 part = [self._edge_part(edge_type, node, key, own) for key, own in self.collector.fields(edge_type, inner)]
-                forms += [emit.form for emit in part if emit.kind == "node"]
+                forms += [emit.form for emit in part if emit.of == Part("node")]
                 edge |= dict.fromkeys(column for emit in part for column in emit.columns)
             elif kind == "pageInfo":
                 part = self.collector.parts(get_named_type(type_.fields["pageInfo"].type), inner)
-            emits.append(Emit(name, kind, form=part))
+            emits.append(Emit(name, Part(kind), form=part))
         backward = arguments.get("last") is not None or arguments.get("before") is not None
         if backward and any(arguments.get(name) is not None for name in ("first", "after", "offset")):
             raise QueryError("last and before go without first, after and offset", hint="page in one direction")
@@ -247,8 +290,8 @@ class Selector:
         cursor = (*(order.key for order in scope.order if order.hop is None), Value("dtId"))
         columns = _merge(forms, cursor)
         assert scope.limit is not None
-        rows = any(emit.kind != "totalCount" for emit in emits)
-        total = Aggregate((Measure("count"),), scope.where) if any(e.kind == "totalCount" for e in emits) else None
+        rows = any(emit.of != Part("totalCount") for emit in emits)
+        total = Aggregate((Measure("count"),), scope.where) if any(e.of == Part("totalCount") for e in emits) else None
         more = bool(arguments.get("before")) if backward else bool(arguments.get("after") or arguments.get("offset"))
         keys = (*scope.order, Order(Value("dtId"), False))
         behind = itertools.count(len(columns))  # keys of related twins follow the columns
@@ -260,9 +303,9 @@ class Selector:
     def _edge_part(self, edge: Any, node: Any, key: str, nodes: list[FieldNode]) -> Emit:
         name = nodes[0].name.value
         if name == "node":
-            return Emit(key, "node", form=self._form(node, inner_sets(nodes)))
+            return Emit(key, Part("node"), form=self._form(node, inner_sets(nodes)))
         if name in ("cursor", "__typename"):
-            return Emit(key, name, form=edge.name)
+            return Emit(key, Part(name), form=edge.name)
         field_def = edge.fields[name]
         return self._value(key, field_def, field_def.extensions[ORIGIN], inner_sets(nodes))
 
@@ -273,18 +316,18 @@ class Selector:
         for name, nodes in self.collector.fields(type_, sets):
             kind, inner = nodes[0].name.value, inner_sets(nodes)
             if kind == "__typename":
-                emits.append(Emit(name, kind, form=type_.name))
+                emits.append(Emit(name, TYPENAME, form=type_.name))
                 continue
             own: Origin = type_.fields[kind].extensions[ORIGIN]
-            if own.kind == "count":
-                emits.append(Emit(name, "count", form=places.setdefault(Measure("count"), len(places))))
-            elif own.kind == "twin":
-                emits.append(Emit(name, "twin", form=self._form(get_named_type(type_.fields[kind].type), inner)))
-            elif own.kind == "keys":
-                emits.append(Emit(name, "keys"))
-            else:
-                numbers = get_named_type(type_.fields[kind].type)
-                emits.append(Emit(name, "numbers", form=self._numbers(numbers, key_of(own), inner, places)))
+            form: Any = None
+            match own:
+                case Part("count"):
+                    form = places.setdefault(Measure("count"), len(places))
+                case Part("twin"):
+                    form = self._form(get_named_type(type_.fields[kind].type), inner)
+                case Valued():
+                    form = self._numbers(get_named_type(type_.fields[kind].type), key_of(own), inner, places)
+            emits.append(Emit(name, own, form=form))
         given = arguments.get("where")
         fits = where(self.catalog, given, field_def.args["where"].type)
         return Aggregate(tuple(places) or (Measure("count"),), fits), emits
@@ -316,9 +359,9 @@ class Selector:
             form.variants.append((name, frozenset(models), emits))
         emitted = [emit for _, _, emits in form.variants for emit in emits]
         columns = {column for emit in emitted for column in emit.columns}
-        if is_abstract_type(type_) and (self.hidden_types or any(emit.kind == "typename" for emit in emitted)):
+        if is_abstract_type(type_) and (self.hidden_types or any(emit.of == TYPENAME for emit in emitted)):
             form.types = {possible.extensions[ORIGIN]: possible.name for possible in self.collector.possible(type_)}
-        if len(form.variants) > 1 or form.types or any(emit.kind == "signals" for emit in emitted):
+        if len(form.variants) > 1 or form.types or any(isinstance(emit.of, Signals) for emit in emitted):
             columns.add(Value("_model"))
         form.columns = tuple(sorted(columns or {Value("dtId")}, key=sort_key))
         return form
@@ -327,7 +370,7 @@ class Selector:
         """Made once for all types that share the field: else each level of abstract types would multiply the work."""
         signed = (key, _defined(type_, nodes), *map(id, nodes))
         if nodes[0].name.value == "__typename":
-            return Emit(key, "typename", form=type_.name)
+            return Emit(key, TYPENAME, form=type_.name)
         if nodes[0].name.value in ("history", "series"):  # signals are those of the type
             return self._made(type_, key, nodes)
         if signed not in self._emits:
@@ -340,59 +383,56 @@ class Selector:
         origin: Origin = field_def.extensions[ORIGIN]
         arguments = get_argument_values(field_def, nodes[0], self.variables) if field_def.args else {}
         sets = inner_sets(nodes)
-        if self.as_of is not None and origin.kind in PRESENT_ONLY:
+        if self.as_of is not None and (isinstance(origin, PRESENT_ONLY) or origin == System("_etag")):
             raise QueryError(f"{name} does not go with asOf", where=key, hint="ask history, or leave asOf out")
-        match origin.kind:
-            case "id" | "model" | "etag":
-                return Emit(key, "value", (key_of(origin),))
-            case "last" | "received":
-                return Emit(key, "instant", (key_of(origin),))
-            case "properties":
-                return Emit(key, "properties", (AllProperties(),))
-            case "signals":
-                return Emit(key, "signals", (AllProperties(),), self.collector.parts(get_named_type(field_def.type), sets))
-            case "reading":
+        match origin:
+            case System() | Instant():
+                return Emit(key, origin, (key_of(origin),))
+            case Properties():
+                return Emit(key, origin, (AllProperties(),))
+            case Signals():
+                return Emit(key, origin, (AllProperties(),), self.collector.parts(get_named_type(field_def.type), sets))
+            case Reading():
                 return self._reading(key, field_def, origin, sets)
-            case "history" | "series":
+            case Points() | Columns():
                 return self._history(type_, key, origin, arguments, sets, field_def)
-            case "related":
-                return self._related(key, origin, field_def, arguments, sets)
-            case "links":
+            case Links():
                 return self._links(key, origin, field_def, arguments, sets)
-            case "totals":
+            case Totals():
                 aggregate, emits = self._measures(field_def, arguments, sets)
-                return Emit(key, "totals", (RelatedAggregate(hop_of(self.catalog, origin), aggregate),), emits)
-            case "reach":
+                return Emit(key, origin, (RelatedAggregate(hop_of(self.catalog, origin), aggregate),), emits)
+            case RelatedTwins():
+                return self._related(key, origin, field_def, arguments, sets)
+            case Reach():
                 return self._reach(key, origin, field_def, arguments, sets)
-            case _:
+            case Valued():
                 return self._value(key, field_def, origin, sets)
+        raise TypeError(f"no field of a twin: {origin}")
 
-    def _value(self, key: str, field_def: Any, origin: Origin, sets: Sets) -> Emit:
+    def _value(self, key: str, field_def: Any, origin: Valued, sets: Sets) -> Emit:
         """A property or signal: its column, and how its value is written."""
         type_ = get_named_type(field_def.type)
-        column: Column = (
-            Fields(origin.key, origin.fields, origin.signal) if origin.kind == "object" else Value(origin.key, origin.signal)
-        )
+        column: Column = Fields(origin.key, origin.fields, origin.signal) if isinstance(origin, FlatObject) else key_of(origin)
         form: Any = None
-        if origin.kind in ("enum", "enums"):
+        if isinstance(origin, EnumValue | EnumList):
             form = {value.value: name for name, value in type_.values.items()}
-        elif origin.kind in ("object", "objects"):
+        elif isinstance(origin, FlatObject | ObjectList):
             form = self._inside(type_, sets)
-        return Emit(key, origin.kind, (column,), form)
+        return Emit(key, origin, (column,), form)
 
-    def _inside(self, type_: Any, sets: Sets) -> list[tuple[str, str, str, Any]]:
-        """(response key, field, kind, form) of the fields of an object."""
-        parts: list[tuple[str, str, str, Any]] = []
+    def _inside(self, type_: Any, sets: Sets) -> list[tuple[str, str, Origin, Any]]:
+        """(response key, field, what it is of, form) of the fields of an object."""
+        parts: list[tuple[str, str, Origin, Any]] = []
         for key, nodes in self.collector.fields(type_, sets):
             name = nodes[0].name.value
             if name == "__typename":
-                parts.append((key, "", "typename", type_.name))
+                parts.append((key, "", TYPENAME, type_.name))
                 continue
             emit = self._value(key, type_.fields[name], type_.fields[name].extensions[ORIGIN], inner_sets(nodes))
-            parts.append((key, name, emit.kind, emit.form))
+            parts.append((key, name, emit.of, emit.form))
         return parts
 
-    def _reading(self, key: str, field_def: Any, origin: Origin, sets: Sets) -> Emit:
+    def _reading(self, key: str, field_def: Any, origin: Reading, sets: Sets) -> Emit:
         type_ = get_named_type(field_def.type)
         columns: dict[Column, None] = {Value(f"_at_{origin.key}"): None}
         parts: list[tuple[str, str, Any]] = []
@@ -400,7 +440,6 @@ class Selector:
             kind = nodes[0].name.value
             form: Any = None
             if kind == "value":
-                assert origin.of is not None
                 form = self._value(name, type_.fields["value"], origin.of, inner_sets(nodes))
                 columns |= dict.fromkeys(form.columns)
             elif kind == "stale":
@@ -413,31 +452,31 @@ class Selector:
             elif kind in ("unit", "__typename"):
                 form = type_.name if kind == "__typename" else origin.unit or None
             parts.append((name, kind, form))
-        return Emit(key, "reading", tuple(columns), parts)
+        return Emit(key, origin, tuple(columns), parts)
 
-    def _related(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Emit:
+    def _related(self, key: str, origin: RelatedTwins, field_def: Any, arguments: Arguments, sets: Sets) -> Emit:
         form = self._form(get_named_type(field_def.type), sets)
         scope = Scope(form.columns) if origin.single else self._scope(form.columns, field_def, arguments)
-        return Emit(key, "one" if origin.single else "many", (Related(hop_of(self.catalog, origin), scope),), form)
+        return Emit(key, origin, (Related(hop_of(self.catalog, origin), scope),), form)
 
-    def _links(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Emit:
+    def _links(self, key: str, origin: Links, field_def: Any, arguments: Arguments, sets: Sets) -> Emit:
         page, scope, total, edge = self._page(field_def, arguments, sets)
         hop = hop_of(self.catalog, origin)
         columns: list[Column] = [Related(hop, scope, edge)] if scope is not None else []
         columns += [RelatedAggregate(hop, total)] if total is not None else []
-        return Emit(key, "links", tuple(columns), (page, edge))
+        return Emit(key, origin, tuple(columns), (page, edge))
 
-    def _reach(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Emit:
+    def _reach(self, key: str, origin: Reach, field_def: Any, arguments: Arguments, sets: Sets) -> Emit:
         form = self._form(get_named_type(field_def.type), sets)
         types = tuple(sorted(arguments.get("via") or _relationships(self.catalog)))
         depth = self.bounded("depth", arguments["depth"], 1, FARTHEST)
         hop = Hop(types, origin.outgoing, self._label("Twin", arguments), depth)
-        return Emit(key, "many", (Related(hop, self._scope(form.columns, field_def, arguments)),), form)
+        return Emit(key, origin, (Related(hop, self._scope(form.columns, field_def, arguments)),), form)
 
     def _history(
-        self, type_: GraphQLObjectType, key: str, origin: Origin, arguments: Arguments, sets: Sets, field_def: Any
+        self, type_: GraphQLObjectType, key: str, origin: Points | Columns, arguments: Arguments, sets: Sets, field_def: Any
     ) -> Emit:
-        given = self.settle(arguments["signal"] if origin.kind == "history" else arguments["signals"])
+        given = self.settle(arguments["signal"] if isinstance(origin, Points) else arguments["signals"])
         signals = [self.settle(one) for one in given] if isinstance(given, list) else [given]
         model = type_.extensions[ORIGIN]
         known = self.catalog.telemetry(model) if model in self.catalog.interfaces else {}
@@ -457,12 +496,12 @@ class Selector:
             arguments.get("fill") or "none",
             self._zone(self.settle(arguments.get("tz"))),
             self.collector.parts(get_named_type(field_def.type), sets),
-            tuple((one, known[one].unit if one in known else "") for one in signals) if origin.kind == "series" else (),
+            tuple((one, known[one].unit if one in known else "") for one in signals) if isinstance(origin, Columns) else (),
         )
         asked = {form.shown, *(name for _, name in form.keys)}
         level = param(arguments["every"], Level(form.zone is not None)) if arguments.get("every") is not None else None
         levels = {one: level for one in known if asked <= ROLLED and column_kind(known[one].schema) in ("int", "float")}
-        return Emit(key, origin.kind, tuple(History(one, start, end, levels.get(one)) for one in signals), form)
+        return Emit(key, origin, tuple(History(one, start, end, levels.get(one)) for one in signals), form)
 
     def _unknown_signal(self, signal: str, type_name: str, known: Iterable[str]) -> None:
         everything = {name for dtmi in self.catalog.interfaces for name in self.catalog.telemetry(dtmi)}

@@ -19,7 +19,38 @@ from app.graphql.compile.cursor import write_cursor
 from app.graphql.compile.history import build_history, build_series
 from app.graphql.compile.select import Emit, Form, Page, Selected
 from app.graphql.schema.names import field_name
-from app.graphql.schema.origin import TYPE_KEY
+from app.graphql.schema.origin import (
+    TYPE_KEY,
+    TYPENAME,
+    AsIs,
+    Columns,
+    Converted,
+    EnumList,
+    EnumValue,
+    FlatObject,
+    Instant,
+    JsonText,
+    Links,
+    ObjectList,
+    OneTwin,
+    Origin,
+    Part,
+    Points,
+    Properties,
+    Reach,
+    Reading,
+    RelatedTwins,
+    Signals,
+    System,
+    Totals,
+    TwinGroups,
+    TwinList,
+    TwinMeasures,
+    TwinPages,
+    TwinPath,
+    Valued,
+    ValueList,
+)
 from app.graphql.schema.values import value_kind
 
 Variables = Mapping[str, Any]
@@ -38,7 +69,20 @@ class Shaper:
 
     def build(self, selected: Selected) -> Build:
         """Record values → what stands under the field's response key."""
-        return getattr(self, f"_{selected.origin.kind}")(selected)  # type: ignore[no-any-return]
+        match selected.origin:
+            case OneTwin():
+                return self._one(selected)
+            case TwinList():
+                return self._list(selected)
+            case TwinPages():
+                return self._connection(selected)
+            case TwinMeasures():
+                return self._aggregate(selected)
+            case TwinGroups():
+                return self._groups(selected)
+            case TwinPath():
+                return self._path(selected)
+        raise TypeError(f"no root field: {selected.origin}")
 
     def _one(self, selected: Selected) -> Build:
         twin = self._compile(selected.form)
@@ -65,11 +109,11 @@ class Shaper:
 
     def _groups(self, selected: Selected) -> Build:
         emits, keys = selected.form
-        names = [(name, _decoder(kind, form)) for name, kind, form in keys]
-        twins = {emit.key: self._compile(emit.form) for emit in emits if emit.kind == "twin"}
-        measures = [emit for emit in emits if emit.kind not in ("twin", "keys")]
+        names = [(name, _decoder(of, form)) for name, of, form in keys]
+        twins = {emit.key: self._compile(emit.form) for emit in emits if emit.of == Part("twin")}
+        measures = [emit for emit in emits if emit.of not in (Part("twin"), Part("keys"))]
         asked = [emit.key for emit in emits]
-        key_names = [emit.key for emit in emits if emit.kind == "keys"]
+        key_names = [emit.key for emit in emits if emit.of == Part("keys")]
 
         def build(record: list[Any], variables: Variables) -> Any:
             groups = []
@@ -85,7 +129,8 @@ class Shaper:
 
     def _path(self, selected: Selected) -> Build:
         parts = [
-            (emit.key, emit.kind, self._compile(emit.form) if emit.kind == "twins" else emit.form) for emit in selected.form
+            (emit.key, emit.of.key, self._compile(emit.form) if emit.of == Part("twins") else emit.form)
+            for emit in selected.form
         ]
 
         def build(record: list[Any], variables: Variables) -> Any:
@@ -139,7 +184,7 @@ class Shaper:
         if form.types:
             model = f"text(r[{form.columns.index(Value('_model'))}])"
             own = f"{self._bound(form.types)}.get({model}, {form.types[form.default]!r})"
-        parts = [f"{emit.key!r}: {own if emit.kind == 'typename' else self._expression(form.columns, emit)}" for emit in emits]
+        parts = [f"{emit.key!r}: {own if emit.of == TYPENAME else self._expression(form.columns, emit)}" for emit in emits]
         if self.typed:
             parts.append(f"{TYPE_KEY!r}: {own}")
         made = f"f{next(self._names)}"
@@ -149,40 +194,39 @@ class Shaper:
     def _expression(self, columns: tuple[Column, ...], emit: Emit) -> str:
         places = [f"r[{columns.index(column)}]" for column in emit.columns]
         at = places[0] if places else ""
-        match emit.kind:
-            case "value":
+        match emit.of:
+            case System() | AsIs():
                 return at
-            case "plain" | "array":
+            case Converted() | ValueList():
                 return f"plain({at})"
-            case "json":
+            case JsonText():
                 return f"parsed({at})"
-            case "enum":
-                return f"{self._bound(_decoder('enum', emit.form))}({at})"
-            case "enums" | "object" | "objects":
-                return f"{self._bound(_decoder(emit.kind, emit.form))}({at})"
-            case "instant":
+            case Valued():
+                return f"{self._bound(_decoder(emit.of, emit.form))}({at})"
+            case Instant():
                 return f"instant({at})"
-            case "reading":
+            case Reading():
                 return self._reading(columns, emit)
-            case "many":
-                return f"[{self._function(emit.form)}(s, v) for s in {at}]"
-            case "one":
-                return f"{self._function(emit.form)}({at}[0], v) if {at} else None"
-            case "totals":
+            case Totals():
                 return f"{self._bound(lambda totals: _aggregated(emit.form, totals))}({at})"
-            case "links":
+            case Links():
                 page, edge = emit.form
                 built = self._bound(self._links(page, len(edge)))
                 return f"{built}([{', '.join(places)}], v)"
-            case "history":
+            case RelatedTwins(single=True):
+                return f"{self._function(emit.form)}({at}[0], v) if {at} else None"
+            case RelatedTwins() | Reach():
+                return f"[{self._function(emit.form)}(s, v) for s in {at}]"
+            case Points():
                 return f"{self._bound(lambda given, v: build_history(emit.form, given, v))}({at}, v)"
-            case "series":
+            case Columns():
                 return f"{self._bound(lambda given, v: build_series(emit.form, given, v))}([{', '.join(places)}], v)"
-            case "properties":
+            case Properties():
                 return f"{self._bound(self._properties)}({at})"
-            case _:
+            case Signals():
                 model = f"r[{columns.index(Value('_model'))}]"
                 return f"{self._bound(lambda given, dtmi: self._signals(emit.form, given, dtmi))}({at}, {model})"
+        raise TypeError(f"no field of a twin: {emit.of}")
 
     def _bound(self, thing: Any) -> str:
         name = f"b{next(self._names)}"
@@ -238,8 +282,8 @@ class Shaper:
 
     def _links(self, page: Page, edge: int) -> Callable[[list[Any], Variables], Any]:
         build = self._page(page, edge)
-        has_rows = any(emit.kind != "totalCount" for emit in page.emits)
-        has_total = any(emit.kind == "totalCount" for emit in page.emits)
+        has_rows = any(emit.of != Part("totalCount") for emit in page.emits)
+        has_total = any(emit.of == Part("totalCount") for emit in page.emits)
 
         def made(places: list[Any], variables: Variables) -> Any:
             return build(places[0] if has_rows else [], places[-1][0] if has_total else None, variables)
@@ -267,7 +311,7 @@ class Shaper:
         return build
 
     def _page_part(self, emit: Emit, edge: int, type_name: str) -> Callable[[list[Any], list[str], Any, Variables], Any]:
-        match emit.kind:
+        match emit.of.key:
             case "nodes":
                 twin = self._compile_apart(emit.form)
                 return lambda rows, cursors, facts, v: [twin(row, v) for row in rows]
@@ -283,17 +327,17 @@ class Shaper:
         return lambda rows, cursors, facts, v: type_name
 
     def _edge_part(self, emit: Emit, emits: list[Emit], edge: int) -> Callable[[Any, str, Variables], Any]:
-        match emit.kind:
-            case "node":
+        match emit.of:
+            case Part("node"):
                 twin = self._compile_apart(emit.form)
                 return lambda row, cursor, v: twin(row, v)
-            case "cursor":
+            case Part("cursor"):
                 return lambda row, cursor, v: cursor
-            case "__typename":
+            case Part():
                 return lambda row, cursor, v: emit.form
         asked = list(dict.fromkeys(column for one in emits for column in one.columns))
         place = asked.index(emit.columns[0]) - edge
-        decode = _decoder(emit.kind, emit.form)
+        decode = _decoder(emit.of, emit.form)
         return lambda row, cursor, v: decode(row[place])
 
     def _compile_apart(self, form: Form) -> Any:
@@ -311,36 +355,36 @@ STEP = ("relationship", "source", "target", "id")
 def _aggregated(emits: list[Emit], totals: list[Any]) -> dict[str, Any]:
     said: dict[str, Any] = {}
     for emit in emits:
-        if emit.kind == "numbers":
+        if isinstance(emit.of, Valued):
             said[emit.key] = {key: name if place is None else plain(totals[place]) for key, place, name in emit.form}
         else:
-            said[emit.key] = totals[emit.form] if emit.kind == "count" else emit.form
+            said[emit.key] = totals[emit.form] if emit.of == Part("count") else emit.form
     return said
 
 
-def _decoder(kind: str, form: Any) -> Callable[[Any], Any]:
+def _decoder(of: Origin, form: Any) -> Callable[[Any], Any]:
     """How a value that lies in the graph, or in JSON text, becomes what is answered."""
-    match kind:
-        case "enum":
+    match of:
+        case EnumValue():
             return lambda value: None if isinstance(value, list) else form.get(value)
-        case "enums":
+        case EnumList():
             return lambda values: [form.get(value) for value in values] if isinstance(values, list) else None
-        case "object":
+        case FlatObject():
             picked = _picker(form)
             return lambda flat: picked(_nested(flat))
-        case "objects":
+        case ObjectList():
             picked = _picker(form)
             return lambda text: None if text is None else [picked(item) for item in _parsed(text)]
-        case "json":
+        case JsonText():
             return _parsed
-        case "value":
+        case AsIs() | System():
             return lambda value: value
     return plain
 
 
-def _picker(parts: list[tuple[str, str, str, Any]]) -> Callable[[Any], Any]:
+def _picker(parts: list[tuple[str, str, Origin, Any]]) -> Callable[[Any], Any]:
     """The fields asked for of an object that is whole already."""
-    made = [(key, name, _inner(kind, form)) for key, name, kind, form in parts]
+    made = [(key, name, _inner(of, form)) for key, name, of, form in parts]
 
     def pick(given: Any) -> Any:
         return None if given is None else {key: make(given.get(name)) for key, name, make in made}
@@ -348,21 +392,21 @@ def _picker(parts: list[tuple[str, str, str, Any]]) -> Callable[[Any], Any]:
     return pick
 
 
-def _inner(kind: str, form: Any) -> Callable[[Any], Any]:
-    match kind:
-        case "typename":
+def _inner(of: Origin, form: Any) -> Callable[[Any], Any]:
+    match of:
+        case Part():
             return lambda value: form
-        case "object":
+        case FlatObject():
             return _picker(form)
-        case "objects":
+        case ObjectList():
             picked = _picker(form)
             return lambda value: None if value is None else [picked(item) for item in _parsed(value)]
-    return _decoder(kind, form)
+    return _decoder(of, form)
 
 
 def _is_text(schema: Schema) -> bool:
     """Whether a value of `schema` lies in the graph as JSON text."""
-    return value_kind(schema) in ("json", "objects") or schema == Primitive("point")
+    return value_kind(schema) in (JsonText, ObjectList) or schema == Primitive("point")
 
 
 def _as_of(node: dict[str, Any], versions: list[dict[str, Any]]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from app.dtdl import Command
 from app.graph.records import plain
 from app.graphql.resolve.static import change, create, send
 from app.graphql.schema.names import Taken, lower_first, upper_first
-from app.graphql.schema.origin import ORIGIN, Origin
+from app.graphql.schema.origin import ORIGIN, OneTwin
 from app.graphql.schema.types import TypeFactory, text
 from app.twins import write
 from app.twins.write import NewTwin
@@ -72,7 +72,7 @@ async def _patch(info: Any, dt_id: str, patch: Any, etag: str | None, model: str
 
 
 def _twin_field(type_: Any, arguments: dict[str, GraphQLArgument], resolve: Any, description: str) -> GraphQLField:
-    return GraphQLField(type_, arguments, resolve, description=description, extensions={ORIGIN: Origin("one", "Twin")})
+    return GraphQLField(type_, arguments, resolve, description=description, extensions={ORIGIN: OneTwin("Twin")})
 
 
 def _typed_twins(factory: TypeFactory, read: ReadTwin, taken: Taken) -> dict[str, GraphQLField]:

@@ -16,7 +16,27 @@ from graphql import (
 )
 
 from app.graph import operators
-from app.graphql.schema.origin import ORIGIN, Origin
+from app.graphql.schema.origin import (
+    ORIGIN,
+    AllOf,
+    AnyOf,
+    AsIs,
+    Converted,
+    EnumList,
+    EnumValue,
+    FlatObject,
+    Instant,
+    Links,
+    NoneOf,
+    Nothing,
+    Origin,
+    Part,
+    Reading,
+    RelatedTwins,
+    System,
+    Totals,
+    ValueList,
+)
 from app.graphql.schema.values import BUILT_IN, type_name
 
 if TYPE_CHECKING:
@@ -31,7 +51,7 @@ KINDS = {
     **dict.fromkeys(("Int", "Long", "Float"), operators.NUMBER),
     **dict.fromkeys(("DateTime", "Date", "Time"), operators.MOMENT),
 }
-SORTED = ("id", "last", "received", "value", "plain", "enum")
+SORTED = (Instant, AsIs, Converted, EnumValue)
 
 
 class Filters:
@@ -89,25 +109,29 @@ class Filters:
             if given is not None:
                 fields[name] = given
         many = GraphQLList(GraphQLNonNull(own))
-        glue = {"and": many, "or": many, "not": own}
+        glue = {"and": (many, AllOf()), "or": (many, AnyOf()), "not": (own, NoneOf())}
         return {
-            name if name not in fields else f"{name}_": _given(type_, Origin(name)) for name, type_ in glue.items()
+            name if name not in fields else f"{name}_": _given(type_, origin) for name, (type_, origin) in glue.items()
         } | fields
 
     def _condition(self, type_: Any, origin: Origin) -> Any:
-        match origin.kind:
-            case "id" | "model" | "last" | "received" | "value" | "plain":
-                name = "ID" if origin.kind == "model" else type_name(type_)
+        match origin:
+            case System("_etag"):
+                return None
+            case System() | Instant() | AsIs() | Converted():
+                name = "ID" if isinstance(origin, System) else type_name(type_)
                 return self.compare(name, KINDS[name]) if name in KINDS else None
-            case "enum":
+            case EnumValue():
                 return self.compare(type_name(type_), operators.ENUM, type_)
-            case "array" | "enums":
+            case ValueList() | EnumList():
                 return self.compare(f"{type_name(type_)}List", operators.LIST, type_.of_type)
-            case "object":
+            case FlatObject():
                 return self._object(type_, origin.key)
-            case "reading":
+            case Reading():
                 return self._reading
-            case "related" if not origin.part or origin.target in self.factory.catalog.interfaces:
+            case Links() | Totals():
+                return None
+            case RelatedTwins() if not origin.part or origin.target in self.factory.catalog.interfaces:
                 return self._related(origin.target)
         return None
 
@@ -152,7 +176,7 @@ class Filters:
             condition = self._condition(made.type, origin)
             if condition is not None:
                 conditions[name] = _given(condition, origin)
-        return conditions or {"isNull": GraphQLInputField(GraphQLBoolean, extensions={ORIGIN: Origin("nothing")})}
+        return conditions or {"isNull": GraphQLInputField(GraphQLBoolean, extensions={ORIGIN: Nothing()})}
 
     @property
     def _reading(self) -> GraphQLInputObjectType:
@@ -160,7 +184,7 @@ class Filters:
         if key not in self._made:
             moment = self.compare("DateTime", operators.MOMENT)
             name = self.factory.taken.claim("ReadingFilter")
-            self._made[key] = GraphQLInputObjectType(name, {"at": _given(moment, Origin("reading at"))})
+            self._made[key] = GraphQLInputObjectType(name, {"at": _given(moment, Part("at"))})
         return self._made[key]
 
     def _related(self, target: str) -> GraphQLInputObjectType:
@@ -184,9 +208,9 @@ class Filters:
         return fields
 
     def _sorting(self, type_: Any, origin: Origin) -> Any:
-        if origin.kind in SORTED and type_name(type_) not in ("Point", "Duration"):
+        if (isinstance(origin, SORTED) or origin == System("dtId")) and type_name(type_) not in ("Point", "Duration"):
             return self.factory.direction
-        if origin.kind == "related" and not origin.part and origin.target in self.factory.catalog.interfaces:
+        if type(origin) is RelatedTwins and not origin.part and origin.target in self.factory.catalog.interfaces:
             return self.order(origin.target)
         return None
 

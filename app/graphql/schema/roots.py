@@ -17,12 +17,25 @@ from graphql import (
 )
 
 from app.graphql.schema.names import Taken
-from app.graphql.schema.origin import ORIGIN, Origin
+from app.graphql.schema.origin import (
+    ORIGIN,
+    AsIs,
+    Converted,
+    EnumValue,
+    OneTwin,
+    Part,
+    RelatedTwins,
+    TwinGroups,
+    TwinList,
+    TwinMeasures,
+    TwinPages,
+    TwinPath,
+)
 from app.graphql.schema.types import TypeFactory, made_field
 from app.graphql.schema.values import listed
 
 Names = tuple[str, str]
-GROUPED = ("value", "plain", "enum")
+GROUPED = (AsIs, Converted, EnumValue)
 
 
 ANY_TWIN = ("twin", "twins", "twinsConnection", "twinsAggregate", "shortestPath")
@@ -46,15 +59,13 @@ def _any_twin(factory: TypeFactory) -> dict[str, GraphQLField]:
     where = {"where": GraphQLArgument(factory.filters.where(""))}
     page = factory.filters.page_arguments("") | model | _as_of(factory)
     return {
-        "twin": made_field(factory.twin, Origin("one", "Twin"), "The twin with this identifier", _one(factory)),
+        "twin": made_field(factory.twin, OneTwin("Twin"), "The twin with this identifier", _one(factory)),
         "twins": made_field(
-            listed(factory.twin), Origin("list", "Twin"), "Twins", factory.filters.list_arguments("") | model | _as_of(factory)
+            listed(factory.twin), TwinList("Twin"), "Twins", factory.filters.list_arguments("") | model | _as_of(factory)
         ),
-        "twinsConnection": made_field(
-            GraphQLNonNull(factory.root_page("", "Twin")), Origin("connection", "Twin"), "By pages", page
-        ),
+        "twinsConnection": made_field(GraphQLNonNull(factory.root_page("", "Twin")), TwinPages("Twin"), "By pages", page),
         "twinsAggregate": made_field(
-            GraphQLNonNull(factory.aggregate("")), Origin("aggregate", "Twin"), "Over all that fit", where | model
+            GraphQLNonNull(factory.aggregate("")), TwinMeasures("Twin"), "Over all that fit", where | model
         ),
     }
 
@@ -62,27 +73,23 @@ def _any_twin(factory: TypeFactory) -> dict[str, GraphQLField]:
 def _of_model(factory: TypeFactory, dtmi: str, one: str, many: str, taken: Taken) -> dict[str, GraphQLField]:
     label, type_ = factory.catalog.labels[dtmi], factory.output(dtmi)
     where = {"where": GraphQLArgument(factory.filters.where(dtmi))}
-
-    def origin(kind: str) -> Origin:
-        return Origin(kind, label, target=dtmi, type_name=type_.name)
-
     return {
-        one: made_field(type_, origin("one"), f"The {label} with this identifier", _one(factory)),
+        one: made_field(type_, OneTwin(label), f"The {label} with this identifier", _one(factory)),
         many: made_field(
-            listed(type_), origin("list"), f"Every {label}", factory.filters.list_arguments(dtmi) | _as_of(factory)
+            listed(type_), TwinList(label), f"Every {label}", factory.filters.list_arguments(dtmi) | _as_of(factory)
         ),
         taken.claim(f"{many}Connection"): made_field(
             GraphQLNonNull(factory.root_page(dtmi, factory.label(dtmi))),
-            origin("connection"),
+            TwinPages(label),
             "By pages",
             factory.filters.page_arguments(dtmi) | _as_of(factory),
         ),
         taken.claim(f"{many}Aggregate"): made_field(
-            GraphQLNonNull(factory.aggregate(dtmi)), origin("aggregate"), "Over all that fit", where
+            GraphQLNonNull(factory.aggregate(dtmi)), TwinMeasures(label), "Over all that fit", where
         ),
         taken.claim(f"{many}Groups"): made_field(
             listed(factory.aggregate(dtmi, grouped=True)),
-            origin("groups"),
+            TwinGroups(label, type_.name),
             "For each combination of property values, or for each related twin",
             where | _group_arguments(factory, dtmi),
         ),
@@ -91,12 +98,12 @@ def _of_model(factory: TypeFactory, dtmi: str, one: str, many: str, taken: Taken
 
 def _group_arguments(factory: TypeFactory, dtmi: str) -> dict[str, GraphQLArgument]:
     fields = {name: made.extensions[ORIGIN] for name, made in factory.fields(dtmi).items()}
-    keys = {name: name for name, origin in fields.items() if origin.kind in GROUPED}
+    keys = {name: name for name, origin in fields.items() if isinstance(origin, GROUPED)}
     arguments = {"first": GraphQLArgument(GraphQLInt)}
     if keys:
         enum = GraphQLEnumType(factory.claimed(dtmi, "Key"), keys)
         arguments["by"] = GraphQLArgument(GraphQLList(GraphQLNonNull(enum)))
-    if any(origin.kind == "related" and not origin.part for origin in fields.values()):
+    if any(type(origin) is RelatedTwins and not origin.part for origin in fields.values()):
         arguments["via"] = GraphQLArgument(factory.relationship_field, description="a relationship, either way")
     return arguments
 
@@ -113,18 +120,18 @@ def _shortest_path(factory: TypeFactory) -> GraphQLField:
     step = GraphQLObjectType(
         "PathStep",
         {
-            "relationship": made_field(GraphQLNonNull(GraphQLString), Origin("part"), "its name"),
-            "source": made_field(GraphQLNonNull(GraphQLID), Origin("part")),
-            "target": made_field(GraphQLNonNull(GraphQLID), Origin("part")),
-            "id": made_field(GraphQLString, Origin("part")),
+            "relationship": made_field(GraphQLNonNull(GraphQLString), Part(), "its name"),
+            "source": made_field(GraphQLNonNull(GraphQLID), Part()),
+            "target": made_field(GraphQLNonNull(GraphQLID), Part()),
+            "id": made_field(GraphQLString, Part()),
         },
     )
     path = GraphQLObjectType(
         "Path",
         {
-            "length": made_field(GraphQLNonNull(GraphQLInt), Origin("length"), "how many relationships"),
-            "twins": made_field(listed(factory.twin), Origin("twins"), "from one end to the other"),
-            "steps": made_field(listed(step), Origin("steps")),
+            "length": made_field(GraphQLNonNull(GraphQLInt), Part("length"), "how many relationships"),
+            "twins": made_field(listed(factory.twin), Part("twins"), "from one end to the other"),
+            "steps": made_field(listed(step), Part("steps")),
         },
     )
     arguments = {
@@ -134,4 +141,4 @@ def _shortest_path(factory: TypeFactory) -> GraphQLField:
         "directed": GraphQLArgument(GraphQLBoolean, default_value=False, description="only in the relationships' direction"),
         "most": GraphQLArgument(GraphQLInt, default_value=16, description="longest path looked for, 1 to 32"),
     }
-    return made_field(path, Origin("path"), "A shortest way from one twin to another; null when there is none", arguments)
+    return made_field(path, TwinPath(), "A shortest way from one twin to another; null when there is none", arguments)

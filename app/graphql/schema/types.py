@@ -24,7 +24,29 @@ from graphql import (
 from app.dtdl import Catalog, Component, Object, Primitive, Property, Relationship, Schema, Telemetry
 from app.graphql.schema.filters import Filters
 from app.graphql.schema.names import Taken, field_name, upper_first
-from app.graphql.schema.origin import ORIGIN, Origin, by_key, resolve_type
+from app.graphql.schema.origin import (
+    ORIGIN,
+    AsIs,
+    Columns,
+    Converted,
+    EnumValue,
+    FlatObject,
+    Instant,
+    Links,
+    Origin,
+    Part,
+    Points,
+    Properties,
+    Reach,
+    Reading,
+    RelatedTwins,
+    Signals,
+    System,
+    Totals,
+    Valued,
+    by_key,
+    resolve_type,
+)
 from app.graphql.schema.scalars import make_scalars
 from app.graphql.schema.values import BUILT_IN as BUILT_IN_TYPES
 from app.graphql.schema.values import Schemas, leaf_paths, listed, type_name, value_kind
@@ -159,29 +181,27 @@ class TypeFactory:
         }
         reach = self._reach_arguments()
         return {
-            "dtId": made_field(GraphQLNonNull(GraphQLID), Origin("id"), "Identifier of the twin"),
-            "model": made_field(string, Origin("model"), "DTMI of its interface"),
-            "etag": made_field(GraphQLString, Origin("etag"), "Changes with every change of properties"),
-            "lastMeasured": made_field(moment, Origin("last"), "Newest time of measure of all its telemetry"),
-            "lastReceived": made_field(moment, Origin("received"), "When something was last heard of it, new or not"),
-            "properties": made_field(self.scalars["JSON"], Origin("properties"), "All properties"),
-            "signals": made_field(listed(self._signal), Origin("signals"), "Latest telemetry with its time"),
+            "dtId": made_field(GraphQLNonNull(GraphQLID), System("dtId"), "Identifier of the twin"),
+            "model": made_field(string, System("_model"), "DTMI of its interface"),
+            "etag": made_field(GraphQLString, System("_etag"), "Changes with every change of properties"),
+            "lastMeasured": made_field(moment, Instant("_last"), "Newest time of measure of all its telemetry"),
+            "lastReceived": made_field(moment, Instant("_received"), "When something was last heard of it, new or not"),
+            "properties": made_field(self.scalars["JSON"], Properties(), "All properties"),
+            "signals": made_field(listed(self._signal), Signals(), "Latest telemetry with its time"),
             "history": made_field(
                 listed(self._point),
-                Origin("history"),
+                Points(),
                 "A signal over time, oldest first: its points, or buckets of `every`",
                 {"signal": GraphQLArgument(string)} | window,
             ),
             "series": made_field(
                 listed(self._series),
-                Origin("series"),
+                Columns(),
                 "Signals over time in columns, for charts",
                 {"signals": GraphQLArgument(listed(GraphQLString))} | window,
             ),
-            "descendants": made_field(listed(self.twin), Origin("reach"), "Twins below, over relationships", reach),
-            "ancestors": made_field(
-                listed(self.twin), Origin("reach", outgoing=False), "Twins above, against relationships", reach
-            ),
+            "descendants": made_field(listed(self.twin), Reach(), "Twins below, over relationships", reach),
+            "ancestors": made_field(listed(self.twin), Reach(outgoing=False), "Twins above, against relationships", reach),
         }
 
     def _reach_arguments(self) -> dict[str, GraphQLArgument]:
@@ -232,25 +252,25 @@ class TypeFactory:
                 type_ = self.schemas.output(content.schema, owner)
                 fields = {name: made_field(type_, origin, shown)}
                 if origin.signal:
-                    reading = Origin("reading", name, of=origin, signal=origin.signal, unit=content.unit)
+                    reading = Reading(name, origin, content.unit)
                     about = f"{description or name}: value, time of measure, age"
                     fields[f"{name}Reading"] = made_field(self._reading(type_), reading, about)
                 return fields
             case Relationship():
                 edge = tuple(content.properties)
                 single = content.max_multiplicity == 1
-                return self._related(name, Origin("related", name, True, content.target, single), description, owner, edge)
+                return self._related(name, RelatedTwins(name, True, content.target, single), description, owner, edge)
             case Component():
-                origin = Origin("related", name, True, content.interface, single=True, part=True)
-                return {name: made_field(self.output(content.interface), origin, description)}
+                component = RelatedTwins(name, True, content.interface, single=True, part=True)
+                return {name: made_field(self.output(content.interface), component, description)}
         return {}
 
     def _related(
-        self, name: str, origin: Origin, description: str, owner: str, edge: tuple[Property, ...] = ()
+        self, name: str, origin: RelatedTwins, description: str, owner: str, edge: tuple[Property, ...] = ()
     ) -> dict[str, GraphQLField]:
         target = self.output(origin.target)
         arguments = self.filters.list_arguments(origin.target)
-        links = Origin("links", origin.key, origin.outgoing, origin.target)
+        links = Links(origin.key, origin.outgoing, origin.target)
         connection = made_field(
             GraphQLNonNull(self._connection(origin.target, owner, edge)),
             links,
@@ -260,7 +280,7 @@ class TypeFactory:
         if origin.single:
             single = {name: made_field(target, origin, description)}
             return single | ({f"{name}Connection": connection} if edge else {})
-        totals = Origin("totals", origin.key, origin.outgoing, origin.target)
+        totals = Totals(origin.key, origin.outgoing, origin.target)
         return {
             name: made_field(listed(target), origin, description, arguments),
             f"{name}Connection": connection,
@@ -287,7 +307,7 @@ class TypeFactory:
     def _reverse(self, name: str, owner: str) -> dict[str, GraphQLField]:
         key = ("reverse", name)
         if key not in self._made:
-            origin = Origin("related", name, False, owner)
+            origin = RelatedTwins(name, False, owner)
             self._made[key] = self._related(f"{name}Of", origin, f"The other end of {name}", f"{upper_first(name)}Of")
         return self._made[key]  # type: ignore[no-any-return]
 
@@ -312,8 +332,8 @@ class TypeFactory:
     @cached_property
     def _since(self) -> dict[str, GraphQLField]:
         return {
-            "id": made_field(GraphQLString, Origin("value", "_id"), "Identifier of the relationship"),
-            "since": made_field(self.scalars["DateTime"], Origin("plain", "_since"), "When they were related"),
+            "id": made_field(GraphQLString, AsIs("_id"), "Identifier of the relationship"),
+            "since": made_field(self.scalars["DateTime"], Converted("_since"), "When they were related"),
         }
 
     def root_page(self, dtmi: str, stem: str) -> GraphQLObjectType:
@@ -328,18 +348,18 @@ class TypeFactory:
         edge_type = GraphQLObjectType(
             self.taken.claim(f"{stem}Edge"),
             lambda: {
-                "node": made_field(GraphQLNonNull(node), Origin("node")),
-                "cursor": made_field(GraphQLNonNull(GraphQLString), Origin("cursor")),
+                "node": made_field(GraphQLNonNull(node), Part("node")),
+                "cursor": made_field(GraphQLNonNull(GraphQLString), Part("cursor")),
                 **edge,
             },
         )
         return GraphQLObjectType(
             self.taken.claim(f"{stem}Connection"),
             lambda: {
-                "nodes": made_field(listed(node), Origin("nodes")),
-                "edges": made_field(listed(edge_type), Origin("edges")),
-                "pageInfo": made_field(GraphQLNonNull(self._page), Origin("pageInfo")),
-                "totalCount": made_field(GraphQLNonNull(GraphQLInt), Origin("totalCount")),
+                "nodes": made_field(listed(node), Part("nodes")),
+                "edges": made_field(listed(edge_type), Part("edges")),
+                "pageInfo": made_field(GraphQLNonNull(self._page), Part("pageInfo")),
+                "totalCount": made_field(GraphQLNonNull(GraphQLInt), Part("totalCount")),
             },
         )
 
@@ -353,12 +373,12 @@ class TypeFactory:
     def _aggregate_fields(self, dtmi: str, grouped: bool) -> dict[str, GraphQLField]:
         made = {}
         for name, one in (self.fields(dtmi) if dtmi in self.catalog.interfaces else {}).items():
-            if one.extensions[ORIGIN].kind in ("value", "plain", "enum"):
+            if isinstance(one.extensions[ORIGIN], AGGREGATED):
                 made[name] = self._measured(one)
-        own = {"count": made_field(GraphQLNonNull(GraphQLInt), Origin("count"))}
+        own = {"count": made_field(GraphQLNonNull(GraphQLInt), Part("count"))}
         if grouped:
-            own["keys"] = made_field(GraphQLNonNull(self.scalars["JSON"]), Origin("keys"), "What the twins of the group share")
-            own["twin"] = made_field(self.twin, Origin("twin"), "The related twin of `via`")
+            own["keys"] = made_field(GraphQLNonNull(self.scalars["JSON"]), Part("keys"), "What the twins of the group share")
+            own["twin"] = made_field(self.twin, Part("twin"), "The related twin of `via`")
         return made | own
 
     def _measured(self, one: GraphQLField) -> GraphQLField:
@@ -370,11 +390,11 @@ class TypeFactory:
 
     @cached_property
     def _measures(self) -> dict[str, GraphQLObjectType]:
-        whole = {name: made_field(GraphQLNonNull(GraphQLInt), Origin("measure", name)) for name in ("count", "distinct")}
+        whole = {name: made_field(GraphQLNonNull(GraphQLInt), Part(name)) for name in ("count", "distinct")}
         rank = {"rank": GraphQLArgument(GraphQLNonNull(GraphQLFloat), description="0 to 1; 0.5 is the median")}
-        numbers = {name: made_field(GraphQLFloat, Origin("measure", name)) for name in ("min", "max", "avg", "sum", "stdDev")}
-        numbers["percentile"] = made_field(GraphQLFloat, Origin("measure", "percentile"), "Interpolated", rank)
-        moments = {name: made_field(self.scalars["DateTime"], Origin("measure", name)) for name in ("min", "max")}
+        numbers = {name: made_field(GraphQLFloat, Part(name)) for name in ("min", "max", "avg", "sum", "stdDev")}
+        numbers["percentile"] = made_field(GraphQLFloat, Part("percentile"), "Interpolated", rank)
+        moments = {name: made_field(self.scalars["DateTime"], Part(name)) for name in ("min", "max")}
         return {
             "Numbers": GraphQLObjectType(self.taken.claim("NumberAggregate"), whole | numbers),
             "Moments": GraphQLObjectType(self.taken.claim("DateTimeAggregate"), whole | moments),
@@ -392,19 +412,19 @@ class TypeFactory:
             self._made[key] = GraphQLObjectType(
                 self.taken.claim(f"{inner.name}{'List' * lists}Reading"),
                 {
-                    "value": made_field(type_, Origin("reading value")),
-                    "at": made_field(self.scalars["DateTime"], Origin("reading at"), "Time of measure"),
-                    "age": made_field(GraphQLFloat, Origin("reading age"), "Seconds since then"),
+                    "value": made_field(type_, Part("value")),
+                    "at": made_field(self.scalars["DateTime"], Part("at"), "Time of measure"),
+                    "age": made_field(GraphQLFloat, Part("age"), "Seconds since then"),
                     "stale": made_field(
                         GraphQLBoolean,
-                        Origin("reading stale"),
+                        Part("stale"),
                         "Older than `after`, or said by a device that has gone since",
                         after,
                     ),
                     "quality": made_field(
-                        GraphQLNonNull(GraphQLString), Origin("reading quality"), "Good, or what its source says against it now"
+                        GraphQLNonNull(GraphQLString), Part("quality"), "Good, or what its source says against it now"
                     ),
-                    "unit": made_field(GraphQLString, Origin("reading unit")),
+                    "unit": made_field(GraphQLString, Part("unit")),
                 },
             )
         return self._made[key]  # type: ignore[no-any-return]
@@ -414,12 +434,12 @@ class TypeFactory:
         return GraphQLObjectType(
             "Signal",
             {
-                "name": made_field(GraphQLNonNull(GraphQLString), Origin("part")),
-                "value": made_field(self.scalars["JSON"], Origin("part")),
-                "at": made_field(self.scalars["DateTime"], Origin("part"), "Time of measure"),
-                "age": made_field(GraphQLFloat, Origin("part"), "Seconds since then"),
-                "quality": made_field(GraphQLString, Origin("part"), "Good, or what its source says against it now"),
-                "unit": made_field(GraphQLString, Origin("part")),
+                "name": made_field(GraphQLNonNull(GraphQLString), Part()),
+                "value": made_field(self.scalars["JSON"], Part()),
+                "at": made_field(self.scalars["DateTime"], Part(), "Time of measure"),
+                "age": made_field(GraphQLFloat, Part(), "Seconds since then"),
+                "quality": made_field(GraphQLString, Part(), "Good, or what its source says against it now"),
+                "unit": made_field(GraphQLString, Part()),
             },
         )
 
@@ -429,10 +449,10 @@ class TypeFactory:
         return GraphQLObjectType(
             "HistoryPoint",
             {
-                "at": made_field(GraphQLNonNull(self.scalars["DateTime"]), Origin("part"), "Time; start of the bucket"),
-                "value": made_field(self.scalars["Value"], Origin("part")),
-                "count": made_field(GraphQLInt, Origin("part")),
-                **{name: made_field(GraphQLFloat, Origin("part")) for name in numbers},
+                "at": made_field(GraphQLNonNull(self.scalars["DateTime"]), Part(), "Time; start of the bucket"),
+                "value": made_field(self.scalars["Value"], Part()),
+                "count": made_field(GraphQLInt, Part()),
+                **{name: made_field(GraphQLFloat, Part()) for name in numbers},
             },
         )
 
@@ -443,14 +463,14 @@ class TypeFactory:
         return GraphQLObjectType(
             "Series",
             {
-                "signal": made_field(GraphQLNonNull(GraphQLString), Origin("part")),
-                "unit": made_field(GraphQLString, Origin("part")),
-                "count": made_field(GraphQLNonNull(GraphQLInt), Origin("part"), "Length of every column"),
-                "timestamps": made_field(listed(self.scalars["DateTime"]), Origin("part"), "As text"),
-                "epochs": made_field(listed(self.scalars["Long"]), Origin("part"), "Milliseconds since 1970, UTC"),
-                "values": made_field(column, Origin("part")),
-                "counts": made_field(GraphQLList(GraphQLInt), Origin("part"), "Points in each bucket"),
-                **{name: made_field(GraphQLList(GraphQLFloat), Origin("part")) for name in numbers},
+                "signal": made_field(GraphQLNonNull(GraphQLString), Part()),
+                "unit": made_field(GraphQLString, Part()),
+                "count": made_field(GraphQLNonNull(GraphQLInt), Part(), "Length of every column"),
+                "timestamps": made_field(listed(self.scalars["DateTime"]), Part(), "As text"),
+                "epochs": made_field(listed(self.scalars["Long"]), Part(), "Milliseconds since 1970, UTC"),
+                "values": made_field(column, Part()),
+                "counts": made_field(GraphQLList(GraphQLInt), Part(), "Points in each bucket"),
+                **{name: made_field(GraphQLList(GraphQLFloat), Part()) for name in numbers},
             },
         )
 
@@ -459,21 +479,22 @@ class TypeFactory:
         return GraphQLObjectType(
             "PageInfo",
             {
-                "hasNextPage": made_field(GraphQLNonNull(GraphQLBoolean), Origin("part")),
-                "hasPreviousPage": made_field(GraphQLNonNull(GraphQLBoolean), Origin("part")),
-                "startCursor": made_field(GraphQLString, Origin("part")),
-                "endCursor": made_field(GraphQLString, Origin("part")),
+                "hasNextPage": made_field(GraphQLNonNull(GraphQLBoolean), Part()),
+                "hasPreviousPage": made_field(GraphQLNonNull(GraphQLBoolean), Part()),
+                "startCursor": made_field(GraphQLString, Part()),
+                "endCursor": made_field(GraphQLString, Part()),
             },
         )
 
 
+AGGREGATED = (AsIs, Converted, EnumValue)
 MEASURES_OF = dict.fromkeys(("Int", "Long", "Float"), "Numbers") | {"DateTime": "Moments"}
 
 
-def value_origin(name: str, schema: Schema, measured: bool, unit: str = "") -> Origin:
-    fields = tuple(leaf_paths(schema)) if isinstance(schema, Object) else ()
-    signal = (schema.name if isinstance(schema, Primitive) and value_kind(schema) == "plain" else "value") if measured else ""
-    return Origin(value_kind(schema), name, fields=fields, signal=signal, unit=unit)
+def value_origin(name: str, schema: Schema, measured: bool, unit: str = "") -> Valued:
+    kind = value_kind(schema)
+    signal = (schema.name if isinstance(schema, Primitive) and kind is Converted else "value") if measured else ""
+    return FlatObject(name, signal, unit, tuple(leaf_paths(schema))) if isinstance(schema, Object) else kind(name, signal, unit)
 
 
 def made_field(

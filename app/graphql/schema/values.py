@@ -22,7 +22,19 @@ from graphql import (
 from app.dtdl import Array, Enum, Object, Primitive, Schema
 from app.graph.values import graphql_scalar
 from app.graphql.schema.names import Taken, enum_name, upper_first
-from app.graphql.schema.origin import ORIGIN, Origin, by_key
+from app.graphql.schema.origin import (
+    ORIGIN,
+    AsIs,
+    Converted,
+    EnumList,
+    EnumValue,
+    FlatObject,
+    JsonText,
+    ObjectList,
+    Valued,
+    ValueList,
+    by_key,
+)
 from app.graphql.schema.scalars import TEMPORAL
 
 BUILT_IN: dict[str, Any] = {
@@ -37,23 +49,23 @@ def scalar_name(schema: Schema) -> str:
     return "Point" if schema == Primitive("point") else graphql_scalar(schema)
 
 
-def value_kind(schema: Schema) -> str:
-    """How a value of `schema` lies in the graph and is answered; see `Origin`."""
+def value_kind(schema: Schema) -> type[Valued]:
+    """How a value of `schema` lies in the graph and is answered."""
     match schema:
         case Enum():
-            return "enum"
+            return EnumValue
         case Object():
-            return "object"
+            return FlatObject
         case Array(element=Object()):
-            return "objects"
+            return ObjectList
         case Array(element=Enum()):
-            return "enums"
-        case Array(element=Primitive() as element) if value_kind(element) != "json":
-            return "array"
+            return EnumList
+        case Array(element=Primitive() as element) if value_kind(element) is not JsonText:
+            return ValueList
         case Primitive():
             name = scalar_name(schema)
-            return "plain" if name in (*TEMPORAL, "Point") else "json" if name in ("JSON", "GeoJSON") else "value"
-    return "json"
+            return Converted if name in (*TEMPORAL, "Point") else JsonText if name in ("JSON", "GeoJSON") else AsIs
+    return JsonText
 
 
 class NamedEnum(GraphQLEnumType):
@@ -81,7 +93,7 @@ class Schemas:
                 return self._enum(schema, owner)
             case Object():
                 return self._object(schema, owner)
-            case Array(element=element) if value_kind(schema) != "json":
+            case Array(element=element) if value_kind(schema) is not JsonText:
                 return GraphQLList(self.output(element, owner))
         return self.scalar(scalar_name(schema))
 
@@ -100,7 +112,7 @@ class Schemas:
         key = (owner, False)
         if key not in self._outputs:
             values = {enum_name(one.name): one.value for one in schema.values}
-            self._outputs[key] = NamedEnum(self.taken.claim(owner), values, extensions={ORIGIN: Origin("enum")})
+            self._outputs[key] = NamedEnum(self.taken.claim(owner), values, extensions={ORIGIN: EnumValue()})
         return self._outputs[key]  # type: ignore[no-any-return]
 
     def _object(self, schema: Object, owner: str) -> GraphQLObjectType:
@@ -114,7 +126,7 @@ class Schemas:
             one.name: GraphQLField(
                 self.output(one.schema, owner + upper_first(one.name)),
                 resolve=by_key,
-                extensions={ORIGIN: Origin(value_kind(one.schema), one.name)},
+                extensions={ORIGIN: value_kind(one.schema)(one.name)},
             )
             for one in schema.fields
         }
