@@ -34,10 +34,11 @@ class Options(BaseModel):
     def _what(cls, error: Any) -> str:
         """What is wrong with one option."""
         name, rest = _place(error)
-        if error["type"] == "missing" and not rest:
-            return f"options need {name}"
-        if error["type"] == "extra_forbidden" and not rest:
-            return f"no option {name!r}"
+        inside, last = ".".join(("options", name, *rest)[:-1]), (name, *rest)[-1]
+        if error["type"] == "missing":
+            return f"{inside} needs {last}" if rest else f"options need {name}"
+        if error["type"] == "extra_forbidden":
+            return f"{inside}: no option {last!r}" if rest else f"no option {name!r}"
         said = error["msg"].removeprefix("Value error, ")
         return f"options.{'.'.join((name, *rest))}: {said}" if name else f"options {said}"
 
@@ -59,7 +60,10 @@ class Options(BaseModel):
         for key, field in cls.model_fields.items():
             kind = getattr(field.annotation, "__name__", None) if not getattr(field.annotation, "__args__", None) else None
             default = "required" if field.is_required() else "" if field.default in (None, "", ()) else str(field.default)
-            yield field.alias or key, kind or str(field.annotation).replace("typing.", ""), default, field.description or ""
+            yield field.alias or key, kind or MODULES.sub("", str(field.annotation)), default, field.description or ""
+
+
+MODULES = re.compile(r"\b(?:\w+\.)+(?=\w)")
 
 
 def _place(error: Any) -> tuple[str, tuple[str, ...]]:

@@ -17,6 +17,7 @@ from app.graph.store import Store
 from app.graph.values import flatten
 from app.history.series import Series
 from app.twins.write import Batch, NewTwin, append, ensure, model_of
+from ingest.mapping.convert import conversion_of
 from ingest.mapping.declaration import PART, Mapping, Rule, Target, check_against, fill
 
 POINTS_PER_SEGMENT = 4320  # thirty days of ten-minute means
@@ -103,17 +104,16 @@ def _segments(
 
 
 def _converted(values: Any, target: Target, signal: Telemetry, path: Path) -> Any:
-    if target.values:
-        unknown = {value for value in values if not pd.isna(value) and value not in target.values}
-        if unknown:
-            raise MessageError(
-                f"{target.to}: {unknown.pop()} is not one of {', '.join(map(str, target.values))}", where=str(path)
-            )
-        return np.asarray([None if pd.isna(value) else target.values[value] for value in values], object)
-    if target.plain:
+    conversion = conversion_of(target, signal.unit)
+    if conversion is None:
         return values
-    factor, offset = target.scaled(signal.unit)
-    return values.astype(np.float64) * factor + offset
+    if not conversion.values:
+        return conversion.numbers(values)
+    try:
+        return np.asarray([None if pd.isna(value) else conversion(value) for value in values.tolist()], object)
+    except ValueError as error:
+        unknown = next(value for value in values.tolist() if not pd.isna(value) and value not in target.values)
+        raise MessageError(f"{target.to}: {unknown} {error}", where=str(path)) from error
 
 
 def _series(dt_id: str, times: Any, columns: dict[str, Any], known: Any, path: Path) -> Series | None:

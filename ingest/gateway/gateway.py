@@ -34,6 +34,7 @@ from app.settings import Settings
 from app.twins.write import check_dt_id
 from ingest.backoff import pauses
 from ingest.gateway.spool import Aggregate, Reading, Spool, lines
+from ingest.mapping.convert import Conversion, conversion_of
 from ingest.mapping.declaration import Mapping, Rule, Strict, fill, pattern
 from ingest.payload import decode
 from ingest.payload.quality import GOOD, is_bad, quality
@@ -128,6 +129,9 @@ class Spooling(Batcher):
         super().__init__(source, settings.flush_seconds, settings.batch_messages)
         self._spool, self._mapping, self._windowed = spool, mapping, windowed
         self._rules = [(pattern(rule.match), rule) for rule in mapping.rules]
+        self._conversions = {
+            rule.match: {field: conversion_of(target, "") for field, target in rule.signals.items()} for rule in mapping.rules
+        }
         self._skew = round(settings.max_skew_seconds * 1000)
         source.stored = lambda: spool.positions(source.name)
 
@@ -169,9 +173,10 @@ class Spooling(Batcher):
             if rule.quality and is_bad(quality(record.pop(rule.quality, GOOD))):
                 continue
             at = (message.received or now) if given is None else decode.instant(given, now, self._skew)
+            conversions = self._conversions[rule.match]
             for field, value in record.items():
                 if value is not None and (rule.unknown == "deadletter" or field in rule.signals or field in rule.fixed):
-                    made.append((dt_id, rule.signal_of(field), at, _stored(rule, field, value)))
+                    made.append((dt_id, rule.signal_of(field), at, _stored(conversions.get(field), field, value)))
         return made
 
     def _route(self, address: str) -> tuple[Rule, str]:
@@ -189,19 +194,13 @@ class Spooling(Batcher):
         raise MessageError("no rule matches the address", where=address, code="NO_RULE")
 
 
-def _stored(rule: Rule, field: str, value: Any) -> Any:
+def _stored(conversion: Conversion | None, field: str, value: Any) -> Any:
     """As SQLite keeps it: a truth as one byte. Raises: MessageError."""
-    target = rule.signals.get(field)
-    if target is not None and target.values:
-        if not isinstance(value, str | int | float) or value not in target.values:
-            raise MessageError(
-                f"{field}: {value!r:.40} is not one of {', '.join(map(str, target.values))}", code="VALUE_REFUSED"
-            )
-        value = target.values[value]
-    elif target is not None and not target.plain:
-        if type(value) not in (int, float):
-            raise MessageError(f"{field}: must be a number, to be converted", code="VALUE_REFUSED")
-        value = value * target.scale + target.offset
+    if conversion is not None:
+        try:
+            value = conversion(value)
+        except ValueError as error:
+            raise MessageError(f"{field}: {value!r:.40} {error}", code="VALUE_REFUSED") from error
     if type(value) is bool:
         return bytes([value])
     sound = isinstance(value, str) or (type(value) is int and -(2**63) <= value < 2**63)

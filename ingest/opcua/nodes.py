@@ -20,7 +20,6 @@ from ingest.opcua.pages import references
 
 log = structlog.get_logger()
 MOST_OBJECTS = 100_000
-KNOWN = {"id", "address", "sampling", "queue", "deadband"}
 TAKEN = {"Id", "ExpandedNodeId", "DataSetFieldId", "DisplayName", "OpcSamplingInterval", "QueueSize", "DeadbandValue"}
 ENDPOINT = {"EndpointUrl", "OpcNodes"}
 
@@ -53,25 +52,12 @@ async def node(client: Client, text: str) -> Node:
     return client.get_node(ua.NodeId.from_string(text))
 
 
-def listed(options: OpcUaOptions, where: str, url: str) -> list[Item]:
+def listed(options: OpcUaOptions, url: str) -> list[Item]:
     """Raises: MappingError naming the place."""
-    items = [_item(given, f"{where}: nodes[{index}]") for index, given in enumerate(options.nodes)]
+    items = [_paced(one.id, one.address or identifier(one.id), one.sampling, one.queue, one.deadband) for one in options.nodes]
     if options.publishednodes:
         items += published(Path(options.publishednodes), url)
     return items
-
-
-def _item(given: Any, where: str) -> Item:
-    if not isinstance(given, dict) or not isinstance(given.get("id"), str):
-        raise MappingError("a node needs id", where=where, hint='{id: "nsu=urn:plant;s=pump1.power"}')
-    unknown = set(given) - KNOWN
-    if unknown:
-        raise MappingError(f"unknown: {', '.join(sorted(unknown))}", where=where, hint=f"known are {', '.join(sorted(KNOWN))}")
-    address = str(given.get("address") or identifier(given["id"]))
-    try:
-        return _paced(given["id"], address, given.get("sampling"), given.get("queue"), given.get("deadband"))
-    except (ValueError, TypeError) as error:
-        raise MappingError(f"sampling, queue and deadband are numbers: {error}", where=where) from error
 
 
 def _paced(node: str, address: str, sampling: Any, queue: Any, deadband: Any) -> Item:

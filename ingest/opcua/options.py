@@ -1,8 +1,6 @@
 """Options of a source over OPC UA."""
 
-from typing import Any
-
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ingest.options import Options
 
@@ -13,10 +11,22 @@ RETRY_SECONDS = 30.0
 MODES = ("Sign", "SignAndEncrypt")
 
 
+class NodeOptions(BaseModel):
+    """One monitored node."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(min_length=1, description="identifier, such as nsu=urn:plant;s=pump1.power")
+    address: str = Field("", description="what rules match; the identifier without its namespace")
+    sampling: float | None = Field(None, ge=-1, description="sampling interval [ms]")
+    queue: int | None = Field(None, ge=0, description="changes that the server keeps between two publishings")
+    deadband: float | None = Field(None, ge=0, description="absolute deadband")
+
+
 class OpcUaOptions(Options):
     url: str | tuple[str, ...] = Field("", description="opc.tcp://host:4840; several servers as a list share batches")
     namespace: str = Field("", description="URI of a namespace whose variables are browsed and matched by the rules")
-    nodes: tuple[dict[str, Any], ...] = Field((), description="nodes by identifier: id, address, sampling, queue, deadband")
+    nodes: tuple[NodeOptions, ...] = Field((), description="nodes by identifier: id, address, sampling, queue, deadband")
     publishednodes: str = Field("", description="file: nodes as OPC Publisher lists them")
     publishing_ms: float = Field(PUBLISHING_MS, gt=0, description="publishing interval [ms]")
     sampling_ms: float = Field(SAMPLING_MS, description="sampling interval [ms]; 0: as fast as the server can")

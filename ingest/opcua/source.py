@@ -81,7 +81,7 @@ class OpcUaSource(Reconnecting):
         self._patterns = [pattern(rule.match) for rule in mapping.rules if rule.kind == "telemetry"]
         self._url = url_of(self._options, settings)
         self._namespace = self._options.namespace
-        self._items = listed(self._options, mapping.source, self._url)
+        self._items = listed(self._options, self._url)
         self._notifiers = _notifiers(self._options.events)
         if not (self._namespace or self._items or self._notifiers):
             raise MappingError("options need namespace, nodes, publishednodes or events", where=mapping.source)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import orjson
 
 from app.commands.outlet import ANSWERS
@@ -18,6 +17,7 @@ from app.errors import MessageError, NotFound, TwinError, nearest
 from app.graph.values import flatten, storable
 from app.history.series import Series
 from app.twins.write import Batch, Event, NewRelationship, NewTwin, Position, Quality, twin_row
+from ingest.mapping.convert import Conversion, conversion_of
 from ingest.mapping.declaration import Target
 from ingest.mapping.match import Matcher, Route
 from ingest.payload import decode
@@ -36,14 +36,14 @@ Rows = list[tuple[Any, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """How one field becomes values of one column. `scale`: factor and offset of a whole column; `convert` and `check` run per
+    """How one field becomes values of one column. `scale`: for a whole column of numbers; `convert` and `check` run per
     value, where the type alone does not decide."""
 
     name: str
     schema: Schema
     kind: str
     check: Callable[[Any], Any] | None
-    scale: tuple[float, float] | None = None
+    scale: Conversion | None = None
     convert: Callable[[Any], Any] | None = None
 
 
@@ -335,9 +335,7 @@ class _Work:
         times, values = self._finite(times, values)
         if signal.scale is None:
             return times, values
-        with np.errstate(over="ignore"):
-            scaled = np.asarray(values, np.float64) * signal.scale[0] + signal.scale[1]
-        return self._finite(times, scaled.tolist())
+        return self._finite(times, signal.scale.numbers(values).tolist())
 
     def _finite(self, times: list[int], values: list[Any]) -> tuple[list[int], list[Any]]:
         if _is_sound(values):
@@ -425,23 +423,14 @@ def _signal(signal: Telemetry, target: Target) -> Signal:
     name, schema = signal.name, signal.schema
     column = column_kind(schema)
     check = None if column in ("float", "bool") and isinstance(schema, Primitive) else storable(name, schema)
-    if target.values:
-        return Signal(name, schema, column, storable(name, schema), convert=_looked_up(target.values))
-    if target.plain:
+    conversion = conversion_of(target, signal.unit)
+    if conversion is None:
         return Signal(name, schema, column, check)
-    scale = target.scaled(signal.unit)
+    if conversion.values:
+        return Signal(name, schema, column, storable(name, schema), convert=conversion)
     if column == "float":
-        return Signal(name, schema, column, check, scale)
-    return Signal(name, schema, column, check, convert=lambda value: round(value * scale[0] + scale[1]))
-
-
-def _looked_up(values: Mapping[Any, Any]) -> Callable[[Any], Any]:
-    def convert(value: Any) -> Any:
-        if not isinstance(value, str | int | float) or value not in values:
-            raise ValueError(f"is not one of {', '.join(map(str, values))}")
-        return values[value]
-
-    return convert
+        return Signal(name, schema, column, check, conversion)
+    return Signal(name, schema, column, check, convert=lambda value: round(conversion(value)))
 
 
 def _type_problem(schema: Schema, kind: type, target: Target) -> str:

@@ -296,8 +296,8 @@ async def test_deadband_and_publishednodes(tmp_path: Path) -> None:
     ("options", "said"),
     [
         ({}, "need namespace, nodes, publishednodes or events"),
-        ({"nodes": [{"address": "a"}]}, r"nodes\[0\]: a node needs id"),
-        ({"nodes": [{"id": "i=1", "rate": 1}]}, "unknown: rate"),
+        ({"nodes": [{"address": "a"}]}, "options.nodes.0 needs id"),
+        ({"nodes": [{"id": "i=1", "rate": 1}]}, "options.nodes.0: no option 'rate'"),
         ({"namespace": "x", "security": "Basic256"}, "deprecated"),
         ({"namespace": "x", "security": "Strong"}, "no security policy 'Strong'"),
         ({"namespace": "x", "security": "Basic256Sha256", "mode": "Loud"}, "no security mode"),
