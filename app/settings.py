@@ -51,7 +51,7 @@ HELP: dict[str, str] = {
     "models": "folder of DTDL models loaded at start",
     "flush_seconds": "least time between two commits of a source [s]; a lone reading is written at once",
     "batch_messages": "messages that close a batch at once",
-    "max_skew_seconds": "how far in the future a time of measure may lie [s]",
+    "max_skew_seconds": "how far in the future an event time may lie [s]",
     "query_depth": "deepest GraphQL selection",
     "query_tokens": "longest GraphQL document [tokens]",
     "query_aliases": "most aliases in one GraphQL document",

@@ -2,7 +2,7 @@
 gzip; `POST /write` and `/api/v2/write` with InfluxDB's line protocol, whose series keys are the addresses; Prometheus' remote
 write, to any path (ingest.payload.remotewrite). 202 once committed.
 
-A reading that bears its time of measure is stored once, however often it is sent.
+A reading that bears its event time is stored once, however often it is sent.
 
 Who sends is known, and bound to what it may send (ingest.admission), before anything of the body is read. What the mapping
 refuses becomes dead letters, as from any source, and is acknowledged; what is no JSON is refused at once, and kept by who sent

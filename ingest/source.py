@@ -29,7 +29,7 @@ Payload = bytes | Mapping[str, Any] | Sequence[Any]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`payload` is bytes, already a record or several, or None: a receipt alone; `time` the time of measure [epoch ms] where
+    """`payload` is bytes, already a record or several, or None: a receipt alone; `time` the event time [epoch ms] where
     the protocol carries one; `receipt` what the source needs to acknowledge it; `received` when it came [epoch ms], where that
     is not now; `quality` what is said of fields, where that is not what was said before: Good, or what is wrong;
     `attributes` a CloudEvent's, where they came beside its data."""

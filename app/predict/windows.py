@@ -36,7 +36,7 @@ class Windows:
     parts: Sequence[Part] = ()
     bins: Array = field(default_factory=lambda: np.empty((BINS, 0, len(SIGNALS)), np.float32))
     last: int = 0
-    newest: int = 0  # newest time of measure [epoch ms]
+    newest: int = 0  # newest event time [epoch ms]
 
     def read(self, store: Store, labels: Mapping[str, str]) -> None:
         """Moves on to the newest history. The last hour is read again: late points fall into it."""

@@ -1,7 +1,7 @@
 """The clock of the fleet: steps it, publishes, keeps its state and the truth.
 
 At speed 1 a turbine reports every ten seconds, a component every minute. At a higher speed simulated time passes faster,
-the messages keep coming at most every two seconds, and the fleet begins in the past: no time of measure ever lies in the
+the messages keep coming at most every two seconds, and the fleet begins in the past: no event time ever lies in the
 future, and once it has caught up with the clock it goes on at speed 1."""
 
 import asyncio

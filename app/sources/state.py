@@ -17,7 +17,7 @@ STALE_SECONDS = 15
 class SourceState:
     """`state`: STARTING, CONNECTING, RUNNING, DISCONNECTED from its server, PAUSED while the database is unavailable, STOPPED,
     ENDED, FAILED, or GONE when its process no longer reports; rates are those of the last seconds; `delay` [s]: from the newest
-    time of measure to its commit; `at`, `since`: RFC 3339."""
+    event time to its commit; `at`, `since`: RFC 3339."""
 
     source: str
     protocol: str

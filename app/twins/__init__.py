@@ -12,7 +12,7 @@ In: models as documents, telemetry as Series, patches, relationships, events. Ou
     fresh      points that are new since a moment
     changes    the feed that lives in memory: a new catalog
 
-Tie rule: a series is a set keyed by time of measure; the value stored first stays, a later one for the same instant is
-counted as a duplicate. Latest values follow the time of measure, never the arrival.
+Tie rule: a series is a set keyed by event time; the value stored first stays, a later one for the same instant is
+counted as a duplicate. Latest values follow the event time, never the arrival.
 Telemetry does not move a twin's `_etag`: it guards properties, and readings would make every etag stale.
 """

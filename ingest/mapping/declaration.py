@@ -13,7 +13,7 @@ rules:
     fields: body.values                         path to the object with the fields, where it is not the whole message
     readings: {name: n, value: v}               where each record is one reading: the fields with its name and its value
     columns: [ts, power]                        csv: what the columns are, where the first line does not say it
-    time: ts                                    field with the time of measure
+    time: ts                                    field with the event time
     quality: q                                  field with the quality of the others: Good, Uncertain, Bad, or 192, 64, 0
     signals:                                    renames; without it fields bear the signals' names
       Ws_avg: windSpeed

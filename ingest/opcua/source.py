@@ -87,7 +87,7 @@ class OpcUaSource(Reconnecting):
             raise MappingError("options need namespace, nodes, publishednodes or events", where=mapping.source)
         self._period = self._options.publishing_ms
         self._addresses: dict[Any, str] = {}  # node id → address
-        self._last: dict[Any, datetime] = {}  # node id → the newest time of measure
+        self._last: dict[Any, datetime] = {}  # node id → the newest event time
         self._overflown: set[Any] = set()
         self._qualities: dict[Any, str] = {}
         self._active: set[tuple[str, str]] = set()

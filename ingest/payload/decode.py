@@ -1,4 +1,4 @@
-"""Payload → records, each the fields of one moment, and the time of measure.
+"""Payload → records, each the fields of one moment, and the event time.
 
 READERS: payload → how its bytes become records. A new payload is a row."""
 

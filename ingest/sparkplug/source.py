@@ -1,7 +1,7 @@
 """Sparkplug B 3.0 as a host application, over the MQTT broker of the settings.
 
 An address is group/node or group/node/device; the fields are the metrics' names, known from the birth where data has aliases
-alone. Each metric bears its own time of measure. What a death makes stale is marked on the twins (`stale` in GraphQL).
+alone. Each metric bears its own event time. What a death makes stale is marked on the twins (`stale` in GraphQL).
 Nodes that skip a number are given `reorder_seconds`; then, as for data without a birth, a rebirth is asked for."""
 
 import asyncio

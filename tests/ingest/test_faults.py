@@ -84,7 +84,7 @@ def test_F6_late_and_out_of_order(compacted: bool, registry: Registry, twin: str
 
 
 def test_F25_stale_looks_fresh(registry: Registry, twin: str) -> None:
-    """A gateway repeats what is an hour old: the time of measure stays, that of receipt moves, the reading is stale."""
+    """A gateway repeats what is an hour old: the event time stays, that of receipt moves, the reading is stale."""
     endpoint, at = Endpoint(registry), recent()
     text = "MATCH (t:Twin {dtId: 't'}) RETURN t._received, t._last, t._at_power"
     heard = []

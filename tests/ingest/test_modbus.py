@@ -96,7 +96,7 @@ async def first(mapping: Mapping, settings: Settings, count: int = 1) -> list[Me
 
 
 class TestModbus(SourceContract):
-    """A poll has the time of its reading, so the contract's times of measure are not this protocol's."""
+    """A poll has the time of its reading, so the contract's event times are not this protocol's."""
 
     test_readings_arrive = test_order_of_arrival_does_not_matter = test_duplicates_are_stored_once = None  # type: ignore[assignment]
     test_F2_the_database_comes_back = None  # type: ignore[assignment]

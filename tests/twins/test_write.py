@@ -1,4 +1,4 @@
-"""The one write path: sets keyed by time of measure, latest by measure, all or nothing."""
+"""The one write path: sets keyed by event time, latest by measure, all or nothing."""
 
 import json
 import random

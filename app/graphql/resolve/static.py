@@ -164,7 +164,7 @@ class SourceInfo:
     value_rate: float = strawberry.field(description="values/s")
     batch: float = strawberry.field(description="messages a transaction")
     commit_ms: float = strawberry.field(description="time a batch takes to be assembled and committed [ms]")
-    delay: float | None = strawberry.field(description="from the newest time of measure to its commit [s]")
+    delay: float | None = strawberry.field(description="from the newest event time to its commit [s]")
 
 
 @strawberry.enum

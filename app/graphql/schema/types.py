@@ -184,7 +184,7 @@ class TypeFactory:
             "dtId": made_field(GraphQLNonNull(GraphQLID), System("dtId"), "Identifier of the twin"),
             "model": made_field(string, System("_model"), "DTMI of its interface"),
             "etag": made_field(GraphQLString, System("_etag"), "Changes with every change of properties"),
-            "lastMeasured": made_field(moment, Instant("_last"), "Newest time of measure of all its telemetry"),
+            "lastMeasured": made_field(moment, Instant("_last"), "Newest event time of all its telemetry"),
             "lastReceived": made_field(moment, Instant("_received"), "When something was last heard of it, new or not"),
             "properties": made_field(self.scalars["JSON"], Properties(), "All properties"),
             "signals": made_field(listed(self._signal), Signals(), "Latest telemetry with its time"),
@@ -253,7 +253,7 @@ class TypeFactory:
                 fields = {name: made_field(type_, origin, shown)}
                 if origin.signal:
                     reading = Reading(name, origin, content.unit)
-                    about = f"{description or name}: value, time of measure, age"
+                    about = f"{description or name}: value, event time, age"
                     fields[f"{name}Reading"] = made_field(self._reading(type_), reading, about)
                 return fields
             case Relationship():
@@ -413,7 +413,7 @@ class TypeFactory:
                 self.taken.claim(f"{inner.name}{'List' * lists}Reading"),
                 {
                     "value": made_field(type_, Part("value")),
-                    "at": made_field(self.scalars["DateTime"], Part("at"), "Time of measure"),
+                    "at": made_field(self.scalars["DateTime"], Part("at"), "Event time"),
                     "age": made_field(GraphQLFloat, Part("age"), "Seconds since then"),
                     "stale": made_field(
                         GraphQLBoolean,
@@ -436,7 +436,7 @@ class TypeFactory:
             {
                 "name": made_field(GraphQLNonNull(GraphQLString), Part()),
                 "value": made_field(self.scalars["JSON"], Part()),
-                "at": made_field(self.scalars["DateTime"], Part(), "Time of measure"),
+                "at": made_field(self.scalars["DateTime"], Part(), "Event time"),
                 "age": made_field(GraphQLFloat, Part(), "Seconds since then"),
                 "quality": made_field(GraphQLString, Part(), "Good, or what its source says against it now"),
                 "unit": made_field(GraphQLString, Part()),
