@@ -37,8 +37,8 @@ class Clock:
             metrics.CLOCK_JUMPS.inc()
             self._jumped_at = time.monotonic()
             log.warning("system clock jumped", seconds=round(jump, 1), hint="keep it by NTP; latest values follow it")
-        asked = time.time()
-        self.offset = self._database() - (asked + time.time()) / 2
+        asked_at = time.time()
+        self.offset = self._database() - (asked_at + time.time()) / 2
         metrics.CLOCK_OFFSET.set(self.offset)
         differs = abs(self.offset) > JUMP_SECONDS
         if differs and not self._told:

@@ -50,7 +50,7 @@ def run_demo(settings: Settings, speed: float, farms: int, turbines: int, seed: 
             opened=("opcua",) if farms > 1 else (),
             seconds=120,
             essential=False,
-            changes=lambda held: {variable("mqtt_user"): FLEET, variable("mqtt_password"): fleet_password(held)},
+            changes=lambda current: {variable("mqtt_user"): FLEET, variable("mqtt_password"): fleet_password(current)},
         ),
         python_part("server", ["serve"], "server_port", ("graphql", "metrics", "api"), "/health/ready", 120),
         python_part("ingest", ["ingest"]),
@@ -64,9 +64,9 @@ def run_demo(settings: Settings, speed: float, farms: int, turbines: int, seed: 
     supervisor.between["broker"] = lambda: _train_once(settings, console)
     supervisor.up()
     try:
-        _, found = running(settings.home)
+        _, endpoints = running(settings.home)
         console.print()
-        print_endpoints(found, console)
+        print_endpoints(endpoints, console)
         console.print(f"\n{layout.count} turbines in {farms} farms; Ctrl-C stops all, the next start finds its data.")
         return supervisor.watch()
     finally:
@@ -98,8 +98,8 @@ def _write_first_day(store: Store, catalog: Catalog, fleet: Fleet, console: Cons
             series = as_series(fleet, seen)
             for first in range(0, len(series), TWINS_PER_COMMIT):
                 append(store, Batch(series[first : first + TWINS_PER_COMMIT]))
-            said = [Message(*message) for one in seen for message in events(fleet, one)]
-            append(store, assembler.assemble(said).batch)
+            messages = [Message(*message) for observation in seen for message in events(fleet, observation)]
+            append(store, assembler.assemble(messages).batch)
             progress.advance(task, len(seen))
 
 
@@ -115,8 +115,8 @@ def _train_once(settings: Settings, console: Console) -> None:
         return
     with _bar(console, "training the predictor") as progress:
         task = progress.add_task("", total=1.0)
-        made = train(progress=lambda share, what: progress.update(task, completed=share))
-    made.save(folder)
+        hazard = train(progress=lambda share, what: progress.update(task, completed=share))
+    hazard.save(folder)
 
 
 def _bar(console: Console, what: str) -> Progress:

@@ -168,7 +168,7 @@ class PredictionError(TwingraphError):
     code = "PREDICTION_IMPOSSIBLE"
 
 
-def nearest(name: str, known: Iterable[str], otherwise: str = "", cutoff: float = 0.6) -> str:
+def nearest(name: str, names: Iterable[str], otherwise: str = "", cutoff: float = 0.6) -> str:
     """A hint: the known name that is most alike, or `otherwise`."""
-    close = difflib.get_close_matches(name[:100], list(known), 1, cutoff)
+    close = difflib.get_close_matches(name[:100], list(names), 1, cutoff)
     return f"did you mean {close[0]!r}?" if close else otherwise

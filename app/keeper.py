@@ -36,25 +36,27 @@ class Keeper:
             self._tell(supervisor, "work", "")
 
     def _look_at_disk(self, supervisor: Supervisor) -> None:
-        found = disk.room(self.settings.home)
-        says = {"LOW": "make room", "SHORT": "make room now: the database stops when there is none"}.get(found.state, "")
-        self._tell(supervisor, "disk", f"{found}: {says}" if says else "", found.state)
+        room = disk.room(self.settings.home)
+        says = {"LOW": "make room", "SHORT": "make room now: the database stops when there is none"}.get(room.state, "")
+        self._tell(supervisor, "disk", f"{room}: {says}" if says else "", room.state)
 
     def _look_at_database(self, supervisor: Supervisor, store: Store) -> bool:
         """Whether it has stopped; then it is restarted, as soon as it has room to start."""
         if not store.has_stopped():
             self._tell(supervisor, "database", "")
             return False
-        found = disk.room(self.settings.home)
-        if found.free < disk.AGAIN:
-            self._tell(supervisor, "database", f"neo4j has stopped, and is restarted once there is room: {found}", "room")
+        room = disk.room(self.settings.home)
+        if room.free < disk.AGAIN:
+            self._tell(supervisor, "database", f"neo4j has stopped, and is restarted once there is room: {room}", "room")
         else:
             supervisor.restart("neo4j", "it has stopped over a critical error; see its logs/debug.log")
         return True
 
     def _let_devices_in(self, supervisor: Supervisor, store: Store) -> None:
         if "broker" in supervisor.held:
-            devices = [Account(one.id, one.mqtt or "", one.publish, one.subscribe) for one in keys.live_devices(store)]
+            devices = [
+                Account(device.id, device.mqtt or "", device.publish, device.subscribe) for device in keys.live_devices(store)
+            ]
             admit(self.settings, devices)
 
     def _tell(self, supervisor: Supervisor, about: str, what: str, state: str | None = None) -> None:

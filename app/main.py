@@ -67,10 +67,10 @@ def open_store(settings: Settings) -> Store:
 
 def with_secrets(settings: Settings) -> Settings:
     """Settings whose empty passwords are those of the state folder."""
-    given = {"mqtt_password": settings.mqtt_password or secret(settings.home, "mqtt")}
-    given["token"] = settings.token or secret(settings.home, "token")
-    given["push_token"] = settings.push_token or secret(settings.home, "push")
-    return Settings.read(**{name: getattr(settings, name) for name in settings.__slots__} | given)
+    secrets = {"mqtt_password": settings.mqtt_password or secret(settings.home, "mqtt")}
+    secrets["token"] = settings.token or secret(settings.home, "token")
+    secrets["push_token"] = settings.push_token or secret(settings.home, "push")
+    return Settings.read(**{name: getattr(settings, name) for name in settings.__slots__} | secrets)
 
 
 def make_app(settings: Settings) -> FastAPI:
@@ -80,11 +80,11 @@ def make_app(settings: Settings) -> FastAPI:
     changes, schemas = Changes(), SchemaCache(settings)
     registry = Registry(store, changes, schemas.require)
     _load_folder(registry, settings)
-    held = outlets(read_mappings([MAPPINGS]), settings)
+    command_outlets = outlets(read_mappings([MAPPINGS]), settings)
     gate, clients = Gate(store, settings), Clients(settings)
     workers = Workers(settings.query_timeout + GRACE_SECONDS)
     parsers = Workers(settings.query_timeout, threads=2, share=1)
-    server = Server(settings, store, registry, Feed(store), gate, clients, workers, parsers, held)
+    server = Server(settings, store, registry, Feed(store), gate, clients, workers, parsers, command_outlets)
     graphql = Router(server, schemas)
     changes.on_catalog(graphql.take)
 
@@ -195,7 +195,7 @@ async def ingest(settings: Settings, paths: list[Path]) -> None:
     Raises: MappingError, SettingError, StoreError."""
     _widen_executor()
     settings = with_secrets(settings)
-    kept = read_retention(Path(settings.retention)) if settings.retention else []
+    retention = read_retention(Path(settings.retention)) if settings.retention else []
     store = await asyncio.to_thread(open_store, settings)
     registry = await asyncio.to_thread(Registry, store)
     directory = await asyncio.to_thread(Directory, store)
@@ -208,7 +208,7 @@ async def ingest(settings: Settings, paths: list[Path]) -> None:
     )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(runner.run())
-        tasks.create_task(housekeep(store, registry, clock, kept))
+        tasks.create_task(housekeep(store, registry, clock, retention))
         tasks.create_task(_every(FOLLOW_SECONDS, clock.look, "clock comparison"))
 
 

@@ -39,7 +39,7 @@ class Admission:
             identity = await admitted(self._gate, header, address)
         allow(identity, "push")
         source = self._mapping.source
-        if identity.sources is not None and not any(fnmatchcase(source, one) for one in identity.sources):
+        if identity.sources is not None and not any(fnmatchcase(source, glob) for glob in identity.sources):
             raise Forbidden(f"{identity.name} may not push to the source {source}", hint=HINT)
         return identity
 
@@ -49,14 +49,14 @@ class Admission:
             return
         meant = {self._meant(identity, address) for address in dict.fromkeys(addresses)}
         for dt_id, _ in meant:
-            if identity.twins is not None and not any(fnmatchcase(dt_id, one) for one in identity.twins):
+            if identity.twins is not None and not any(fnmatchcase(dt_id, glob) for glob in identity.twins):
                 raise Forbidden(f"{identity.name} may not push readings of {dt_id!r}", hint=HINT)
         if identity.roots is not None and self._gate is not None:
             await asyncio.get_running_loop().run_in_executor(THREADS, self._require_below, self._gate, identity, meant)
 
     def _require_below(self, gate: Gate, identity: Identity, meant: set[tuple[str, str]]) -> None:
         """A twin that is not there yet lies where its rule would put it."""
-        seen = gate.seen(identity, sorted({one for pair in meant for one in pair if one}))
+        seen = gate.seen(identity, sorted({twin_id for pair in meant for twin_id in pair if twin_id}))
         for dt_id, under in meant:
             if dt_id not in seen and (under not in seen or gate.is_there(dt_id)):
                 raise Forbidden(f"{identity.name} may not push readings of {dt_id!r}", hint=HINT)
@@ -73,8 +73,8 @@ class Admission:
 
     def _of_gateway(self, header: str, address: str) -> Identity:
         self._logins.require_few(address)
-        given = header.removeprefix("Bearer ")
-        if not self._token or not hmac.compare_digest(given.encode(), self._token.encode()):
+        token = header.removeprefix("Bearer ")
+        if not self._token or not hmac.compare_digest(token.encode(), self._token.encode()):
             error = Unauthenticated("a valid token is needed", hint="the gateway's TWINGRAPH_PUSH_TOKEN")
             self._logins.failed(address, error.code)
             raise error

@@ -11,9 +11,9 @@ CALM_SECONDS = 60.0
 def pauses(first: float = 0.2, longest: float = 15.0) -> Iterator[float]:
     pause = first
     while True:
-        given, at = pause * random.uniform(0.5, 1.5), time.monotonic()
-        yield given
-        pause = first if time.monotonic() - at > given + CALM_SECONDS else min(pause * 2, longest)
+        jittered, at = pause * random.uniform(0.5, 1.5), time.monotonic()
+        yield jittered
+        pause = first if time.monotonic() - at > jittered + CALM_SECONDS else min(pause * 2, longest)
 
 
 def stop_if_asked() -> None:

@@ -218,8 +218,8 @@ class Connection(asyncio.Protocol):
     async def subscribe(self, pattern: str, max_qos: QoS) -> None:
         """Raises: Refused; ConnectionLost."""
         number = next(self._numbers)
-        wanted = mqtt5.TopicFilter(pattern, max_qos=max_qos)
-        packet = await self._ask(number, mqtt5.SubscribePacket(number, [wanted]).write())
+        topic_filter = mqtt5.TopicFilter(pattern, max_qos=max_qos)
+        packet = await self._ask(number, mqtt5.SubscribePacket(number, [topic_filter]).write())
         if refused := [code for code in packet.reason_codes if code.value >= FIRST_ERROR]:
             raise Refused(packet, refused)
 

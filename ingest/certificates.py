@@ -25,18 +25,18 @@ def context(options: BrokerOptions) -> ssl.SSLContext | None:
     for file in filter(None, (ca, certificate)):
         check(Path(file))
     try:
-        made = ssl.create_default_context(cafile=ca or None)
+        tls_context = ssl.create_default_context(cafile=ca or None)
         if certificate:
-            made.load_cert_chain(certificate, key or None)
+            tls_context.load_cert_chain(certificate, key or None)
     except (OSError, ssl.SSLError) as error:
         raise StackError(f"certificate or key cannot be used: {error}", where=certificate or ca) from error
-    return made
+    return tls_context
 
 
 def check(file: Path) -> None:
     """Raises: StackError; warns thirty days before, and tells the seconds that are left as a metric."""
     try:
-        ends = [one.not_valid_after_utc for one in x509.load_pem_x509_certificates(file.read_bytes())]
+        ends = [certificate.not_valid_after_utc for certificate in x509.load_pem_x509_certificates(file.read_bytes())]
     except (OSError, ValueError) as error:
         raise StackError(f"certificate cannot be read: {error}", where=str(file), hint="PEM") from error
     left = (min(ends) - datetime.now(UTC)).total_seconds()

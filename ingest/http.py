@@ -117,13 +117,13 @@ class HttpSource(Source):
             check(Path(file))
         if not self._certificate:
             return {}
-        held: dict[str, Any] = {"ssl_certfile": self._certificate, "ssl_keyfile": self._key or None}
-        return held | ({"ssl_ca_certs": self._client_ca, "ssl_cert_reqs": ssl.CERT_OPTIONAL} if self._client_ca else {})
+        options: dict[str, Any] = {"ssl_certfile": self._certificate, "ssl_keyfile": self._key or None}
+        return options | ({"ssl_ca_certs": self._client_ca, "ssl_cert_reqs": ssl.CERT_OPTIONAL} if self._client_ca else {})
 
     async def _post(self, request: Request) -> JSONResponse:
-        held = _Held(self)
+        reservation = _Held(self)
         try:
-            return await self._taken(request, held)
+            return await self._taken(request, reservation)
         except ClientDisconnect:
             return _refused(400, "GONE", "the client has gone")
         except MessageError as error:
@@ -133,16 +133,16 @@ class HttpSource(Source):
             status = status_of(error)
             return JSONResponse(body_of(error), status, HEADERS.get(status))
         finally:
-            held.release()
+            reservation.release()
 
-    async def _taken(self, request: Request, held: "_Held") -> JSONResponse:
+    async def _taken(self, request: Request, reservation: "_Held") -> JSONResponse:
         """Raises: MessageError; what Admission raises."""
         who = await self._admission.who(_header(request), request.client.host if request.client else "", _peer(request))
         address = request.path_params["address"]
         many = address in WRITE or _kind(request) == PROMETHEUS  # each line has an address of its own
         if not many:
             await self._admission.require(who, [address])
-        messages = _messages(request, await _body(request, held), self._takes_events)
+        messages = _messages(request, await _body(request, reservation), self._takes_events)
         if many:
             await self._admission.require(who, [address for address, _, _ in messages])
         attributes = {name[3:]: value for name, value in request.headers.items() if name.startswith("ce-")}
@@ -150,13 +150,13 @@ class HttpSource(Source):
             return _refused(503, "NOT_COMMITTED", "not committed yet: send it again", {"Retry-After": "5"})
         return JSONResponse({"messages": len(messages)}, 202)
 
-    async def _committed(self, given: list[Given], attributes: Map[str, str] | None) -> bool:
+    async def _committed(self, messages: list[Given], attributes: Map[str, str] | None) -> bool:
         assert self._take is not None
-        receipt = Receipt(len(given))
+        receipt = Receipt(len(messages))
         try:
             async with asyncio.timeout(self._wait):
                 now = round(time.time() * 1000)
-                for address, payload, at in given:
+                for address, payload, at in messages:
                     await self._take(Message(address, payload, at, receipt, now, attributes=attributes))
                 await receipt.done
         except TimeoutError:
@@ -201,8 +201,8 @@ class _Held:
 
 def _header(request: Request) -> str:
     """InfluxDB's clients call a bearer token `Token`."""
-    given = request.headers.get("authorization", "")
-    return f"Bearer {given[6:]}" if given[:6].lower() == "token " else given
+    header = request.headers.get("authorization", "")
+    return f"Bearer {header[6:]}" if header[:6].lower() == "token " else header
 
 
 def _peer(request: Request) -> str | None:
@@ -214,14 +214,14 @@ def _kind(request: Request) -> str:
     return request.headers.get("content-type", "").replace(" ", "").lower().partition(";")[0]
 
 
-async def _body(request: Request, held: _Held) -> bytes:
+async def _body(request: Request, reservation: _Held) -> bytes:
     """Raises: MessageError."""
     length = request.headers.get("content-length", "0")
     if length.isdigit() and int(length) > LONGEST:
         raise MessageError(f"a body has at most {LONGEST:,} bytes", code="TOO_LARGE")
     parts = []
     async for part in request.stream():
-        held.take(len(part))
+        reservation.take(len(part))
         parts.append(part)
     body = b"".join(parts)
     encoding = request.headers.get("content-encoding", "identity").lower()
@@ -231,7 +231,7 @@ async def _body(request: Request, held: _Held) -> bytes:
         raise MessageError(f"content-encoding {encoding!r:.40}: send gzip or none", code="MEDIA_TYPE")
     if encoding == "gzip":
         body = inflated(body)
-        held.take(max(0, len(body) - held.size))
+        reservation.take(max(0, len(body) - reservation.size))
     return body
 
 
@@ -249,11 +249,11 @@ def _messages(request: Request, body: bytes, takes_events: bool) -> list[Given]:
     return [(address, payload, None) for payload in _few(_payloads(kind, body))]
 
 
-def _few(given: list[Any]) -> list[Any]:
+def _few(items: list[Any]) -> list[Any]:
     """Raises: MessageError."""
-    if len(given) > MOST_MESSAGES:
+    if len(items) > MOST_MESSAGES:
         raise MessageError(f"a request has at most {MOST_MESSAGES:,} messages", code="TOO_LARGE")
-    return given
+    return items
 
 
 def _payloads(kind: str, body: bytes) -> list[Any]:
@@ -265,14 +265,14 @@ def _payloads(kind: str, body: bytes) -> list[Any]:
     if kind in AS_THE_RULE_SAYS:
         return [body]
     if kind != "application/json":
-        known = ", ".join(("application/json", "application/x-ndjson", *AS_THE_RULE_SAYS))
-        raise MessageError(f"{kind or 'no content type'}: send one of {known}", code="MEDIA_TYPE")
+        media_types = ", ".join(("application/json", "application/x-ndjson", *AS_THE_RULE_SAYS))
+        raise MessageError(f"{kind or 'no content type'}: send one of {media_types}", code="MEDIA_TYPE")
     require_few(body)
     try:
         decoded = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise MessageError(f"not JSON: {error}", code="NOT_JSON") from error
-    return [orjson.dumps(one) for one in _few(decoded)] if isinstance(decoded, list) else [body]
+    return [orjson.dumps(item) for item in _few(decoded)] if isinstance(decoded, list) else [body]
 
 
 def _refused(status: int, code: str, what: str, headers: dict[str, str] | None = None) -> JSONResponse:

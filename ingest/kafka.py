@@ -92,12 +92,12 @@ class KafkaSource(Source):
             return
         self._look_at = time.monotonic() + LOOK_SECONDS
         try:
-            known = await asyncio.to_thread(consumer.list_topics, timeout=1.0)
+            metadata = await asyncio.to_thread(consumer.list_topics, timeout=1.0)
         except KafkaException as error:
             if self.problem is None:
                 self.lost(error.args[0].str() if error.args else error)
             return
-        missing = [one for one in self._topics if not any(_names(one, topic) for topic in known.topics)]
+        missing = [subscribed for subscribed in self._topics if not any(_names(subscribed, topic) for topic in metadata.topics)]
         if missing:
             self.problem = f"no topic {missing[0].strip('^$')}"
         else:
@@ -158,22 +158,24 @@ class KafkaSource(Source):
         for pause in pauses():
             try:
                 stored = self.stored()
-                told = consumer.committed(partitions, timeout=10)
+                committed = consumer.committed(partitions, timeout=10)
                 break
             except (Unavailable, KafkaException) as error:
                 if self._closing:
                     return
                 log.warning("partitions paused until their offsets are known", source=self.name, error=str(error))
                 time.sleep(pause)
-        for one in told:
-            held = stored.get(f"{one.topic}/{one.partition}")
-            if isinstance(held, int):
-                one.offset = held if one.offset < 0 else min(held, one.offset)
-            elif one.offset < 0:
-                one.offset = OFFSET_STORED
-        consumer.incremental_assign(told)
+        for assignment in committed:
+            stored_offset = stored.get(f"{assignment.topic}/{assignment.partition}")
+            if isinstance(stored_offset, int):
+                assignment.offset = stored_offset if assignment.offset < 0 else min(stored_offset, assignment.offset)
+            elif assignment.offset < 0:
+                assignment.offset = OFFSET_STORED
+        consumer.incremental_assign(committed)
         log.info(
-            "partitions assigned", source=self.name, assigned=[f"{one.topic}/{one.partition}@{one.offset}" for one in told]
+            "partitions assigned",
+            source=self.name,
+            assigned=[f"{assignment.topic}/{assignment.partition}@{assignment.offset}" for assignment in committed],
         )
 
     def _on_error(self, error: KafkaError) -> None:
@@ -184,9 +186,9 @@ class KafkaSource(Source):
             log.warning("Kafka brokers unreachable", source=self.name, error=error.str())
 
 
-def _names(wanted: str, topic: str) -> bool:
+def _names(subscribed: str, topic: str) -> bool:
     """Whether a topic is the one that is wanted, or fits its pattern, which begins with `^`."""
-    return bool(re.fullmatch(wanted, topic)) if wanted.startswith("^") else wanted == topic
+    return bool(re.fullmatch(subscribed, topic)) if subscribed.startswith("^") else subscribed == topic
 
 
 def _ends(receipts: Sequence[Receipt]) -> dict[tuple[str, int], int]:
@@ -205,9 +207,9 @@ def _received(record: Record) -> int | None:
 
 def _attributes(record: Record) -> dict[str, str] | None:
     """A CloudEvent's, in its binary mode."""
-    held = [(name.lower(), value) for name, value in record.headers() or () if isinstance(value, bytes)]
-    made = {name.removeprefix("ce_"): _text(value) for name, value in held if name.startswith("ce_")}
-    return made if "specversion" in made else None
+    headers = [(name.lower(), value) for name, value in record.headers() or () if isinstance(value, bytes)]
+    attributes = {name.removeprefix("ce_"): _text(value) for name, value in headers if name.startswith("ce_")}
+    return attributes if "specversion" in attributes else None
 
 
 def _text(key: bytes | str | None) -> str:

@@ -84,17 +84,17 @@ class KinesisSource(Reconnecting):
 
     def _shards(self, client: Any) -> dict[str, tuple[str, ...]]:
         """Each shard and its parents."""
-        found: list[Any] = []
+        shards: list[Any] = []
         for page in client.get_paginator("list_shards").paginate(StreamName=self._stream):
-            found += page["Shards"]
-            if len(found) > MOST_SHARDS:
+            shards += page["Shards"]
+            if len(shards) > MOST_SHARDS:
                 metrics.ENDLESS.labels("listing shards").inc()
-                log.warning("stream exceeds the shard limit", source=self.name, shards=len(found))
+                log.warning("stream exceeds the shard limit", source=self.name, shards=len(shards))
                 break
         self.connected()
-        self._closed = {one["ShardId"] for one in found if "EndingSequenceNumber" in one["SequenceNumberRange"]}
+        self._closed = {shard["ShardId"] for shard in shards if "EndingSequenceNumber" in shard["SequenceNumberRange"]}
         keys = ("ParentShardId", "AdjacentParentShardId")
-        return {one["ShardId"]: tuple(one[key] for key in keys if key in one) for one in found}
+        return {shard["ShardId"]: tuple(shard[key] for key in keys if key in shard) for shard in shards}
 
     async def _read(self, client: Any, shard: str, stored: Map[str, int | str], take: Take) -> None:
         iterator = await asyncio.to_thread(self._iterator, client, shard, str(stored.get(shard, "")))
@@ -137,8 +137,8 @@ class KinesisSource(Reconnecting):
         where: dict[str, str] = {"ShardIteratorType": self._from}
         if after:
             where = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": after.lstrip("0")}
-        made: str = client.get_shard_iterator(StreamName=self._stream, ShardId=shard, **where)["ShardIterator"]
-        return made
+        iterator: str = client.get_shard_iterator(StreamName=self._stream, ShardId=shard, **where)["ShardIterator"]
+        return iterator
 
     def positions(self, receipts: Sequence[tuple[str, str]]) -> Sequence[Position]:
         ends: dict[str, str] = {}

@@ -120,16 +120,16 @@ class ModbusOptions(Options):
     def map(self, where: str) -> list[Register]:
         """Raises: MappingError naming the register."""
         common = {"device": self.device, "every": self.every, "unit": self.unit}
-        made = []
-        for index, given in enumerate(self.registers):
+        registers = []
+        for index, entry in enumerate(self.registers):
             try:
-                made.append(Register.model_validate({**common, **given}))
+                registers.append(Register.model_validate({**common, **entry}))
             except ValidationError as error:
-                what = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+                what = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
                 raise MappingError(f"registers[{index}].{what}", where=where, hint="see ingest/modbus.py") from error
-        if not made:
+        if not registers:
             raise MappingError("options need registers", where=where, hint="see the head of ingest/modbus.py")
-        return made
+        return registers
 
 
 def _raw(words: Sequence[int], register: Register) -> bytes:
@@ -175,26 +175,26 @@ class ModbusSource(Reconnecting):
 
     async def _read_all(self, client: Any, registers: list[Register], take: Take) -> None:
         started = time.time()
-        said: dict[str, dict[str, Any]] = {}
+        readings: dict[str, dict[str, Any]] = {}
         for block in blocks(registers, self._single):
             for register, words in await self._read(client, block):
-                said.setdefault(register.device, {})[register.name] = register.value(words)
+                readings.setdefault(register.device, {})[register.name] = register.value(words)
         at = round((started + time.time()) * 500)
-        for device, values in said.items():
+        for device, values in readings.items():
             await take(Message(device, values, at))
 
     async def _read(self, client: Any, block: Sequence[Register]) -> list[tuple[Register, list[Any]]]:
-        first, last = block[0], max(block, key=lambda one: one.at + one.size)
+        first, last = block[0], max(block, key=lambda register: register.at + register.size)
         count = last.at + last.size - first.at
         answer = await _reader(client, first.kind)(first.at, count=count, device_id=first.unit)
         stop_if_asked()
         words = [] if answer.isError() else answer.bits if first.kind in BITS else answer.registers
         if len(words) >= count:
             self._refused.difference_update(block)
-            return [(one, words[one.at - first.at : one.at - first.at + one.size]) for one in block]
+            return [(register, words[register.at - first.at : register.at - first.at + register.size]) for register in block]
         if len(block) > 1:
             self._single.update(block)
-            return [part for one in block for part in await self._read(client, [one])]
+            return [part for register in block for part in await self._read(client, [register])]
         metrics.REJECTED.labels(self.name, "REGISTER_REFUSED").inc()
         if first not in self._refused:
             self._refused.add(first)
@@ -206,20 +206,20 @@ class ModbusSource(Reconnecting):
 
 def blocks(registers: Sequence[Register], single: set[Register]) -> Iterator[list[Register]]:
     """What is read at once: registers of one unit and kind that lie close together."""
-    ordered = sorted(registers, key=lambda one: (one.unit, one.kind, one.at))
-    for (_, kind), group in groupby(ordered, key=lambda one: (one.unit, one.kind)):
+    ordered = sorted(registers, key=lambda register: (register.unit, register.kind, register.at))
+    for (_, kind), group in groupby(ordered, key=lambda register: (register.unit, register.kind)):
         most = MOST_BITS if kind in BITS else MOST_REGISTERS
         block: list[Register] = []
-        for one in group:
-            alone = one in single
-            end = max((held.at + held.size for held in block), default=0)
-            if block and (alone or one.at - end > WIDEST_GAP or one.at + one.size - block[0].at > most):
+        for register in group:
+            alone = register in single
+            end = max((member.at + member.size for member in block), default=0)
+            if block and (alone or register.at - end > WIDEST_GAP or register.at + register.size - block[0].at > most):
                 yield block
                 block = []
             if alone:
-                yield [one]
+                yield [register]
             else:
-                block.append(one)
+                block.append(register)
         if block:
             yield block
 
@@ -235,10 +235,12 @@ class ModbusOutlet(Commanded):
     async def send(self, delivery: Delivery) -> Answer | None:
         rule, parts = self._rule(delivery.dt_id)
         device = fill(rule.to, parts)
-        found = [one for one in self._registers if (one.device, one.name) == (device, delivery.command)]
-        if not found or found[0].kind not in ("holding", "coil") or found[0].bit is not None:
+        registers = [
+            candidate for candidate in self._registers if (candidate.device, candidate.name) == (device, delivery.command)
+        ]
+        if not registers or registers[0].kind not in ("holding", "coil") or registers[0].bit is not None:
             return Answer(CommandStatus.REFUSED, reason=f"{device} has no register {delivery.command!r} that can be written")
-        register = found[0]
+        register = registers[0]
         client = _client(self._options, delivery.id[:8])
         try:
             async with asyncio.timeout(delivery.timeout):

@@ -51,17 +51,17 @@ def connect(
     """To the broker of a mapping's options, or else of the settings; `properties` of the CONNECT packet.
 
     Raises: StackError for certificates that do not do; as `connected`."""
-    given = options or OF_THE_SETTINGS
-    user = given.user if given.host else settings.mqtt_user
-    password = os.environ.get(given.password_variable, "") if given.host else settings.mqtt_password
+    broker = options or OF_THE_SETTINGS
+    user = broker.user if broker.host else settings.mqtt_user
+    password = os.environ.get(broker.password_variable, "") if broker.host else settings.mqtt_password
     hello = ConnectPacket(
         identifier, username=user or None, password=password.encode() or None, keep_alive=KEEP_ALIVE_SECONDS, **properties
     )
     return connected(
-        given.host or settings.mqtt_host,
-        given.port or settings.mqtt_port,
+        broker.host or settings.mqtt_host,
+        broker.port or settings.mqtt_port,
         hello,
-        context(given),
+        context(broker),
         lambda: metrics.DROPPED.labels(identifier).inc(),
     )
 
@@ -150,9 +150,9 @@ class MqttSource(BrokerSource):
         with suppress(Refused):  # a broker that does not tell, or not us
             await client.subscribe(BROKER_DROPS, max_qos=QoS.AT_MOST_ONCE)
 
-    def _broker_drops(self, said: bytes) -> None:
+    def _broker_drops(self, payload: bytes) -> None:
         """What mosquitto counts: the loss is the broker's, whose queues were full, but who runs the plant must know."""
-        count = int(said) if said.isdigit() else 0
+        count = int(payload) if payload.isdigit() else 0
         if count > self._dropped:
             log.warning("broker dropped messages", source=self.name, dropped=count, hint="max_queued_messages")
         self._dropped = count
@@ -161,8 +161,8 @@ class MqttSource(BrokerSource):
 
 def _attributes(packet: PublishPacket) -> Map[str, str] | None:
     """A CloudEvent's, in its binary mode."""
-    said = dict(packet.user_properties)
-    return said if "specversion" in said else None
+    attributes = dict(packet.user_properties)
+    return attributes if "specversion" in attributes else None
 
 
 LOGIN = "TWINGRAPH_MQTT_USER and TWINGRAPH_MQTT_PASSWORD"

@@ -21,13 +21,13 @@ class Options(BaseModel):
         return cls.read(mapping.options, mapping.source)
 
     @classmethod
-    def read(cls, given: dict[str, Any], where: str) -> Self:
+    def read(cls, values: dict[str, Any], where: str) -> Self:
         """An option without a value is as one that is left out. Raises: MappingError naming the option."""
         try:
-            return cls.model_validate({name: value for name, value in given.items() if value is not None})
+            return cls.model_validate({name: value for name, value in values.items() if value is not None})
         except ValidationError as error:
-            hints = [hint for hint in (cls._hint(one) for one in error.errors()) if hint]
-            what = "; ".join(cls._what(one) for one in error.errors())
+            hints = [hint for hint in (cls._hint(problem) for problem in error.errors()) if hint]
+            what = "; ".join(cls._what(problem) for problem in error.errors())
             raise MappingError(what, where=where, hint="; ".join(dict.fromkeys(hints))) from error
 
     @classmethod
@@ -39,17 +39,17 @@ class Options(BaseModel):
             return f"{inside} needs {last}" if rest else f"options need {name}"
         if error["type"] == "extra_forbidden":
             return f"{inside}: no option {last!r}" if rest else f"no option {name!r}"
-        said = error["msg"].removeprefix("Value error, ")
-        return f"options.{'.'.join((name, *rest))}: {said}" if name else f"options {said}"
+        message = error["msg"].removeprefix("Value error, ")
+        return f"options.{'.'.join((name, *rest))}: {message}" if name else f"options {message}"
 
     @classmethod
     def _hint(cls, error: Any) -> str:
         name, rest = _place(error)
-        known = {field.alias or key: field.description or "" for key, field in cls.model_fields.items()}
+        descriptions = {field.alias or key: field.description or "" for key, field in cls.model_fields.items()}
         if error["type"] == "missing" and not rest:
-            return known.get(name, "")
+            return descriptions.get(name, "")
         if error["type"] == "extra_forbidden" and not rest:
-            return nearest(name, known, f"options are {', '.join(known)}")
+            return nearest(name, descriptions, f"options are {', '.join(descriptions)}")
         if error["type"] == "literal_error":
             return nearest(str(error["input"]), re.findall(r"'([^']*)'", error["ctx"]["expected"]))
         return ""

@@ -91,16 +91,16 @@ def _segments(
     times = times[order]
     first = np.concatenate(([True], np.diff(times) > 0))  # the value stored first stays
     times, order = times[first], order[first]
-    known = catalog.telemetry(model)
+    telemetry = catalog.telemetry(model)
     columns = {
-        target.to: _converted(rows[field].to_numpy()[order], target, known[target.to], path)
+        target.to: _converted(rows[field].to_numpy()[order], target, telemetry[target.to], path)
         for field, target in rule.signals.items()
     }
     for start in range(0, len(times), POINTS_PER_SEGMENT):
         part = slice(start, start + POINTS_PER_SEGMENT)
-        made = _series(dt_id, times[part], {name: values[part] for name, values in columns.items()}, known, path)
-        if made:
-            yield made, len(times[part])
+        series = _series(dt_id, times[part], {name: values[part] for name, values in columns.items()}, telemetry, path)
+        if series:
+            yield series, len(times[part])
 
 
 def _converted(values: Any, target: Target, signal: Telemetry, path: Path) -> Any:
@@ -116,10 +116,10 @@ def _converted(values: Any, target: Target, signal: Telemetry, path: Path) -> An
         raise MessageError(f"{target.to}: {unknown} {error}", where=str(path)) from error
 
 
-def _series(dt_id: str, times: Any, columns: dict[str, Any], known: Any, path: Path) -> Series | None:
+def _series(dt_id: str, times: Any, columns: dict[str, Any], telemetry: Any, path: Path) -> Series | None:
     """Columns without holes share their times; a column with holes gets times of its own."""
-    held = {name: ~pd.isna(values) for name, values in columns.items()}
-    some = np.logical_or.reduce(list(held.values()))
+    masks = {name: ~pd.isna(values) for name, values in columns.items()}
+    some = np.logical_or.reduce(list(masks.values()))
     if not some.any():
         return None
     shared = times[some].tolist()
@@ -127,16 +127,16 @@ def _series(dt_id: str, times: Any, columns: dict[str, Any], known: Any, path: P
     own: dict[str, list[int]] = {}
     latest: dict[str, Any] = {}
     for name, values in columns.items():
-        kept = values[held[name]]
-        if not len(kept):
+        present = values[masks[name]]
+        if not len(present):
             continue
-        kind = column_kind(known[name].schema)
-        lists[name] = kept.astype(np.float64).tolist() if kind == "float" else kept.tolist()
+        kind = column_kind(telemetry[name].schema)
+        lists[name] = present.astype(np.float64).tolist() if kind == "float" else present.tolist()
         if kind == "float" and not math.isfinite(sum(lists[name])):
             raise MessageError(f"column of {name!r} holds infinite values", where=str(path))
-        latest |= flatten(name, known[name].schema, lists[name][-1])
-        if len(kept) != len(shared):
-            own[name] = times[held[name]].tolist()
+        latest |= flatten(name, telemetry[name].schema, lists[name][-1])
+        if len(present) != len(shared):
+            own[name] = times[masks[name]].tolist()
     return Series(dt_id, shared, lists, latest, own)
 
 
@@ -148,8 +148,8 @@ def _commit(store: Store, batch: list[Series], done: Replayed) -> None:
 
 
 def _check_columns(rule: Rule, table: pd.DataFrame, path: Path) -> None:
-    wanted = [*PART.findall(rule.match), rule.time, *rule.signals]
-    missing = [column for column in wanted if column not in table.columns]
+    required = [*PART.findall(rule.match), rule.time, *rule.signals]
+    missing = [column for column in required if column not in table.columns]
     if missing:
         hint = f"the table has {', '.join(map(str, table.columns))}"
         raise MappingError(f"no column {missing[0]!r}", where=str(path), hint=hint)

@@ -125,8 +125,8 @@ class Reconnecting(Source):
                 self.online = False
                 await self.ended(take)
                 raise refused from error
-            said = "the other side has ended the connection" if error is None else str(error) or repr(error)
-            self.lost(f"{self.where}: {said}" if self.where else said)
+            reason = "the other side has ended the connection" if error is None else str(error) or repr(error)
+            self.lost(f"{self.where}: {reason}" if self.where else reason)
             await self.ended(take)
             await asyncio.sleep(pause)
 

@@ -41,16 +41,16 @@ SOURCES: Map[str, Kind] = {
 
 def make_source(mapping: Mapping, settings: Settings) -> Source:
     """Raises: MappingError for options that do not do, or a package that is not installed."""
-    made: Source = _named(mapping.protocol, SOURCES[mapping.protocol].source, mapping.source)(mapping, settings)
-    return made
+    source: Source = _named(mapping.protocol, SOURCES[mapping.protocol].source, mapping.source)(mapping, settings)
+    return source
 
 
 def options_of(protocol: str) -> type[Options]:
     """Raises: MappingError for an unknown protocol, or a package that is not installed."""
     if protocol not in SOURCES:
         raise MappingError(f"unknown protocol {protocol!r}", hint=nearest(protocol, SOURCES, f"one of {', '.join(SOURCES)}"))
-    found: type[Options] = _named(protocol, SOURCES[protocol].options, protocol)
-    return found
+    options_class: type[Options] = _named(protocol, SOURCES[protocol].options, protocol)
+    return options_class
 
 
 def outlets(mappings: list[Mapping], settings: Settings) -> list[Outlet]:
@@ -84,8 +84,8 @@ def read_mappings(paths: list[Path]) -> list[Mapping]:
     names: dict[str, Path] = {}
     for mapping, file in zip(mappings, files, strict=True):
         if mapping.protocol not in SOURCES:
-            known = ", ".join(SOURCES)
-            raise MappingError(f"unknown protocol {mapping.protocol!r}", where=str(file), hint=f"one of {known}")
+            protocols = ", ".join(SOURCES)
+            raise MappingError(f"unknown protocol {mapping.protocol!r}", where=str(file), hint=f"one of {protocols}")
         if mapping.source in names:
             raise MappingError(f"source {mapping.source!r} is also in {names[mapping.source]}", where=str(file))
         names[mapping.source] = file

@@ -29,9 +29,17 @@ def listing(source: Source = None, code: Code = None, most: Annotated[int, typer
 
     table = Table("id", "at", "source", "address", "code", "reason", "bytes")
     with open_store(Settings.read()) as store:
-        for one in listed(store, source=source, code=code, most=most):
-            at = datetime.fromtimestamp(one.at / 1000, UTC).isoformat(timespec="seconds")
-            table.add_row(one.id, at, escape(one.source), escape(one.topic), one.code, escape(one.reason), f"{one.size:,}")
+        for letter in listed(store, source=source, code=code, most=most):
+            at = datetime.fromtimestamp(letter.at / 1000, UTC).isoformat(timespec="seconds")
+            table.add_row(
+                letter.id,
+                at,
+                escape(letter.source),
+                escape(letter.topic),
+                letter.code,
+                escape(letter.reason),
+                f"{letter.size:,}",
+            )
     out.print(table)
 
 
@@ -75,7 +83,7 @@ def replay(
 
     settings = Settings.read()
     mappings = read_mappings(mapping or [MAPPINGS])
-    if source is not None and source not in {one.source for one in mappings}:
+    if source is not None and source not in {source_mapping.source for source_mapping in mappings}:
         raise MappingError(f"no mapping of source {source!r}", hint="name its file with --mapping")
     with open_store(settings) as store, Progress(console=Console(stderr=True), transient=True) as progress:
         for identifier in identifiers or ():

@@ -34,19 +34,21 @@ def explain(
     from app.graphql.answer.explain import explained
     from app.main import open_store
 
-    settings, made = _schema()
-    given = _variables(variables)
+    settings, twin_schema = _schema()
+    variable_values = _variables(variables)
     text = _text(query)
     access = Access(tuple(sorted(part for part in settings.scope_via.split(",") if part))) if root else None
     with open_store(settings) as store:
         try:
             document = parse(text, max_tokens=settings.query_tokens)
-            errors = validate(made._schema, document)
+            errors = validate(twin_schema._schema, document)
         except GraphQLError as error:
             errors = [error]
         try:
             database_of = store if database else None
-            parts = [] if errors else list(explained(made, document, text, given, access, root or [], database_of))
+            parts = (
+                [] if errors else list(explained(twin_schema, document, text, variable_values, access, root or [], database_of))
+            )
         except GraphQLError as error:
             errors = [error]
         if errors:
@@ -76,9 +78,9 @@ def _text(query: str) -> str:
 
 def _variables(text: str) -> dict[str, Any]:
     try:
-        given = json.loads(text)
+        values = json.loads(text)
     except ValueError as error:
         raise SettingError(f"--variables is not JSON: {error}", hint='--variables \'{"id": "t1"}\'') from error
-    if not isinstance(given, dict):
+    if not isinstance(values, dict):
         raise SettingError("--variables must be a JSON object")
-    return given
+    return values

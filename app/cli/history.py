@@ -35,8 +35,12 @@ def exporting(
         done = Archived()
         for name in model or sorted(catalog.by_label):
             task = progress.add_task(name, total=None)
-            made = export(store, catalog, folder, name, *window, partial(_tell, progress, task))
-            done.rows, done.values, done.files = done.rows + made.rows, done.values + made.values, done.files + made.files
+            exported = export(store, catalog, folder, name, *window, partial(_tell, progress, task))
+            done.rows, done.values, done.files = (
+                done.rows + exported.rows,
+                done.values + exported.values,
+                done.files + exported.files,
+            )
     out.print(f"{done.rows} rows, {done.values} values in {done.files} files below {folder}")
 
 
@@ -66,11 +70,11 @@ def forgetting(
     settings = Settings.read()
     if file is None and not settings.retention:
         raise SettingError("no retention is configured", hint="a file, or TWINGRAPH_RETENTION")
-    kept = read_retention(file or Path(settings.retention))
+    retention = read_retention(file or Path(settings.retention))
     with open_store(settings) as store:
         catalog = Registry(store).catalog
         if dry_run:
-            for limit in limits(kept, catalog, round(datetime.now(UTC).timestamp() * 1000)):
+            for limit in limits(retention, catalog, round(datetime.now(UTC).timestamp() * 1000)):
                 name = f"{catalog.labels[limit.model]}.{limit.signal}"
                 out.print(f"{name}: points from {_said(limit.points)}, roll-ups from {_said(limit.rollups)}")
             return
@@ -78,7 +82,7 @@ def forgetting(
         def tell(limit: Limit, taken: int) -> None:
             out.print(f"{catalog.labels[limit.model]}.{limit.signal}: {taken} segments")
 
-        out.print(f"{forget(store, catalog, kept, tell)} in all")
+        out.print(f"{forget(store, catalog, retention, tell)} in all")
 
 
 def _said(at: int) -> str:

@@ -67,14 +67,14 @@ def create(
     )
     with open_store(settings) as store:
         keys.require_known(grant, Registry(store).catalog)
-        made = keys.create(store, grant, _until(days))
-    _show(made, grant.publish or grant.subscribe)
+        key_text = keys.create(store, grant, _until(days))
+    _show(key_text, grant.publish or grant.subscribe)
 
 
-def _show(made: str, mqtt: object) -> None:
-    out.print(made, markup=False, highlight=False, soft_wrap=True)
+def _show(key_text: str, mqtt: object) -> None:
+    out.print(key_text, markup=False, highlight=False, soft_wrap=True)
     if mqtt:
-        _, identifier, secret = made.split("_", 2)
+        _, identifier, secret = key_text.split("_", 2)
         err.print(f"MQTT: user {identifier}, password {secret}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -104,9 +104,9 @@ def listed() -> None:
         for key in keys.listed(store):
             sees = "all" if key.roots is None else f"{', '.join(key.roots)} over {', '.join(key.via)}"
             narrowed = {"models": key.models, "without": key.hidden, "changes": key.writes, "sends": key.commands}
-            sees = "; ".join([sees, *(f"{word} {', '.join(held)}" for word, held in narrowed.items() if held)])
+            sees = "; ".join([sees, *(f"{word} {', '.join(names)}" for word, names in narrowed.items() if names)])
             if key.role == DEVICE:
-                pushes = (f"{word} {', '.join(held)}" for word, held in _bindings(key) if held)
+                pushes = (f"{word} {', '.join(names)}" for word, names in _bindings(key) if names)
                 sees = "; ".join(pushes)
             ends = f"revoked {key.revoked_at}" if key.revoked_at else key.expires_at or "never"
             used = key.used_at or "never"
@@ -116,8 +116,8 @@ def listed() -> None:
 
 def _bindings(key: "object") -> tuple[tuple[str, tuple[str, ...]], ...]:
     names = ("sources", "twins", "publish", "subscribe")
-    held = [(name, getattr(key, name)) for name in names]
-    return (*held, ("below", getattr(key, "roots", None) or ()))
+    bindings = [(name, getattr(key, name)) for name in names]
+    return (*bindings, ("below", getattr(key, "roots", None) or ()))
 
 
 @keys_app.command("rotate")
@@ -131,9 +131,9 @@ def rotate(
     from app.main import open_store
 
     with open_store(Settings.read()) as store:
-        made = keys.rotate(store, identifier, timedelta(hours=grace), timedelta(days=days) if days else None)
-        kept = next(key for key in keys.listed(store) if made.startswith(f"{keys.PREFIX}{key.id}_"))
-    _show(made, kept.mqtt)
+        key_text = keys.rotate(store, identifier, timedelta(hours=grace), timedelta(days=days) if days else None)
+        stored_key = next(key for key in keys.listed(store) if key_text.startswith(f"{keys.PREFIX}{key.id}_"))
+    _show(key_text, stored_key.mqtt)
 
 
 @keys_app.command("mosquitto")

@@ -141,18 +141,18 @@ def ingest(
 
     settings = Settings.read()
     configure(settings.log_level)
-    found = read_mappings(mappings or [MAPPINGS])
-    if not found:
+    parsed_mappings = read_mappings(mappings or [MAPPINGS])
+    if not parsed_mappings:
         raise MappingError("no mapping found", where=", ".join(map(str, mappings or [MAPPINGS])))
     if check or sample:
-        for mapping in found:
+        for mapping in parsed_mappings:
             make_source(mapping, settings)
         messages = samples(sample) if sample else []
         with open_store(settings) as store:
-            made = assemblers(settings, found, store)
-            for line in (line for message in messages for line in described(made, message)):
+            by_source = assemblers(settings, parsed_mappings, store)
+            for line in (line for message in messages for line in described(by_source, message)):
                 out.print(line, markup=False, highlight=False, soft_wrap=True)
-        out.print(f"{len(found)} mappings are sound")
+        out.print(f"{len(parsed_mappings)} mappings are sound")
         return
 
     _seldom_collect()
@@ -192,12 +192,12 @@ def fleet(
     configure(settings.log_level)
     settings.home.mkdir(parents=True, exist_ok=True)
     layout = Layout(farms, turbines)
-    held = Fleet.restore(settings.home / "fleet.pickle", layout, seed) or Fleet(layout, seed, time.time())
+    simulated_fleet = Fleet.restore(settings.home / "fleet.pickle", layout, seed) or Fleet(layout, seed, time.time())
     url = f"opc.tcp://{settings.host}:{settings.opcua_port}/fleet"
 
     async def run() -> None:
         plan = Run(speed, url, settings.home, say_ready)
-        running = asyncio.create_task(run_fleet(held, plan, settings))
+        running = asyncio.create_task(run_fleet(simulated_fleet, plan, settings))
         _cancel_on_signals(running)
         await running
 
@@ -209,11 +209,11 @@ def endpoints(as_json: Annotated[bool, typer.Option("--json", help="for scripts"
     """Every endpoint of the running stack."""
     from app.stack.endpoints import print_endpoints, running
 
-    _, found = running(Settings.read().home)
+    _, addresses = running(Settings.read().home)
     if as_json:
-        print(json.dumps(found))  # noqa: T201
+        print(json.dumps(addresses))  # noqa: T201
     else:
-        print_endpoints(found, out)
+        print_endpoints(addresses, out)
 
 
 @app.command("doors", hidden=True)
@@ -240,12 +240,12 @@ def stack_start() -> None:
         )
     while process.poll() is None:
         try:
-            pid, found = running(settings.home)
+            pid, addresses = running(settings.home)
         except StackError:
             time.sleep(0.2)
             continue
         if pid == process.pid:
-            print_endpoints(found, out)
+            print_endpoints(addresses, out)
             return
         time.sleep(0.2)
     raise StackError(f"the stack did not start\n{log.read_text()[-1500:]}", where=str(log))
@@ -293,8 +293,8 @@ def stack_status() -> None:
     """Says what runs; exit code 1 when nothing does."""
     from app.stack.endpoints import running
 
-    pid, found = running(Settings.read().home)
-    out.print(f"running, process {pid}: {', '.join(found)}")
+    pid, addresses = running(Settings.read().home)
+    out.print(f"running, process {pid}: {', '.join(addresses)}")
 
 
 # Data -----------------------------------------------------------------------------------------------------------------
@@ -311,10 +311,10 @@ def replay(
     from ingest.mapping.declaration import read_mapping
     from ingest.replay import replay as run_replay
 
-    found = read_mapping(mapping)
+    parsed_mapping = read_mapping(mapping)
     started = time.monotonic()
     with open_store(Settings.read()) as store, _progress("rows") as tell:
-        done = run_replay(store, Registry(store).catalog, found, path, tell)
+        done = run_replay(store, Registry(store).catalog, parsed_mapping, path, tell)
     seconds = time.monotonic() - started
     out.print(
         f"{done.rows} rows, {done.values} values of {done.twins} twins in {seconds:.1f} s "
@@ -357,9 +357,9 @@ def predict_train(
 
     settings = Settings.read()
     with _progress("%") as tell:
-        made = train(days, farms, progress=lambda share, what: tell(round(share * 100), 100))
-    made.save(settings.home / "predictor")
-    out.print(f"trained {made.version}")
+        predictor = train(days, farms, progress=lambda share, what: tell(round(share * 100), 100))
+    predictor.save(settings.home / "predictor")
+    out.print(f"trained {predictor.version}")
 
 
 @predict_app.command("score")
@@ -436,10 +436,10 @@ def _run_async(run: Callable[[], Any]) -> None:
     except asyncio.CancelledError:
         return
     except ExceptionGroup as group:
-        known = group.split(TwingraphError)[0]
-        if known is None:
+        own_errors = group.split(TwingraphError)[0]
+        if own_errors is None:
             raise
-        raise known.exceptions[0] from group
+        raise own_errors.exceptions[0] from group
 
 
 def _seldom_collect() -> None:

@@ -119,8 +119,8 @@ def load(
         before = set(registry.catalog.interfaces)
         with err.status("applying …"):
             registry.load(documents, options, resolver)
-        known = registry.catalog.interfaces
-        out.print(f"{len(known.keys() - before)} new models loaded, {len(known)} in the graph")
+        interfaces = registry.catalog.interfaces
+        out.print(f"{len(interfaces.keys() - before)} new models loaded, {len(interfaces)} in the graph")
 
 
 def _loaded() -> "Catalog | None":

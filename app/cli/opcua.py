@@ -33,15 +33,17 @@ def browse(
         raise SettingError(f"{file} is there already", hint="--force, or another --out")
     if not re.fullmatch(r"[A-Za-z](_?[A-Za-z0-9])*(:[A-Za-z](_?[A-Za-z0-9])*)*", prefix):
         raise SettingError(f"{prefix!r} cannot begin a DTMI", where="--prefix", hint="com:example:plant")
-    found = asyncio.run(_surveyed(options, namespace, prefix))
+    proposal = asyncio.run(_surveyed(options, namespace, prefix))
     models = directory / "models"
     models.mkdir(parents=True, exist_ok=True)
-    for model in found.models:
+    for model in proposal.models:
         (models / f"{model['displayName']}.json").write_text(json.dumps(model, indent=2) + "\n", "utf-8")
-    file.write_text(yaml.safe_dump(found.mapping, sort_keys=False, allow_unicode=True), "utf-8")
-    out.print(f"{found.twins} twins of {len(found.models)} models: {escape(str(models))}, {escape(str(file))}")
-    if found.passed_over:
-        out.print(f"{len(found.passed_over)} variables have no type of DTDL's: {escape(', '.join(found.passed_over[:5]))}")
+    file.write_text(yaml.safe_dump(proposal.mapping, sort_keys=False, allow_unicode=True), "utf-8")
+    out.print(f"{proposal.twins} twins of {len(proposal.models)} models: {escape(str(models))}, {escape(str(file))}")
+    if proposal.passed_over:
+        out.print(
+            f"{len(proposal.passed_over)} variables have no type of DTDL's: {escape(', '.join(proposal.passed_over[:5]))}"
+        )
     out.print(f"twingraph models load {escape(str(models))} && twingraph ingest {escape(str(file))}", soft_wrap=True)
 
 
@@ -53,10 +55,10 @@ async def _surveyed(options: dict[str, Any], namespace: str, prefix: str) -> Any
     from ingest.opcua.survey import survey
 
     url = str(options["url"])
-    given = OpcUaOptions.read(options, url)
-    session_checked(given, url)
+    opcua_options = OpcUaOptions.read(options, url)
+    session_checked(opcua_options, url)
     try:
-        async with await session(url, given) as client:
+        async with await session(url, opcua_options) as client:
             return await survey(client, namespace, prefix, options)
     except (TimeoutError, OSError, ua.UaError) as error:
         raise StackError(f"cannot browse: {error!r}", where=url, hint="--access gives a login and security") from error
@@ -64,9 +66,9 @@ async def _surveyed(options: dict[str, Any], namespace: str, prefix: str) -> Any
 
 def _options(path: Path) -> dict[str, Any]:
     try:
-        given = yaml.safe_load(path.read_text("utf-8"))
+        options = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise MappingError(f"cannot read the options: {error}", where=str(path)) from error
-    if not isinstance(given, dict):
+    if not isinstance(options, dict):
         raise MappingError("options must be an object", where=str(path), hint="user: …, password_variable: …")
-    return given
+    return options

@@ -25,10 +25,10 @@ def listing() -> None:
         "source", "protocol", "state", "messages", "messages/s", "values/s", "rejected", "waiting", "commit ms", "error"
     )
     with open_store(Settings.read()) as store:
-        for one in source_states(store):
-            rates = (f"{one.message_rate:,.1f}", f"{one.value_rate:,.1f}", f"{one.rejected:,}", f"{one.waiting:,}")
-            head = (escape(one.source), one.protocol, one.state, f"{one.messages:,}")
-            table.add_row(*head, *rates, f"{one.commit_ms:.1f}", escape(one.error or ""))
+        for source in source_states(store):
+            rates = (f"{source.message_rate:,.1f}", f"{source.value_rate:,.1f}", f"{source.rejected:,}", f"{source.waiting:,}")
+            head = (escape(source.source), source.protocol, source.state, f"{source.messages:,}")
+            table.add_row(*head, *rates, f"{source.commit_ms:.1f}", escape(source.error or ""))
     out.print(table)
 
 

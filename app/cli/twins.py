@@ -35,11 +35,11 @@ def create(
         raise TwinError(f"the file is about {document['$dtId']!r}, not {dt_id!r}", where=str(file))
     metadata = document.get("$metadata") if isinstance(document.get("$metadata"), dict) else {}
     document["$metadata"] = {**(metadata or {}), **({"$model": model} if model else {})}
-    made = new_twin(document | ({"$dtId": dt_id} if dt_id else {}))
+    draft = new_twin(document | ({"$dtId": dt_id} if dt_id else {}))
     with open_store(Settings.read()) as store:
         catalog = Registry(store).catalog
-        create_twins(store, catalog, [made])
-        print(json.dumps(twin(store, catalog, made.dt_id), indent=2))  # noqa: T201
+        create_twins(store, catalog, [draft])
+        print(json.dumps(twin(store, catalog, draft.dt_id), indent=2))  # noqa: T201
 
 
 @twins_app.command("show")
@@ -133,11 +133,11 @@ def _object(text: str, where: str) -> dict[str, Any]:
         raise TwinError(f"not JSON: {error}", where=where) from error
 
 
-def _checked(given: Any, where: str) -> dict[str, Any]:
-    if not isinstance(given, dict):
+def _checked(document: Any, where: str) -> dict[str, Any]:
+    if not isinstance(document, dict):
         raise TwinError("must be a JSON object", where=where)
     try:
-        json.dumps(given, ensure_ascii=False).encode()
+        json.dumps(document, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         raise TwinError("a string holds half of a surrogate pair", where=where) from error
-    return given
+    return document

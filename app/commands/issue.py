@@ -94,7 +94,7 @@ def get_command(store: Store, identifier: str) -> CommandRecord:
     rows = store.read(statement("command/get"), {"id": identifier})
     if not rows:
         raise NotFound(f"no command {identifier!r}")
-    names = [one.name for one in fields(CommandRecord)]
+    names = [field.name for field in fields(CommandRecord)]
     row = dict(zip(names, (plain(value) for value in rows[0]), strict=True))
     return typed(CommandRecord, row | {name: _json(row[name]) for name in ("request", "response")})
 
@@ -108,12 +108,12 @@ def _json(text: Any) -> Any:
 
 def _check(store: Store, catalog: Catalog, dt_id: str, command: str, request: Any) -> None:
     model = model_of(store, catalog, dt_id)
-    known = catalog.commands(model)
-    if command not in known:
-        names = ", ".join(known) or "none"
+    commands = catalog.commands(model)
+    if command not in commands:
+        names = ", ".join(commands) or "none"
         what, hint = f"no command {command!r}", f"{catalog.labels[model]} has {names}"
         raise CommandError(what, where=dt_id, hint=hint, code="COMMAND_UNKNOWN")
-    payload = known[command].request
+    payload = commands[command].request
     if payload is None:
         if request is not None:
             raise CommandError(f"{command} takes no request", where=dt_id, code="COMMAND_REFUSED")

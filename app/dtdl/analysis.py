@@ -26,8 +26,8 @@ class Analysis:
 
     def unresolved(self) -> Iterator[Problem]:
         """A problem for each place that refers to something missing."""
-        found = (row for row in references(self.elements) if row[2].id in self.missing)
-        for number, (element, name, reference) in enumerate(found):
+        dangling = (row for row in references(self.elements) if row[2].id in self.missing)
+        for number, (element, name, reference) in enumerate(dangling):
             hint = nearest(reference.id, self.graph.elements if number < HINTS else (), LOAD_IT, 0.8)
             place = element.document.place(reference.path) if element.document else ""
             what = f"{name!r} refers to {reference.id}, which is not among the models"
@@ -42,9 +42,9 @@ def analyse(documents: Iterable[Document], options: Options | None = None, resol
         reader.read(document)
     graph = Graph(reader.elements, standard(), options.tolerant, reader.inner)
     missing, problems = unresolved(reader.found, graph)
-    asked: set[str] = set()
-    while resolver is not None and not reader.problems and missing - asked:
-        asked |= missing
+    requested: set[str] = set()
+    while resolver is not None and not reader.problems and missing - requested:
+        requested |= missing
         reader.resolving = True
         for document in resolver(missing):
             reader.read(document)

@@ -44,11 +44,11 @@ class Catalog:
 
     @cached_property
     def descendants(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, list[str]] = {dtmi: [] for dtmi in self.interfaces}
+        by_ancestor: dict[str, list[str]] = {dtmi: [] for dtmi in self.interfaces}
         for dtmi, above in self.ancestors.items():
             for name in above:
-                found[name].append(dtmi)
-        return {dtmi: tuple(sorted(below)) for dtmi, below in found.items()}
+                by_ancestor[name].append(dtmi)
+        return {dtmi: tuple(sorted(below)) for dtmi, below in by_ancestor.items()}
 
     def interface(self, name: str) -> Interface:
         """By DTMI or by label. Raises: NotFound."""
@@ -60,7 +60,7 @@ class Catalog:
     @cached_property
     def part_labels(self) -> frozenset[str]:
         """Labels that components bear."""
-        parts = {c.interface for held in self.contents.values() for c in held.values() if isinstance(c, Component)}
+        parts = {c.interface for contents in self.contents.values() for c in contents.values() if isinstance(c, Component)}
         return frozenset(label for dtmi in parts if dtmi in self.labels for label in self.node_labels(dtmi))
 
     def node_labels(self, dtmi: str) -> tuple[str, ...]:
@@ -95,12 +95,12 @@ def compile_models(
 
     Raises: ModelError with every problem; nothing is taken over then."""
     base = base or Catalog()
-    given = list(documents)
-    analysis = analyse([*given, *_documents(base, given)], options, resolver)
+    new_documents = list(documents)
+    analysis = analyse([*new_documents, *_documents(base, new_documents)], options, resolver)
     problems = [*analysis.problems, *analysis.unresolved()]
     if problems:
         raise ModelError(f"{len(problems)} problem{'s' * (len(problems) > 1)} in the models", problems=tuple(problems))
-    interfaces = {**base.interfaces, **{one.dtmi: one for one in resolved(analysis)}}
+    interfaces = {**base.interfaces, **{interface.dtmi: interface for interface in resolved(analysis)}}
     return Catalog(interfaces, give_labels(interfaces, base.labels), base.generation + 1, base.decommissioned)
 
 
@@ -115,14 +115,14 @@ def _documents(base: Catalog, given: Iterable[Document]) -> list[Document]:
     return documents
 
 
-def _defined(given: Any) -> Iterator[str]:
-    if isinstance(given, dict):
-        if isinstance(given.get("@id"), str):
-            yield given["@id"]
-        for value in given.values():
+def _defined(json_value: Any) -> Iterator[str]:
+    if isinstance(json_value, dict):
+        if isinstance(json_value.get("@id"), str):
+            yield json_value["@id"]
+        for value in json_value.values():
             yield from _defined(value)
-    elif isinstance(given, list):
-        for item in given:
+    elif isinstance(json_value, list):
+        for item in json_value:
             yield from _defined(item)
 
 
@@ -137,10 +137,10 @@ def ancestors(dtmi: str, interfaces: Mapping[str, Interface]) -> list[str]:
     return [name for name in seen if name != dtmi]
 
 
-def give_labels(interfaces: Mapping[str, Interface], given: Mapping[str, str]) -> dict[str, str]:
+def give_labels(interfaces: Mapping[str, Interface], existing: Mapping[str, str]) -> dict[str, str]:
     """Label = last segment of the DTMI's path; a clash takes more of the path. A further version of an interface has the
     first one's label and its version. Given labels stay."""
-    labels = {dtmi: label for dtmi, label in given.items() if dtmi in interfaces}
+    labels = {dtmi: label for dtmi, label in existing.items() if dtmi in interfaces}
     taken = {label.lower() for label in labels.values()} | {name.lower() for name in RESERVED_LABELS}
     first = {_stem(dtmi): dtmi for dtmi in sorted(labels, key=lambda dtmi: len(labels[dtmi]), reverse=True)}
     waiting = []
@@ -149,9 +149,9 @@ def give_labels(interfaces: Mapping[str, Interface], given: Mapping[str, str]) -
             waiting.append(dtmi)
     length = 1
     while waiting:
-        wanted = {dtmi: _label(dtmi, length) for dtmi in waiting}
-        often = Counter(label.lower() for label in wanted.values())
-        for dtmi, label in wanted.items():
+        candidates = {dtmi: _label(dtmi, length) for dtmi in waiting}
+        often = Counter(label.lower() for label in candidates.values())
+        for dtmi, label in candidates.items():
             if (often[label.lower()] == 1 and label.lower() not in taken) or length > dtmi.count(":") + 1:
                 labels[dtmi] = label
                 taken.add(label.lower())

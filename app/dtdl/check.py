@@ -31,9 +31,9 @@ class Graph:
 
     def children(self, element: Element, name: str) -> Iterator[Element]:
         for value in element.values.get(name, ()):
-            found = self.find(value, element) if isinstance(value, Element | Reference) else None
-            if found is not None:
-                yield found
+            child = self.find(value, element) if isinstance(value, Element | Reference) else None
+            if child is not None:
+                yield child
 
     def all_children(self, element: Element) -> Iterator[tuple[str, Element]]:
         for name in element.values:
@@ -45,18 +45,20 @@ class Graph:
         seen: dict[int, Element] = {}
         level = [interface]
         while level:
-            found = {id(base): base for one in level for base in self.children(one, "extends") if id(base) not in seen}
-            seen.update(found)
-            level = list(found.values())
-        return [one for one in seen.values() if one is not interface]
+            bases = {
+                id(base): base for ancestor in level for base in self.children(ancestor, "extends") if id(base) not in seen
+            }
+            seen.update(bases)
+            level = list(bases.values())
+        return [ancestor for ancestor in seen.values() if ancestor is not interface]
 
     def contents(self, interface: Element) -> list[Element]:
         """Own and inherited contents."""
-        known = self._contents.get(id(interface))
-        if known is None:
-            known = [c for one in (interface, *self.ancestors(interface)) for c in self.children(one, "contents")]
-            self._contents[id(interface)] = known
-        return known
+        contents = self._contents.get(id(interface))
+        if contents is None:
+            contents = [c for owner in (interface, *self.ancestors(interface)) for c in self.children(owner, "contents")]
+            self._contents[id(interface)] = contents
+        return contents
 
 
 def references(elements: Sequence[Element]) -> Iterator[tuple[Element, str, Reference]]:
@@ -86,8 +88,8 @@ def unresolved(elements: Sequence[Element], graph: Graph) -> tuple[set[str], lis
 
 
 def check(elements: Sequence[Element], graph: Graph) -> list[Problem]:
-    found = [problem for element in elements for problem in reference_fits(element, graph)]
-    return found or [problem for element in elements for rule in RULES for problem in rule(element, graph)]
+    problems = [problem for element in elements for problem in reference_fits(element, graph)]
+    return problems or [problem for element in elements for rule in RULES for problem in rule(element, graph)]
 
 
 def reference_fits(element: Element, graph: Graph) -> Iterator[Problem]:
@@ -107,8 +109,8 @@ def _fits(element: Element, rule: Property, target: Element, path: JsonPath, gra
     allowed = concrete(rule.target(element.version), target.version)
     named = target.id.rpartition(":")[2].partition(";")[0]
     if target.kind not in allowed or (rule.terms and (target.id not in graph.standard or named not in rule.terms)):
-        wanted = ", ".join(rule.terms or allowed)
-        yield _problem("badType", element, f"{rule.name!r} refers to {target.id}, a {target.kind}", path, f"one of {wanted}")
+        expected = ", ".join(rule.terms or allowed)
+        yield _problem("badType", element, f"{rule.name!r} refers to {target.id}, a {target.kind}", path, f"one of {expected}")
     elif target.partition not in ("", element.partition) and target.kind != "Interface":
         what = f"{rule.name!r} refers to {target.id}, which lies inside {target.partition}"
         yield _problem("crossPartitionReference", element, what, path, "define a copy of it in this interface")
@@ -176,8 +178,8 @@ def _descend(element: Element, row: Descent, graph: Graph) -> Iterator[Problem]:
     counted = 0
     waiting: list[tuple[Element, int, tuple[int, ...]]] = [(element, 0, ())]
     while waiting:
-        one, depth, above = waiting.pop()
-        for name, child in _steps(one, row, graph):
+        parent, depth, above = waiting.pop()
+        for name, child in _steps(parent, row, graph):
             level = depth + (name in row.properties)
             if row.excluded and is_a(child.kind, row.excluded):
                 what = f"{element.id} holds a {row.excluded}, {child.id}"
@@ -193,11 +195,11 @@ def _descend(element: Element, row: Descent, graph: Graph) -> Iterator[Problem]:
                 what = f"{element.id} has more than {deepest} levels of {chain}"
                 yield _problem(f"excessiveDepth{way}", element, what, element.path, f"{child.id} is at level {level}")
                 return
-            if child is one or id(child) in above or best.get(id(child), -1) >= level:
+            if child is parent or id(child) in above or best.get(id(child), -1) >= level:
                 continue
             counted += id(child) not in best
             best[id(child)] = level
-            waiting.append((child, level, (*above, id(one)) if not row.narrow else ()))
+            waiting.append((child, level, (*above, id(parent)) if not row.narrow else ()))
     if most and counted > most:
         yield _problem("excessiveCount", element, f"{counted} {chain}, {most} are allowed", element.path)
 
@@ -216,9 +218,9 @@ def _count(element: Element, row: Descent, graph: Graph, most: int) -> int:
     seen: set[int] = set()
     waiting, count = [element], 0
     while waiting and count <= most:
-        one = waiting.pop()
+        parent = waiting.pop()
         for name in row.properties:
-            for child in graph.children(one, name):
+            for child in graph.children(parent, name):
                 count += 1
                 if id(child) not in seen:
                     seen.add(id(child))
@@ -230,10 +232,10 @@ def enum_values_fit(element: Element, graph: Graph) -> Iterator[Problem]:
     if element.kind != "Enum":
         return
     schema = next(graph.children(element, "valueSchema"), None)
-    wanted = {"Integer": int, "String": str}.get(schema.kind if schema else "")
+    value_type = {"Integer": int, "String": str}.get(schema.kind if schema else "")
     for child in graph.children(element, "enumValues"):
         value = child.first("enumValue")
-        if wanted is not None and value is not None and type(value) is not wanted:
+        if value_type is not None and value is not None and type(value) is not value_type:
             what = f"enumValue {value!r} is not of the valueSchema {schema.kind if schema else ''}"
             yield _problem("nonConformantDatatype", element, what, child.path)
 
@@ -245,7 +247,7 @@ def extra_references_fit(element: Element, graph: Graph) -> Iterator[Problem]:
             if target is None:
                 continue
             path = value.path
-            wanted = (*element.path, name)
+            extra_path = (*element.path, name)
             hint = f"one of {', '.join(units)}" if (units := units_of(extra)) else ""
             if extra.kind in CLASSES:
                 if not is_a(target.kind, extra.kind):
@@ -255,7 +257,7 @@ def extra_references_fit(element: Element, graph: Graph) -> Iterator[Problem]:
                     yield _problem("wrongParent", element, f"{name!r} is {target.id}, which is no {family}", path, hint)
             elif extra.kind not in {row.id for row in target.supplements}:
                 what = f"{name!r} is {target.id}, which is no {extra.kind.rpartition(':')[2]}"
-                yield _problem("notRequiredType", element, what, path or wanted, hint)
+                yield _problem("notRequiredType", element, what, path or extra_path, hint)
 
 
 def constraints_hold(element: Element, graph: Graph) -> Iterator[Problem]:
@@ -299,21 +301,21 @@ def _inverse(element: Element, row: Supplement, constraint: Constraint, graph: G
 def annotations_have_targets(element: Element, graph: Graph) -> Iterator[Problem]:
     """An annotation and what it annotates meet in an interface, where either may be inherited."""
     contents = graph.contents(element) if element.kind == "Interface" else []
-    for one in contents:
-        name = one.first("annotates")
+    for content in contents:
+        name = content.first("annotates")
         if name is None:
             continue
-        path = (*one.path, "annotates")
+        path = (*content.path, "annotates")
         sibling = next((other for other in contents if other.first("name") == name), None)
-        if sibling is None or element not in (one.parent, sibling.parent):
+        if sibling is None or element not in (content.parent, sibling.parent):
             continue
         if sibling.kind not in ("Property", "Telemetry"):
             what = f"'annotates' names {name!r}, a {sibling.kind}"
-            yield _problem("notSiblingRequiredType", one, what, path, "a Property or Telemetry")
-        elif "ValueAnnotation" in _names(sibling) and "Override" not in _names(one):
-            yield _problem("disallowedType", one, f"'annotates' names {name!r}, an annotation itself", path)
-        elif "Override" in _names(one):
-            yield from _override(one, sibling, contents, graph)
+            yield _problem("notSiblingRequiredType", content, what, path, "a Property or Telemetry")
+        elif "ValueAnnotation" in _names(sibling) and "Override" not in _names(content):
+            yield _problem("disallowedType", content, f"'annotates' names {name!r}, an annotation itself", path)
+        elif "Override" in _names(content):
+            yield from _override(content, sibling, contents, graph)
 
 
 def _override(element: Element, sibling: Element, contents: Sequence[Element], graph: Graph) -> Iterator[Problem]:
@@ -340,9 +342,9 @@ def _override_schema(element: Element, sibling: Element, term: str, graph: Graph
     schema = next(graph.children(element, "schema"), None)
     value = sibling.extras.get(term, [None])[0]
     target = graph.find(value, sibling) if isinstance(value, Element | Reference) else None
-    wanted = target.parent.id if target is not None and target.parent is not None else ""
-    if schema is not None and wanted and schema.id != wanted:
-        what = f"'schema' is {schema.id}, but the overridden {term!r} is of {wanted}"
+    expected_id = target.parent.id if target is not None and target.parent is not None else ""
+    if schema is not None and expected_id and schema.id != expected_id:
+        what = f"'schema' is {schema.id}, but the overridden {term!r} is of {expected_id}"
         yield _problem("siblingPropertyMismatch", element, what, (*element.path, "schema"))
 
 

@@ -108,9 +108,9 @@ def _names(row: Supplement, term: str) -> bool:
     return term in (row.name, *(extra.name for extra in row.extras))
 
 
-def enter(given: Any, outer: Context, top: bool, options: Options, report: Report) -> Context | None:
-    """The context inside an element whose `@context` is `given`; None when it cannot be told."""
-    listed = given if isinstance(given, list) else [given]
+def enter(specifiers: Any, outer: Context, top: bool, options: Options, report: Report) -> Context | None:
+    """The context inside an element whose `@context` is `specifiers`; None when it cannot be told."""
+    listed = specifiers if isinstance(specifiers, list) else [specifiers]
     if not listed and not top:
         return outer
     if not listed:
@@ -134,7 +134,7 @@ def enter(given: Any, outer: Context, top: bool, options: Options, report: Repor
             report("missingLimitContext", f"{limitless!r} must be followed by limits", "such as dtmi:dtdl:limits:onvif;1")
             return None
         if is_core:
-            if any(cores or one not in IMPLICIT for one in fresh):
+            if any(cores or extension not in IMPLICIT for extension in fresh):
                 report("dtdlContextFollowsAffiliate", f"{item!r} comes after an extension's context", "put it first")
                 return None
             cores += 1
@@ -182,11 +182,11 @@ def _core(
     if fragment == "limits" and not awaited:
         report("misplacedLimitContext", f"{item!r} does not follow {CORE};4#limitless", "")
         return None
-    kept = tuple(other for other in context.names if not other.startswith(CORE) and other not in LIMIT_CONTEXTS)
+    extensions = tuple(other for other in context.names if not other.startswith(CORE) and other not in LIMIT_CONTEXTS)
     terms = core_terms(version)
-    for other in kept:
+    for other in extensions:
         terms = terms | extension_terms(other)
-    return Context(version, (name, *kept), "", terms, context.undefined)
+    return Context(version, (name, *extensions), "", terms, context.undefined)
 
 
 def _affiliate(
@@ -215,7 +215,7 @@ def _affiliate(
         if options.allows_undefined(context.version):
             return replace(context, names=(*context.names, name), undefined=True)
         stem = name.partition(";")[0]
-        versions = sorted(known for known in KNOWN if known.partition(";")[0] == stem)
+        versions = sorted(candidate for candidate in KNOWN if candidate.partition(";")[0] == stem)
         rule = "unresolvableContextVersion" if versions else "unresolvableContextSpecifier"
         hint = nearest(name, KNOWN, "--allow-undefined takes unknown extensions", 0.9)
         report(rule, f"context {item!r} is not known", ", ".join(versions) or hint)
@@ -228,7 +228,9 @@ def _limits(name: str, context: Context, awaited: bool, options: Options, report
     if not awaited:
         report("misplacedLimitContext", f"{name!r} does not follow a limitless DTDL context", f'"{CORE};4#limitless" before it')
         return None
-    if options.limits is not None and not any(name == known or name.startswith(known + ";") for known in options.limits):
+    if options.limits is not None and not any(
+        name == acceptable or name.startswith(acceptable + ";") for acceptable in options.limits
+    ):
         report("disallowedLimitContext", f"limits {name!r} are not acceptable here", ", ".join(options.limits))
         return None
     return replace(context, names=(*context.names, name), limits=LIMIT_CONTEXTS[name])

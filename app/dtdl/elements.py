@@ -78,8 +78,8 @@ class Element:
         return {*lineage(self.kind), *named}
 
     def first(self, name: str) -> Any:
-        found = self.values.get(name) or self.extras.get(name)
-        return found[0] if found else None
+        values = self.values.get(name) or self.extras.get(name)
+        return values[0] if values else None
 
 
 class Reader:
@@ -101,9 +101,9 @@ class Reader:
     def problem(self, rule: str, what: str, path: JsonPath, hint: str = "") -> None:
         self.problems.append(Problem(rule, what, self._document.place(path), show(path), hint))
 
-    def _near(self, word: str, known: Iterable[str], otherwise: str) -> str:
+    def _near(self, word: str, candidates: Iterable[str], otherwise: str) -> str:
         self._hints += 1
-        return nearest(word, known, otherwise) if self._hints <= HINTS else otherwise
+        return nearest(word, candidates, otherwise) if self._hints <= HINTS else otherwise
 
     def read(self, document: Document) -> None:
         self._document = document
@@ -140,15 +140,15 @@ class Reader:
         if element is not None:
             self.roots.append(element)
 
-    def _context(self, given: Any, outer: Context, path: JsonPath, top: bool) -> Context | None:
+    def _context(self, context_value: Any, outer: Context, path: JsonPath, top: bool) -> Context | None:
         place = (*path, "@context")
-        return enter(given, outer, top, self.options, lambda rule, what, hint: self.problem(rule, what, place, hint))
+        return enter(context_value, outer, top, self.options, lambda rule, what, hint: self.problem(rule, what, place, hint))
 
     # -- one element
 
     def _element(
         self,
-        given: dict[str, Any],
+        source: dict[str, Any],
         context: Context,
         path: JsonPath,
         allowed: tuple[str, ...],
@@ -159,23 +159,23 @@ class Reader:
             self.problem("jsonDepth", f"elements nested deeper than {DEEPEST} levels", path, "name inner ones by their @id")
             return None
         before = len(self.problems)
-        kind, supplements, foreign = self._kind(given, context, path, allowed, by)
+        kind, supplements, foreign = self._kind(source, context, path, allowed, by)
         if not kind:
             return None
-        if isinstance(given.get("@id"), str) and "#" in given["@id"]:
+        if isinstance(source.get("@id"), str) and "#" in source["@id"]:
             # A fragment names a layer of an element; layers are refused whole, as nothing in them would be found.
-            self.problem("invalidId", f"{given['@id']!r} has a fragment", (*path, "@id"), "layering is not supported")
+            self.problem("invalidId", f"{source['@id']!r} has a fragment", (*path, "@id"), "layering is not supported")
             return None
-        identifier = self._identifier(given, context, path, kind, parent, by)
-        element = Element(identifier, kind, context, self._document, path, parent, by.name if by else "", source=given)
+        identifier = self._identifier(source, context, path, kind, parent, by)
+        element = Element(identifier, kind, context, self._document, path, parent, by.name if by else "", source=source)
         element.supplements, element.foreign = supplements, foreign
         element.refused = foreign and len(self.problems) > before
         element.partition = identifier if kind == "Interface" else parent.partition if parent else ""
-        self._register(element, "@id" in given)
+        self._register(element, "@id" in source)
         if kind == "Interface":
             self._size(element)
         self._depth += 1
-        self._properties(given, element)
+        self._properties(source, element)
         self._depth -= 1
         self._missing(element)
         self._cotypes(element)
@@ -183,23 +183,23 @@ class Reader:
 
     def _register(self, element: Element, named: bool) -> None:
         self.found.append(element)
-        known = self.elements.get(element.id)
-        if known is None or not element.id or (named and not self._named(known)):
+        earlier = self.elements.get(element.id)
+        if earlier is None or not element.id or (named and not self._named(earlier)):
             self.elements[element.id] = element
-        elif named and self._apart(known, element):
+        elif named and self._apart(earlier, element):
             self.inner[element.partition, element.id] = element
         elif named:
-            place = known.document.place(known.path) if known.document else "the standard"
+            place = earlier.document.place(earlier.path) if earlier.document else "the standard"
             what = f"{element.id} is defined twice, also at {place}"
             self.problem("duplicateDefinition", what, (*element.path, "@id"))
 
     @staticmethod
-    def _apart(known: Element, element: Element) -> bool:
+    def _apart(earlier: Element, element: Element) -> bool:
         """Versions of one interface may each define an inner schema of the same id; so may files that copy it word by word."""
-        if element.parent is None or known.partition == element.partition:
+        if element.parent is None or earlier.partition == element.partition:
             return False
-        versions = known.partition.partition(";")[0] == element.partition.partition(";")[0]
-        return versions or (known.document is not element.document and known.source == element.source)
+        versions = earlier.partition.partition(";")[0] == element.partition.partition(";")[0]
+        return versions or (earlier.document is not element.document and earlier.source == element.source)
 
     @staticmethod
     def _named(element: Element) -> bool:
@@ -211,19 +211,19 @@ class Reader:
             self.problem("partitionTooLarge", f"{element.id} is {size} bytes long, {largest} are allowed", element.path)
 
     def _kind(
-        self, given: dict[str, Any], context: Context, path: JsonPath, allowed: tuple[str, ...], by: Property | Extra | None
+        self, source: dict[str, Any], context: Context, path: JsonPath, allowed: tuple[str, ...], by: Property | Extra | None
     ) -> tuple[str, tuple[Supplement, ...], bool]:
-        told = len(self.problems)
-        kinds, supplements, foreign = self._types(given, context, path)
+        problems_before = len(self.problems)
+        kinds, supplements, foreign = self._types(source, context, path)
         if len(kinds) > 1:
             self.problem("multipleMaterialTypes", f"@type names several classes: {', '.join(kinds)}", (*path, "@type"))
             return "", (), False
         if not kinds:
             untyped = [name for name in allowed if context.version in CLASSES[name].untyped]
-            if untyped and "@type" not in given:
+            if untyped and "@type" not in source:
                 return untyped[0], tuple(supplements), foreign
-            what = f"@type {given['@type']!r} names no class" if "@type" in given else "no @type"
-            if len(self.problems) == told:
+            what = f"@type {source['@type']!r} names no class" if "@type" in source else "no @type"
+            if len(self.problems) == problems_before:
                 self.problem("badType", what, path, f"one of {', '.join(allowed)}")
             return "", (), False
         if kinds[0] not in allowed:
@@ -233,9 +233,9 @@ class Reader:
         return kinds[0], tuple(supplements), foreign
 
     def _types(
-        self, given: dict[str, Any], context: Context, path: JsonPath, quiet: bool = False
+        self, source: dict[str, Any], context: Context, path: JsonPath, quiet: bool = False
     ) -> tuple[list[str], list[Supplement], bool]:
-        listed = given.get("@type", [])
+        listed = source.get("@type", [])
         listed = listed if isinstance(listed, list) else [listed]
         kinds: list[str] = []
         supplements: list[Supplement] = []
@@ -264,29 +264,33 @@ class Reader:
         verdict = UNDEFINED[role, how][context.version]
         if verdict == "taken" or (verdict == "asked" and self.options.allows_undefined(context.version)):
             return True
-        known = defined_by(name, context.version)
-        hint = f"add {known!r} to @context" if known else self._near(name, context.terms, "no context of DTDL defines it")
+        defining_context = defined_by(name, context.version)
+        hint = (
+            f"add {defining_context!r} to @context"
+            if defining_context
+            else self._near(name, context.terms, "no context of DTDL defines it")
+        )
         self.problem(f"{role}{how}", f"{shown!r} is not a {role} that DTDL v{context.version} defines here", path, hint)
         return False
 
     def _identifier(
         self,
-        given: dict[str, Any],
+        source: dict[str, Any],
         context: Context,
         path: JsonPath,
         kind: str,
         parent: Element | None,
         by: Property | Extra | None,
     ) -> str:
-        if "@id" not in given:
-            wanted = context.version in CLASSES[kind].ids or (isinstance(by, Property) and context.version in by.ids)
-            if wanted:
+        if "@id" not in source:
+            required = context.version in CLASSES[kind].ids or (isinstance(by, Property) and context.version in by.ids)
+            if required:
                 self.problem("missingRequiredId", f"a {kind} needs an @id here", path)
-            return _generated(given, parent, by)
-        identifier, place = given["@id"], (*path, "@id")
+            return _generated(source, parent, by)
+        identifier, place = source["@id"], (*path, "@id")
         if not isinstance(identifier, str) or not identifier:
             self.problem("idNotString", "@id must be a string that is not empty", place)
-            return _generated(given, parent, by)
+            return _generated(source, parent, by)
         if self.reserved_allowed:
             return identifier
         if not IDENTIFIER[context.version].fullmatch(identifier):
@@ -311,9 +315,9 @@ class Reader:
 
     # -- its properties
 
-    def _properties(self, given: dict[str, Any], element: Element) -> None:
-        known = properties(element.kind, element.version)
-        for key, value in given.items():
+    def _properties(self, source: dict[str, Any], element: Element) -> None:
+        rules = properties(element.kind, element.version)
+        for key, value in source.items():
             if key in ("@id", "@type", "@context"):
                 continue
             path = (*element.path, key)
@@ -323,8 +327,8 @@ class Reader:
             identifier = element.context.terms.get(key, key)
             name = _property_of(identifier, element.version)
             extra = next((e for row in element.supplements for e in row.extras if e.id == identifier), None)
-            if name in known and name != "languageMajorVersion":
-                self._known(element, known[name], value, path)
+            if name in rules and name != "languageMajorVersion":
+                self._known(element, rules[name], value, path)
             elif extra is not None:
                 self._extra(element, extra, value, path)
             else:
@@ -341,8 +345,8 @@ class Reader:
         if element.refused:
             return
         if self._undefined("property", key, element.context, path, key) and not element.foreign:
-            known = [*properties(element.kind, element.version)]
-            hint = self._near(key, known, f"{element.kind} has {', '.join(known)}")
+            names = [*properties(element.kind, element.version)]
+            hint = self._near(key, names, f"{element.kind} has {', '.join(names)}")
             self.problem("noTypeThatAllows", f"no @type of this element has a property {key!r}", path, hint)
 
     def _known(self, element: Element, rule: Property, value: Any, path: JsonPath) -> None:
@@ -352,7 +356,7 @@ class Reader:
         version, limits = element.version, element.context.limits
         if rule.kind in LITERALS or rule.kind == "dtmi":
             report = self._reporter(path)
-            found = literals.read(
+            parsed = literals.read(
                 rule.kind,
                 value,
                 report,
@@ -364,7 +368,7 @@ class Reader:
                 terms=element.context.terms,
                 required=version in rule.required,
             )
-            element.values[rule.name] = found
+            element.values[rule.name] = parsed
         else:
             element.values[rule.name] = self._objects(element, rule, value, path)
 
@@ -397,12 +401,12 @@ class Reader:
     def _objects(self, element: Element, by: Property | Extra, value: Any, path: JsonPath) -> list[Any]:
         plural = isinstance(by, Property) and by.plural
         listed = list(enumerate(value)) if isinstance(value, list) else [(None, value)]
-        found = []
+        elements = []
         for index, item in listed:
             place = path if index is None else (*path, index)
-            made = self._object(element, by, item, place)
-            if made is not None:
-                found.append(made)
+            inner = self._object(element, by, item, place)
+            if inner is not None:
+                elements.append(inner)
         version = element.version
         most = limit(by.most, version, element.context.limits) if isinstance(by, Property) else None
         required = version in by.required if isinstance(by, Property) else by.required
@@ -410,9 +414,9 @@ class Reader:
             self.problem("objectMultipleValues", f"{by.name!r} has {len(listed)} values, one is allowed", path)
         elif required and not listed:
             self.problem("objectCountBelowMin", f"{by.name!r} has no valid value, one is required", path)
-        elif most and len(found) > most:
-            self.problem("objectCountAboveMax", f"{by.name!r} has {len(found)} values, {most} are allowed", path)
-        return found
+        elif most and len(elements) > most:
+            self.problem("objectCountAboveMax", f"{by.name!r} has {len(elements)} values, {most} are allowed", path)
+        return elements
 
     def _object(self, element: Element, by: Property | Extra, item: Any, path: JsonPath) -> Any:
         if isinstance(item, str):
@@ -537,11 +541,11 @@ def _property_of(identifier: str, version: int) -> str:
     return identifier[len(prefix) : -len(suffix)] if identifier.startswith(prefix) and identifier.endswith(suffix) else ""
 
 
-def _generated(given: dict[str, Any], parent: Element | None, by: Property | Extra | None) -> str:
+def _generated(source: dict[str, Any], parent: Element | None, by: Property | Extra | None) -> str:
     if parent is None or by is None:
         return ""
     base, semicolon, version = parent.id.partition(";")
     segment = f"_{by.name}"
     if isinstance(by, Property) and by.key:
-        segment += f":__{given.get(by.key)}"
+        segment += f":__{source.get(by.key)}"
     return f"{base}:{segment}{semicolon}{version}"

@@ -82,7 +82,7 @@ BINARY = ("kibi", "mebi", "gibi", "tebi", "pebi", "exbi", "zebi", "yobi")
 @cache
 def families(edition: int) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
     """Unit family → (quantitative types, units). Editions: 0 DTDL v2, 1 QuantitativeTypes 1 and 2, 2 QuantitativeTypes 3."""
-    found = {}
+    by_family = {}
     for line in UNITS.read_text().splitlines():
         if line.startswith("#"):
             continue
@@ -91,8 +91,8 @@ def families(edition: int) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
             tuple(word for part in side.split("|")[: edition + 1] for word in part.split()) for side in rest.split("=")
         )
         if units:
-            found[family] = (names, units)
-    return found
+            by_family[family] = (names, units)
+    return by_family
 
 
 def units_of(extra: Extra) -> tuple[str, ...]:

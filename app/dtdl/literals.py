@@ -44,19 +44,19 @@ def read(
             report(f"{NAMES[kind]}CountBelowMin", "no value, one is required")
             return []
         value = value[0]
-    found = _single(kind, value, version, report)
-    if found is None:
+    literal = _single(kind, value, version, report)
+    if literal is None:
         return []
-    if isinstance(found, str):
-        if longest is not None and len(found) > longest:
-            report("stringTooLong", f"{len(found)} characters, {longest} are allowed")
+    if isinstance(literal, str):
+        if longest is not None and len(literal) > longest:
+            report("stringTooLong", f"{len(literal)} characters, {longest} are allowed")
             return []
-        if pattern and not re.fullmatch(pattern, found):
-            report("stringInvalid", f"{found!r} is not valid here", f"it must match {pattern}")
+        if pattern and not re.fullmatch(pattern, literal):
+            report("stringInvalid", f"{literal!r} is not valid here", f"it must match {pattern}")
             return []
     elif kind == "integer":
-        return _bounded(found, least, greatest, report)
-    return [found]
+        return _bounded(literal, least, greatest, report)
+    return [literal]
 
 
 NAMES = {"string": "string", "integer": "integer", "boolean": "boolean", "literal": "literal", "numeric": "numeric"}
@@ -156,7 +156,7 @@ def _bounded(value: int, least: int | None, greatest: int | None, report: Report
 def _texts(value: Any, version: int, longest: int | None, report: Report) -> dict[str, str] | None:
     if isinstance(value, dict):
         return _language_map(value, version, longest, report)
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for index, item in enumerate(value if isinstance(value, list) else [value]):
         more = (index,) if isinstance(value, list) else ()
         tag, text = "en", item
@@ -168,12 +168,12 @@ def _texts(value: Any, version: int, longest: int | None, report: Report) -> dic
         if not isinstance(text, str):
             report("langStringElementNotStringOrObject", f"{text!r} must be a string or a tagged value", "", *more)
             return None
-        if tag in found:
+        if tag in texts:
             report("langStringElementCodeNotUnique", f"the language {tag!r} is there twice", "", *more)
         if longest is not None and len(text) > longest:
             report("langStringValueTooLong", f"{len(text)} characters, {longest} are allowed", "", *more)
-        found[tag] = text
-    return found
+        texts[tag] = text
+    return texts
 
 
 def _tagged(item: dict[str, Any], version: int, report: Report, more: tuple[int, ...]) -> tuple[str, Any] | None:
@@ -213,7 +213,7 @@ TAGGED = {
 
 
 def _language_map(value: dict[str, Any], version: int, longest: int | None, report: Report) -> dict[str, str]:
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for tag, text in value.items():
         if tag.startswith("@"):
             report("langMapObjKeyword", f"{tag!r} has no place in a language map", "", tag)
@@ -224,8 +224,8 @@ def _language_map(value: dict[str, Any], version: int, longest: int | None, repo
         elif longest is not None and len(text) > longest:
             report("langStringValueTooLong", f"{len(text)} characters, {longest} are allowed", "", tag)
         else:
-            found[tag] = text
-    return found
+            texts[tag] = text
+    return texts
 
 
 def _identifiers(value: Any, version: int, longest: int | None, terms: Mapping[str, str], report: Report) -> list[str]:
@@ -233,7 +233,7 @@ def _identifiers(value: Any, version: int, longest: int | None, terms: Mapping[s
     if len(listed) > 1:
         report("identifierMultipleValues", f"{len(listed)} values, one is allowed")
         return []
-    found = []
+    identifiers = []
     for item in listed:
         if not isinstance(item, str):
             report("identifierNotString", f"{item!r} must be an identifier")
@@ -244,8 +244,8 @@ def _identifiers(value: Any, version: int, longest: int | None, terms: Mapping[s
         elif longest is not None and len(identifier) > longest:
             report("identifierTooLong", f"{len(identifier)} characters, {longest} are allowed")
         else:
-            found.append(identifier)
-    return found
+            identifiers.append(identifier)
+    return identifiers
 
 
 def _terms(value: Any, terms: Mapping[str, str], report: Report) -> list[str]:

@@ -264,8 +264,8 @@ def lineage(name: str) -> tuple[str, ...]:
 @cache
 def properties(name: str, version: int) -> Mapping[str, Property]:
     """Every property an element of a class has in a version, inherited ones first."""
-    found = {p.name: p for ancestor in reversed(lineage(name)) for p in CLASSES[ancestor].properties}
-    return {key: p for key, p in found.items() if version in p.versions}
+    inherited = {p.name: p for ancestor in reversed(lineage(name)) for p in CLASSES[ancestor].properties}
+    return {key: p for key, p in inherited.items() if version in p.versions}
 
 
 @cache

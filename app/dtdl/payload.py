@@ -52,10 +52,10 @@ def compiled(schema: Schema, around: Mapping[str, Check] | None = None) -> Check
         case Enum():
             return _enum(schema)
         case Array(dtmi=dtmi) | Map(dtmi=dtmi) | Object(dtmi=dtmi):
-            made: list[Check] = []
-            inside = {**above, dtmi: lambda value: made[0](value)}
-            made.append(COMPLEX[type(schema)](schema, inside))
-            return made[0]
+            checks: list[Check] = []
+            inside = {**above, dtmi: lambda value: checks[0](value)}
+            checks.append(COMPLEX[type(schema)](schema, inside))
+            return checks[0]
 
 
 class NegativeZero(int):

@@ -11,8 +11,8 @@ from app.dtdl.model import AnyContent, Command, Component, Primitive, Property, 
 
 def pages(catalog: Catalog) -> dict[str, str]:
     """File name → Markdown."""
-    made = {f"{catalog.labels[dtmi]}.md": "\n".join(_page(catalog, dtmi)) + "\n" for dtmi in catalog.interfaces}
-    return made | {"index.md": "\n".join(_index(catalog)) + "\n"}
+    files = {f"{catalog.labels[dtmi]}.md": "\n".join(_page(catalog, dtmi)) + "\n" for dtmi in catalog.interfaces}
+    return files | {"index.md": "\n".join(_index(catalog)) + "\n"}
 
 
 def write(catalog: Catalog, folder: Path) -> int:

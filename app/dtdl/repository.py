@@ -29,8 +29,8 @@ def in_folders(folders: Sequence[Path]) -> Resolver:
         if rest and not everything:
             for document in read_documents(folders)[0]:
                 everything.update(dict.fromkeys(_ids(document), document))
-        wanted = {id(everything[name]): everything[name] for name in sorted(rest) if name in everything}
-        return [*documents, *wanted.values()]
+        resolved = {id(everything[name]): everything[name] for name in sorted(rest) if name in everything}
+        return [*documents, *resolved.values()]
 
     return resolve
 

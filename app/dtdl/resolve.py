@@ -50,13 +50,13 @@ class Schemas:
     def made(self, schema: Element) -> Schema:
         if id(schema) in self._open:
             return Recursive("json", schema.id)
-        found = self._made.get(id(schema))
-        if found is None:
+        resolved = self._made.get(id(schema))
+        if resolved is None:
             self._open.add(id(schema))
-            found = self._make(schema)
+            resolved = self._make(schema)
             self._open.discard(id(schema))
-            self._made[id(schema)] = found
-        return found
+            self._made[id(schema)] = resolved
+        return resolved
 
     def _make(self, schema: Element) -> Schema:
         name = _last(schema.id)
@@ -128,7 +128,7 @@ def _relationship(element: Element, shared: dict[str, Any], schemas: Schemas) ->
         target=element.first("target") or "",
         min_multiplicity=element.first("minMultiplicity") or 0,
         max_multiplicity=element.first("maxMultiplicity"),
-        properties=tuple(one for one in properties if isinstance(one, Property)),
+        properties=tuple(content for content in properties if isinstance(content, Property)),
     )
 
 

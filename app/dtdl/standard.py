@@ -15,17 +15,17 @@ GEO = "dtmi:standard:schema:geospatial"
 @cache
 def standard() -> dict[str, Element]:
     """Every standard element by id."""
-    found: dict[str, Element] = {}
+    elements: dict[str, Element] = {}
     for version in VERSIONS:
         context = Context(version, (f"{CORE};{version}",), "", core_terms(version))
         for term, identifier in core_terms(version).items():
             if identifier.startswith("dtmi:dtdl:instance:Schema:"):
                 kind = next(name for name in CLASSES if name.lower() == term.lower())
-                found[identifier] = Element(identifier, kind, context, None, ())
+                elements[identifier] = Element(identifier, kind, context, None, ())
             elif identifier.startswith("dtmi:dtdl:instance:CommandType:"):
-                found[identifier] = Element(identifier, "CommandType", context, None, ())
-        found |= _read(version)
-    return found | _units_of_v2() | _units()
+                elements[identifier] = Element(identifier, "CommandType", context, None, ())
+        elements |= _read(version)
+    return elements | _units_of_v2() | _units()
 
 
 def _read(version: int) -> dict[str, Element]:
@@ -68,24 +68,24 @@ def _geospatial(name: str, version: int) -> list[dict[str, object]]:
 
 def _units_of_v2() -> dict[str, Element]:
     context = Context(2, (f"{CORE};2",), "", core_terms(2))
-    found = {}
+    elements = {}
     for family, (_, units) in families(0).items():
         supplement = SUPPLEMENTS[f"dtmi:standard:class:{family};2"]
         for unit in units:
             element = Element(f"dtmi:standard:unit:{unit};2", "Unit", context, None, ())
             element.supplements = (supplement,)
-            found[element.id] = element
+            elements[element.id] = element
     for kind, names in (("Binary", BINARY), ("Decimal", DECIMAL)):
         for name in names:
             identifier = f"dtmi:standard:unitprefix:{'deka' if name == 'deca' else name};2"
             element = Element(identifier, "UnitAttribute", context, None, ())
             element.supplements = (SUPPLEMENTS[f"dtmi:standard:class:{kind}Prefix;2"],)
-            found[identifier] = element
-    return found
+            elements[identifier] = element
+    return elements
 
 
 def _units() -> dict[str, Element]:
-    found = {}
+    elements = {}
     for number in (1, 2, 3):
         version = 3 if number == 1 else 4
         name = f"{EXTENSION}quantitativeTypes;{number}"
@@ -101,6 +101,6 @@ def _units() -> dict[str, Element]:
                 value = Element(f"{base}{word}:{unit}", "EnumValue", context, None, (), enum, "enumValues")
                 value.values = {"name": [unit], "enumValue": [unit]}
                 enum.values.setdefault("enumValues", []).append(value)
-                found[value.id] = value
-            found[enum.id] = enum
-    return found
+                elements[value.id] = value
+            elements[enum.id] = enum
+    return elements

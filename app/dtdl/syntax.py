@@ -66,12 +66,12 @@ def read_documents(paths: Iterable[Path]) -> tuple[list[Document], list[Problem]
 def parse(file: str, text: str) -> Document | Problem:
     doubled: list[str] = []
 
-    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(found)
-        if len(made) < len(found):
-            keys = [key for key, _ in found]
+    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        mapping = dict(members)
+        if len(mapping) < len(members):
+            keys = [key for key, _ in members]
             doubled.append(next(key for key in keys if keys.count(key) > 1))
-        return made
+        return mapping
 
     try:
         document = Document(file, text, json.loads(text, object_pairs_hook=pairs))
@@ -165,4 +165,4 @@ def _index(text: str) -> tuple[_Node, list[int], int]:
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
-        yield from sorted(found for found in path.rglob("*.json") if found.is_file()) if path.is_dir() else [path]
+        yield from sorted(file for file in path.rglob("*.json") if file.is_file()) if path.is_dir() else [path]

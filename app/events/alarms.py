@@ -49,8 +49,8 @@ def alarms(
         f" WITH t, e ORDER BY {'e._recorded' if since is not None else 'e.at DESC'}, e.id LIMIT $first"
         " RETURN e.id, t.dtId, e.code, e.severity, e.text, e.at, e.endedAt, e._recorded"
     )
-    given = {"roots": list(roots), "dtId": dt_id, "since": since, "first": min(first, MOST)}
-    return list(all_typed(Alarm, (_row(*row) for row in store.read(text, given, 10.0))))
+    parameters = {"roots": list(roots), "dtId": dt_id, "since": since, "first": min(first, MOST)}
+    return list(all_typed(Alarm, (_row(*row) for row in store.read(text, parameters, 10.0))))
 
 
 NAMES = ("id", "dt_id", "code", "severity", "text", "at", "ended_at", "recorded")

@@ -121,8 +121,8 @@ class Feed:
             position, states = await asyncio.to_thread(self._read, [t for t in topics if t.kind in kinds], frozenset(unread))
         except Exception as error:  # who listens must not wait for ever
             if not self._failing:
-                known = isinstance(error, TwingraphError)
-                log.warning("reading changes of the graph failed", error=str(error), exc_info=None if known else error)
+                expected = isinstance(error, TwingraphError)
+                log.warning("reading changes of the graph failed", error=str(error), exc_info=None if expected else error)
             self._failing = True
         else:
             if self._failing:
@@ -149,22 +149,22 @@ class Feed:
         """Position of the graph, and state of those topics that may have another one. Raises: StoreError."""
         position = self._store.position()
         moved = [topic for topic in topics if topic.kind in unread or self._looked.get(topic.kind, (0, None))[1] != position]
-        asked = {kind: [topic.key for topic in moved if topic.kind is kind] for kind in Kind}
-        states: dict[Topic, Any] = {Topic(Kind.ANY): position} if asked[Kind.ANY] else {}
+        keys_by_kind = {kind: [topic.key for topic in moved if topic.kind is kind] for kind in Kind}
+        states: dict[Topic, Any] = {Topic(Kind.ANY): position} if keys_by_kind[Kind.ANY] else {}
         if len(moved) == len(states):
             return position, states
         metrics.FEED_READS.inc()
         parameters = {
-            "twins": asked[Kind.TWIN],
-            "commands": asked[Kind.COMMAND],
-            "alarms": self._alarms_until - OVERLAP if asked[Kind.ALARMS] and self._alarms_until else None,
-            "models": bool(asked[Kind.MODELS]),
+            "twins": keys_by_kind[Kind.TWIN],
+            "commands": keys_by_kind[Kind.COMMAND],
+            "alarms": self._alarms_until - OVERLAP if keys_by_kind[Kind.ALARMS] and self._alarms_until else None,
+            "models": bool(keys_by_kind[Kind.MODELS]),
         }
         ((twins, commands, alarms, generation, now),) = self._store.read(statement("event/changes"), parameters)
         for kind, rows in ((Kind.TWIN, twins), (Kind.COMMAND, commands)):
-            found = {row[0]: row[1:] for row in rows}
-            states |= {Topic(kind, key): found.get(key) for key in asked[kind]}
-        if asked[Kind.ALARMS]:
+            by_key = {row[0]: row[1:] for row in rows}
+            states |= {Topic(kind, key): by_key.get(key) for key in keys_by_kind[kind]}
+        if keys_by_kind[Kind.ALARMS]:
             self._alarms_until = native(now)
             states[Topic(Kind.ALARMS)] = sorted(alarms)
-        return position, states | ({Topic(Kind.MODELS): generation} if asked[Kind.MODELS] else {})
+        return position, states | ({Topic(Kind.MODELS): generation} if keys_by_kind[Kind.MODELS] else {})

@@ -53,9 +53,11 @@ class _Places:
     def add(self, node: Node) -> _Ends:
         match node:
             case Letter(of) if holds(of, HALVES[0]):
-                one, half, other = (self._place(part) for part in (without((*without(of), HALVES)), (HALVES,), (HALVES,)))
+                alternative, half, other = (
+                    self._place(part) for part in (without((*without(of), HALVES)), (HALVES,), (HALVES,))
+                )
                 pair = self._then(half, other)
-                return _Ends(False, one.first | pair.first, one.last | pair.last)
+                return _Ends(False, alternative.first | pair.first, alternative.last | pair.last)
             case Letter(of):
                 return self._place(of)
             case Chain(parts):
@@ -64,11 +66,11 @@ class _Places:
                     ends = self._then(ends, self.add(part))
                 return ends
             case Choice(parts):
-                found = [self.add(part) for part in parts]
+                alternatives = [self.add(part) for part in parts]
                 first, last = 0, 0
-                for one in found:
-                    first, last = first | one.first, last | one.last
-                return _Ends(any(one.empty for one in found), first, last)
+                for alternative in alternatives:
+                    first, last = first | alternative.first, last | alternative.last
+                return _Ends(any(alternative.empty for alternative in alternatives), first, last)
             case Repeat(part, least, most):
                 return self._repeat(part, least, most)
 
@@ -90,15 +92,15 @@ class _Places:
             return self._then(ends, _Ends(again.empty or not least, again.first, again.last))
         more = _Ends(True)
         for _ in range(most - least):
-            found = self._then(self.add(part), more)
-            more = _Ends(True, found.first, found.last)
+            chain = self._then(self.add(part), more)
+            more = _Ends(True, chain.first, chain.last)
         return self._then(ends, more)
 
-    def _then(self, one: _Ends, other: _Ends) -> _Ends:
-        self._link(one.last, other.first)
-        first = one.first | other.first if one.empty else one.first
-        last = other.last | one.last if other.empty else other.last
-        return _Ends(one.empty and other.empty, first, last)
+    def _then(self, before: _Ends, other: _Ends) -> _Ends:
+        self._link(before.last, other.first)
+        first = before.first | other.first if before.empty else before.first
+        last = other.last | before.last if other.empty else other.last
+        return _Ends(before.empty and other.empty, first, last)
 
     def _link(self, last: int, first: int) -> None:
         for place in _bits(last):
@@ -123,15 +125,15 @@ def _classes(marks: Sequence[int], sets: Sequence[Set]) -> list[tuple[int, list[
     placed: dict[Set, int] = {}
     for place, of in enumerate(sets):
         placed[of] = placed.get(of, 0) | 1 << place
-    found: dict[int, list[Range]] = {}
+    ranges_by_mask: dict[int, list[Range]] = {}
     for low, after in zip(marks, [*marks[1:], LAST + 1], strict=True):
         mask = 0
         for of, places in placed.items():
             mask |= places if holds(of, low) else 0
-        found.setdefault(mask, []).append((low, after - 1))
-    if len(found) > CLASSES:
+        ranges_by_mask.setdefault(mask, []).append((low, after - 1))
+    if len(ranges_by_mask) > CLASSES:
         raise _too_complex(f"it tells more than {CLASSES} kinds of characters apart")
-    return sorted(found.items(), key=lambda one: -sum(high - low for low, high in one[1]))
+    return sorted(ranges_by_mask.items(), key=lambda item: -sum(high - low for low, high in item[1]))
 
 
 def _determined(places: _Places, whole: _Ends, masks: Sequence[int]) -> tuple[list[list[int]], list[bool]]:
@@ -160,8 +162,8 @@ def _determined(places: _Places, whole: _Ends, masks: Sequence[int]) -> tuple[li
 def _looked_up(classes: Sequence[tuple[int, list[Range]]]) -> tuple[dict[str, int], list[list[Any]]]:
     """ASCII and small ranges character by character, the others by their ends; class 0 is what is not found."""
     single, ranges = dict[str, int](), list[list[Any]]()
-    for index, (_, held) in enumerate(classes):
-        for low, high in held:
+    for index, (_, class_ranges) in enumerate(classes):
+        for low, high in class_ranges:
             if (low, high) == HALVES:
                 ranges.insert(0, [BEFORE_HALVES, AFTER_HALVES, index])
                 continue

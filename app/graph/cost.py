@@ -46,10 +46,10 @@ class Sizes:
 
     def beyond(self, hop: Hop, label: str) -> float:
         """Twins beyond one twin of `label` on average; over several relationships, as many as there are at most."""
-        held = sum(self.relationships.get(name, 0) for name in hop.types)
+        link_count = sum(self.relationships.get(name, 0) for name in hop.types)
         if hop.depth:
-            return float(min(self.twins.get(hop.label or "Twin", 0), held)) + 1
-        return held / max(self.twins.get(label, 1), 1) + 1
+            return float(min(self.twins.get(hop.label or "Twin", 0), link_count)) + 1
+        return link_count / max(self.twins.get(label, 1), 1) + 1
 
 
 def count_sizes(store: Store, labels: list[str], types: list[str]) -> Sizes:
@@ -59,25 +59,29 @@ def count_sizes(store: Store, labels: list[str], types: list[str]) -> Sizes:
 
 
 def _counted(store: Store, names: list[str], count: Callable[[str], str]) -> dict[str, int]:
-    found: dict[str, int] = {}
+    totals: dict[str, int] = {}
     for start in range(0, len(names), 100):
         part = names[start : start + 100]
         ((counts,),) = store.read(f"RETURN [{', '.join(count(name) for name in part)}]")
-        found |= dict(zip(part, counts, strict=True))
-    return found
+        totals |= dict(zip(part, counts, strict=True))
+    return totals
 
 
 def cost(root: Root, sizes: Sizes) -> float:
     """Values read by estimate."""
-    held, label = float(sizes.twins.get(root.label, 1)), root.label
+    twin_count, label = float(sizes.twins.get(root.label, 1)), root.label
     match root.asked:
         case One(_, scope):
             return _scope(scope, 1.0, label, sizes)
         case Many(scope, aggregate):
-            rows = 0.0 if scope is None else held * _conditions(scope.where, label, sizes) + _scope(scope, held, label, sizes)
-            return rows + (0.0 if aggregate is None else held * _measures(aggregate, label, sizes))
+            rows = (
+                0.0
+                if scope is None
+                else twin_count * _conditions(scope.where, label, sizes) + _scope(scope, twin_count, label, sizes)
+            )
+            return rows + (0.0 if aggregate is None else twin_count * _measures(aggregate, label, sizes))
         case Groups(aggregate):
-            return held * _measures(aggregate, label, sizes)
+            return twin_count * _measures(aggregate, label, sizes)
         case Path(columns=columns):
             return 1000.0 * len(columns)
 
@@ -86,16 +90,16 @@ def _measures(aggregate: Aggregate, label: str, sizes: Sizes) -> float:
     return len(aggregate.measures) * MEASURED + _conditions(aggregate.where, label, sizes)
 
 
-def _scope(scope: Scope, held: float, label: str, sizes: Sizes) -> float:
-    rows = min(held, _most(scope))
+def _scope(scope: Scope, twin_count: float, label: str, sizes: Sizes) -> float:
+    rows = min(twin_count, _most(scope))
     return rows * sum(_column(column, label, sizes) for column in scope.columns)
 
 
 def _most(scope: Scope) -> float:
     if scope.limit is None:
         return float("inf")
-    given = scope.limit.tree
-    return float(scope.limit.convert.most if isinstance(given, VariableRef) else given)  # type: ignore[union-attr]
+    limit = scope.limit.tree
+    return float(scope.limit.convert.most if isinstance(limit, VariableRef) else limit)  # type: ignore[union-attr]
 
 
 def _column(column: Column, label: str, sizes: Sizes) -> float:

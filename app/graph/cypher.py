@@ -69,10 +69,10 @@ class Statement:
 
 
 def print_root(root: Root) -> Statement:
-    made = Statement()
-    printer = _Printer(made, root.access, root.as_of)
-    made.text = printer.root(root)
-    return made
+    statement = Statement()
+    printer = _Printer(statement, root.access, root.as_of)
+    statement.text = printer.root(root)
+    return statement
 
 
 def seen(node: str, access: Access | None, granted: str) -> str:
@@ -137,9 +137,9 @@ class _Printer:
         if not self._access.via:
             labels = ":".join([label, *map(quote, root.also)])
             in_order = scope is not None and scope.limit is not None and not scope.order
-            known = ["n.dtId IS NOT NULL"] if in_order else []  # what an index needs to be read in its order
+            indexable = ["n.dtId IS NOT NULL"] if in_order else []  # what an index needs to be read in its order
             twins = ["n:Twin"] if root.parted else []  # components bear the labels of their model, too
-            return f"MATCH (n:{labels})", [*twins, *known, *self._seen("n"), *self._existed("n")]
+            return f"MATCH (n:{labels})", [*twins, *indexable, *self._seen("n"), *self._existed("n")]
         # From the few twins that give access downwards: what it costs depends on them, not on the whole graph.
         start = f"MATCH (a:Twin) WHERE a.dtId IN {self._granted()}"
         below = f"MATCH (a)-[:{_types(self._access.via)}*0..{FARTHEST}]->(n:{label})"
@@ -227,11 +227,11 @@ class _Printer:
 
     def _subquery(self, column: Column, node: str, name: str) -> str:
         match column:
-            case Related(hop, scope, asked):
-                edge = f"{name}r" if asked else ""
+            case Related(hop, scope, edge_columns):
+                edge = f"{name}r" if edge_columns else ""
                 match, conditions = self._hop(hop, node, name, edge)
                 inner = self._rows(match, conditions, scope, name, edge)
-                answer = f"RETURN collect({self._row(scope, name, edge, asked)}) AS {name}_"
+                answer = f"RETURN collect({self._row(scope, name, edge, edge_columns)}) AS {name}_"
             case RelatedAggregate(hop, aggregate) if not self._is_degree(column):
                 match, conditions = self._hop(hop, node, name)
                 inner = match + self._filter([*conditions, *self._where(aggregate.where, name)])
@@ -239,11 +239,11 @@ class _Printer:
             case History(signal, start, end, level):
                 first, last, key = self.param(start), self.param(end), f"s.{quote(signal)}"
                 rolled = f"s.{quote(COARSEST + signal)}"
-                held = f"{key} IS NOT NULL" if level is None else f"({rolled} IS NOT NULL OR {key} IS NOT NULL)"
-                held = " AND ".join([*self._bare(signal, node), held])
+                has_points = f"{key} IS NOT NULL" if level is None else f"({rolled} IS NOT NULL OR {key} IS NOT NULL)"
+                has_points = " AND ".join([*self._bare(signal, node), has_points])
                 segments = (
                     f"MATCH ({node})-[:_HISTORY]->(s:_Segment)"
-                    f"\nWHERE s._to >= {first} AND s._from <= {last} AND {held}"
+                    f"\nWHERE s._to >= {first} AND s._from <= {last} AND {has_points}"
                     f"\nRETURN collect({self._segment(signal, first, last, level)}) AS {name}s"
                 )
                 inner = (
@@ -272,10 +272,10 @@ class _Printer:
             f" WHEN {widest} = 0 OR s._from < {first} OR s._to >= {last} THEN {points} {rolled} ELSE {points} END"
         )
 
-    def _row(self, scope: Scope, node: str, edge: str = "", asked: tuple[Value | Fields, ...] = ()) -> str:
+    def _row(self, scope: Scope, node: str, edge: str = "", edge_columns: tuple[Value | Fields, ...] = ()) -> str:
         """Columns, then the keys of orders by related twins, then the relationship's properties."""
         named = [f"{node}_k{index}" for index, order in enumerate(scope.order) if order.hop]
-        parts = [*self._columns(scope.columns, node), *named, *(_asked_of(column, edge) for column in asked)]
+        parts = [*self._columns(scope.columns, node), *named, *(_asked_of(column, edge) for column in edge_columns)]
         return f"[{', '.join(parts)}]"
 
     def _columns(self, columns: tuple[Column, ...], node: str) -> list[str]:
@@ -360,10 +360,10 @@ class _Printer:
         if groups.hop is not None:
             match, beyond = self._hop(groups.hop, "n", "g")
             text += f"\nOPTIONAL {match}{self._filter(beyond)}"
-        made = [f"{self._key(key, 'n')} AS {name}" for key, name in zip(groups.keys, names, strict=True)]
-        made = ["g", *made] if groups.hop is not None else made
-        made.append(f"{self._measures(groups.aggregate, 'n')} AS totals")
-        text += f"\nWITH {', '.join(made)}"
+        with_items = [f"{self._key(key, 'n')} AS {name}" for key, name in zip(groups.keys, names, strict=True)]
+        with_items = ["g", *with_items] if groups.hop is not None else with_items
+        with_items.append(f"{self._measures(groups.aggregate, 'n')} AS totals")
+        text += f"\nWITH {', '.join(with_items)}"
         by = [*names, *(["g.dtId"] if groups.hop else [])]
         text += f"\nORDER BY {', '.join(by)}"
         text += f" LIMIT {self.param(groups.limit)}" if groups.limit else ""
@@ -401,8 +401,8 @@ class _Printer:
 
     def _predicate(self, predicate: Predicate, node: str) -> str:
         match predicate:
-            case Compare(key, operator, given):
-                return OPERATORS[operator].cypher.format(key=self._key(key, node), value=self.param(given))
+            case Compare(key, operator, parameter):
+                return OPERATORS[operator].cypher.format(key=self._key(key, node), value=self.param(parameter))
             case IsNull(key, null):
                 return f"{self._key(key, node)} IS {'' if null else 'NOT '}NULL"
             case And(parts):
@@ -419,9 +419,9 @@ class _Printer:
                     fits = [f"NOT coalesce({fit}, false)" for fit in fits or ["true"]]
                 exists = f"EXISTS {{ {self._fitting(hop, fits, node)} }}"
                 return exists if quantifier == "some" else f"NOT {exists}"
-            case Count(hop, part, operator, given):
+            case Count(hop, part, operator, parameter):
                 counted = f"COUNT {{ {self._fitting(hop, self._where(part, f'{node}x'), node)} }}"
-                return OPERATORS[operator].cypher.format(key=counted, value=self.param(given))
+                return OPERATORS[operator].cypher.format(key=counted, value=self.param(parameter))
 
     def _fitting(self, hop: Hop, fits: list[str], node: str) -> str:
         match, conditions = self._hop(hop, node, f"{node}x")
@@ -445,8 +445,8 @@ class _Printer:
         """Strictly behind the cursor in the order; Neo4j sorts null last when ascending, first when descending."""
         orders = [*scope.order, Order(Value("dtId"), False)]
         alternatives, equal = [], ""
-        for order, key, given in zip(orders, keys, scope.after, strict=True):
-            value = self.param(given)
+        for order, key, parameter in zip(orders, keys, scope.after, strict=True):
+            value = self.param(parameter)
             if order.hop is None and order.key.key == "dtId":  # never null
                 behind = f"{key} {'<' if order.descending is not scope.backward else '>'} {value}"
             elif order.descending is not scope.backward:
@@ -455,13 +455,13 @@ class _Printer:
                 behind = f"({key} > {value} OR ({value} IS NOT NULL AND {key} IS NULL))"
             alternatives.append(f"{equal}{behind}")
             equal += f"({key} = {value} OR ({key} IS NULL AND {value} IS NULL)) AND "
-        return "(" + " OR ".join(f"({one})" for one in alternatives) + ")"
+        return "(" + " OR ".join(f"({alternative})" for alternative in alternatives) + ")"
 
-    def param(self, given: Param) -> str:
-        if given not in self._named:
-            self._named[given] = f"$p{len(self._statement.params)}"
-            self._statement.params.append(given)
-        return self._named[given]
+    def param(self, parameter: Param) -> str:
+        if parameter not in self._named:
+            self._named[parameter] = f"$p{len(self._statement.params)}"
+            self._statement.params.append(parameter)
+        return self._named[parameter]
 
 
 def _asked_of(column: Value | Fields, edge: str) -> str:

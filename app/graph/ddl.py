@@ -42,8 +42,8 @@ def apply(store: Store, plan: GraphPlan, layout: int) -> int:
 
 def missing(store: Store, plan: GraphPlan) -> list[Definition]:
     """What the graph lacks of the plan: never made, or dropped by somebody since."""
-    held = {name for text in ("SHOW CONSTRAINTS YIELD name", "SHOW INDEXES YIELD name") for (name,) in store.read(text)}
-    return [definition for definition in plan.definitions if definition.name not in held]
+    existing = {name for text in ("SHOW CONSTRAINTS YIELD name", "SHOW INDEXES YIELD name") for (name,) in store.read(text)}
+    return [definition for definition in plan.definitions if definition.name not in existing]
 
 
 def _make(store: Store, definitions: list[Definition]) -> None:
@@ -56,9 +56,9 @@ def _make(store: Store, definitions: list[Definition]) -> None:
             for definition in definitions:
                 _make(store, [definition])
             return
-        one = definitions[0]
-        hint = f"nodes (:{one.label}) lack {one.key}, share one, or hold one that cannot be indexed; change them first"
-        raise StoreError(f"cannot make {one.kind} {one.name}: {error.what}", where=store.uri, hint=hint) from error
+        failed = definitions[0]
+        hint = f"nodes (:{failed.label}) lack {failed.key}, share one, or hold one that cannot be indexed; change them first"
+        raise StoreError(f"cannot make {failed.kind} {failed.name}: {error.what}", where=store.uri, hint=hint) from error
 
 
 def _define(transaction: Transaction, definitions: list[Definition]) -> None:

@@ -31,8 +31,8 @@ def signal_as_of(value: Value, node: str, moment: str, answer: str = "value") ->
         f" WITH s, coalesce(s.{own}, s._dt) AS dt UNWIND [i IN range(0, size(dt) - 1) WHERE s._from + dt[i] <= {ms}] AS i"
         f" WITH s._from + dt[i] AS at, s.{key}[i] AS value ORDER BY at DESC LIMIT 1 RETURN {answer}"
     )
-    found = f"head(COLLECT {{ {points} }})"
-    return CONVERTED.get(value.signal, "{}").format(found) if answer == "value" else found
+    last_point = f"head(COLLECT {{ {points} }})"
+    return CONVERTED.get(value.signal, "{}").format(last_point) if answer == "value" else last_point
 
 
 def quality_as_of(node: str, moment: str, name: str) -> str:

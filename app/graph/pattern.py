@@ -108,18 +108,18 @@ class _Parser:
         return Chain(tuple(parts))
 
     def _repeated(self, part: Node) -> Node:
-        found = self._quantifier()
-        if found is None:
+        bounds = self._quantifier()
+        if bounds is None:
             return part
         self._skip("?")  # lazy: the same texts match
         if (self._at < len(self._text) and self._text[self._at] in "*+?") or self._quantifier() is not None:
             self._fail("a repetition of a repetition", "put the first in parentheses: (?:…)")
-        return Repeat(part, *found)
+        return Repeat(part, *bounds)
 
     def _quantifier(self) -> tuple[int, int | None] | None:
-        for sign, found in (("*", (0, None)), ("+", (1, None)), ("?", (0, 1))):
+        for sign, limits in (("*", (0, None)), ("+", (1, None)), ("?", (0, 1))):
             if self._skip(sign):
-                return found
+                return limits
         end = self._text.find("}", self._at)
         if not self._rest().startswith("{") or end < 0:
             return None
@@ -141,8 +141,8 @@ class _Parser:
         if self._skip("\\Q"):
             return self._quoted()
         if sign == "\\":
-            found = self._escaped()
-            return Letter(self._character(found) if isinstance(found, int) else found)
+            escaped = self._escaped()
+            return Letter(self._character(escaped) if isinstance(escaped, int) else escaped)
         if sign in "*+?":
             self._fail("a repetition of nothing", f"\\{sign} for the character")
         if sign in "^$":
@@ -187,8 +187,8 @@ class _Parser:
         sign = self._text[self._at : self._at + 1]
         self._at += 1
         if sign and sign in "dDwWsS":
-            found = self._fold(ESCAPED_SETS[sign.lower()])
-            return found if sign.islower() else without(found)
+            folded = self._fold(ESCAPED_SETS[sign.lower()])
+            return folded if sign.islower() else without(folded)
         if sign in ESCAPED:
             return ESCAPED[sign]
         if sign == "x":
@@ -210,15 +210,15 @@ class _Parser:
     def _bracket(self) -> Set:
         start = self._at
         self._at += 1
-        negated, found = self._skip("^"), list[Range]()
+        negated, ranges = self._skip("^"), list[Range]()
         first = True
         while first or not self._skip("]"):
             if self._at >= len(self._text):
                 self._at = start
                 self._fail("a bracket that nothing closes")
-            found += self._item()
+            ranges += self._item()
             first = False
-        return without(joined(found)) if negated else joined(found)
+        return without(joined(ranges)) if negated else joined(ranges)
 
     def _item(self) -> Set:
         for name, of in POSIX.items():
@@ -273,23 +273,23 @@ def _is_count(text: str) -> bool:
 
 
 def joined(ranges: Sequence[Range]) -> Set:
-    found: list[Range] = []
+    merged: list[Range] = []
     for low, high in sorted(ranges):
-        if found and low <= found[-1][1] + 1:
-            found[-1] = (found[-1][0], max(found[-1][1], high))
+        if merged and low <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], high))
         else:
-            found.append((low, high))
-    return tuple(found)
+            merged.append((low, high))
+    return tuple(merged)
 
 
 def without(ranges: Set) -> Set:
     """All other characters."""
-    found, low = [], 0
+    gaps, low = [], 0
     for start, end in ranges:
         if low < start:
-            found.append((low, start - 1))
+            gaps.append((low, start - 1))
         low = end + 1
-    return (*found, *(((low, LAST),) if low <= LAST else ()))
+    return (*gaps, *(((low, LAST),) if low <= LAST else ()))
 
 
 def _apart(range_: Range) -> Set:
@@ -306,9 +306,11 @@ def holds(of: Set, code: int) -> bool:
 def _others(range_: Range) -> Iterator[int]:
     """What differs from one of its characters in case alone."""
     low, high = range_
-    known = _cased()
-    for code in range(low, high + 1) if high - low < len(known) else (code for code in known if low <= code <= high):
-        yield from known.get(code, ())
+    case_variants = _cased()
+    for code in (
+        range(low, high + 1) if high - low < len(case_variants) else (code for code in case_variants if low <= code <= high)
+    ):
+        yield from case_variants.get(code, ())
 
 
 @cache

@@ -41,11 +41,14 @@ def shown(value: Any) -> Any:
             ends = [None if end is None else end.element_id for end in (value.start_node, value.end_node)]
             return {"id": value.element_id, "type": value.type, "start": ends[0], "end": ends[1], "properties": dict(value)}
         case Path():
-            return {"nodes": [shown(one) for one in value.nodes], "relationships": [shown(one) for one in value.relationships]}
+            return {
+                "nodes": [shown(item) for item in value.nodes],
+                "relationships": [shown(item) for item in value.relationships],
+            }
         case list():
-            return [shown(one) for one in value]
+            return [shown(item) for item in value]
         case dict():
-            return {key: shown(one) for key, one in value.items()}
+            return {key: shown(item) for key, item in value.items()}
     return value
 
 
@@ -67,8 +70,8 @@ def _iso(value: DateTime | Date | Time) -> str:
 
 def in_json(value: Any) -> Any:
     """For orjson: what somebody has written into the graph by hand, in the place of a number or a text."""
-    made = plain(value)
-    return str(value) if made is value else made
+    converted = plain(value)
+    return str(value) if converted is value else converted
 
 
 TEMPORAL = {kind.__name__: kind for kind in (Date, Time, Duration)}

@@ -19,12 +19,12 @@ def rolled(signal: str, times: Any, values: Any) -> dict[str, list[float]]:
     if len(times) < LEAST or np.asarray(values[:1]).dtype.kind not in "if":
         return {}
     at, numbers = np.asarray(times, np.int64), np.asarray(values, np.float64)
-    made = {}
+    properties = {}
     for level, width in LEVELS.items():
         rows = _rows(at, numbers, width)
         if len(rows) * DENSE <= len(at):
-            made[f"{level}{signal}"] = rows.ravel().tolist()
-    return made
+            properties[f"{level}{signal}"] = rows.ravel().tolist()
+    return properties
 
 
 def _rows(at: Any, numbers: Any, width: int) -> Any:

@@ -57,16 +57,16 @@ def compose(
     received: int = 0,
 ) -> dict[str, Any]:
     """The properties of a segment. `shared`: times [epoch ms] of all columns but those named in `own`."""
-    made: dict[str, Any] = {"_from": first, "_to": last, "_n": max(map(len, (shared, *own.values())))}
-    made["_dt"] = _since(first, shared)
+    segment: dict[str, Any] = {"_from": first, "_to": last, "_n": max(map(len, (shared, *own.values())))}
+    segment["_dt"] = _since(first, shared)
     for signal, at in own.items():
-        made[own_times(signal)] = _since(first, at)
+        segment[own_times(signal)] = _since(first, at)
     if received:
-        made["_received"] = received
-    made.update(columns)
+        segment["_received"] = received
+    segment.update(columns)
     for signal, values in columns.items():
-        made.update(rolled(signal, own.get(signal, shared), values))
-    return made
+        segment.update(rolled(signal, own.get(signal, shared), values))
+    return segment
 
 
 def _since(first: int, at: Times) -> list[int]:
@@ -110,6 +110,6 @@ def fault(segment: Segment) -> str:
     return ""
 
 
-def are_offsets(given: Any) -> bool:
+def are_offsets(value: Any) -> bool:
     """A list of Neo4j holds values of one kind."""
-    return type(given) is list and (not given or type(given[0]) is int)
+    return type(value) is list and (not value or type(value[0]) is int)

@@ -27,8 +27,8 @@ class Param:
     kind: str = ""
 
     def value(self, variables: Mapping[str, Any]) -> Any:
-        found = _filled(self.tree, variables)
-        return found if self.convert is None or found is None else self.convert(found)
+        filled = _filled(self.tree, variables)
+        return filled if self.convert is None or filled is None else self.convert(filled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ def _frozen(value: Any) -> Any:
 def _filled(tree: Any, variables: Mapping[str, Any]) -> Any:
     match tree:
         case VariableRef(path):
-            found: Any = variables
+            value: Any = variables
             for step in path:
-                found = found[step]
-            return found
+                value = value[step]
+            return value
         case _List(items):
             return [_filled(item, variables) for item in items]
         case _Map(items):
@@ -94,7 +94,7 @@ class Access:
 
     def hides(self, name: str, labels: Collection[str]) -> bool:
         """Whether a twin with these labels has no `name`."""
-        return any(one == name and (not on or any(label in labels for label in on)) for one, on in self.hidden)
+        return any(hidden_name == name and (not on or any(label in labels for label in on)) for hidden_name, on in self.hidden)
 
 
 # Predicates ----------------------------------------------------------------------------------------------------------

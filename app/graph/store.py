@@ -223,8 +223,8 @@ class Store:
     @contextmanager
     def _held(self, access: str) -> Iterator[neo4j.Session]:
         """The session of this thread: to open one costs as much as a small read. One that has failed is not used again."""
-        held: neo4j.Session | None = getattr(self._local, access, None)
-        session = held if held is not None else self._session(access)
+        idle: neo4j.Session | None = getattr(self._local, access, None)
+        session = idle if idle is not None else self._session(access)
         setattr(self._local, access, None)
         try:
             yield session

@@ -21,15 +21,15 @@ def typed(kind: type[T], properties: Properties) -> T:
     """A dataclass from properties; those that it has no field for are left out.
 
     Raises: Malformed naming the first property that is missing or of another type."""
-    made = {}
+    arguments = {}
     for name, (annotation, required) in _fields(kind).items():  # type: ignore[arg-type]
         value = properties.get(name)
         if value is None and not required:
             continue
         if not _is(value, annotation):
             raise Malformed(f"{name} is {'missing' if value is None else f'{value!r:.40}'}", where=kind.__name__)
-        made[name] = tuple(value) if isinstance(value, list) else value
-    return kind(**made)
+        arguments[name] = tuple(value) if isinstance(value, list) else value
+    return kind(**arguments)
 
 
 def all_typed(kind: type[T], rows: Iterable[Properties]) -> Iterator[T]:
@@ -50,8 +50,8 @@ def passed_over(kind: str, name: str, reason: str) -> None:
 def _fields(kind: type) -> dict[str, tuple[Any, bool]]:
     hints = get_type_hints(kind)
     return {
-        one.name: (hints[one.name], one.default is MISSING and one.default_factory is MISSING)
-        for one in fields(kind)  # type: ignore[arg-type]
+        field.name: (hints[field.name], field.default is MISSING and field.default_factory is MISSING)
+        for field in fields(kind)  # type: ignore[arg-type]
     }
 
 
@@ -59,7 +59,7 @@ def _is(value: Any, annotation: Any) -> bool:
     if annotation is Any:
         return True
     if isinstance(annotation, UnionType):
-        return any(_is(value, one) for one in get_args(annotation))
+        return any(_is(value, member) for member in get_args(annotation))
     if get_origin(annotation) is tuple:
         inner = get_args(annotation)[0]
         return isinstance(value, list | tuple) and all(_is(item, inner) for item in value)

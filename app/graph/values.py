@@ -98,12 +98,12 @@ def parse_instant(text: str) -> datetime:
 def parse_time(text: str) -> Any:
     """Neo4j's own time. With an offset it needs a zone that answers without a date: the driver asks it with the time alone."""
     parsed = time.fromisoformat(text)
-    made, offset = Time.from_native(parsed.replace(tzinfo=None)), parsed.utcoffset()
+    local_time, offset = Time.from_native(parsed.replace(tzinfo=None)), parsed.utcoffset()
     if offset is None:
-        return made
+        return local_time
     if abs(offset) > LARGEST_OFFSET or offset.total_seconds() % 60:
         raise ValueError("an offset that Neo4j does not hold")  # it closes the connection over one beyond 18 hours
-    return made.replace(tzinfo=pytz.FixedOffset(round(offset.total_seconds() / 60)))
+    return local_time.replace(tzinfo=pytz.FixedOffset(round(offset.total_seconds() / 60)))
 
 
 def _json(value: Json) -> str:
@@ -178,8 +178,8 @@ def _duration(text: str) -> Any:
     if years != int(years) or months != int(months):
         raise ValueError("a part of a month has no length")
     delta = getattr(parsed, "tdelta", parsed)
-    made = {"days": delta.days, "seconds": delta.seconds, "microseconds": delta.microseconds}
-    return Duration(years=int(years), months=int(months), **made)
+    parts = {"days": delta.days, "seconds": delta.seconds, "microseconds": delta.microseconds}
+    return Duration(years=int(years), months=int(months), **parts)
 
 
 LONG = 2**63 - 1
@@ -246,13 +246,13 @@ def _kind(stored: Any) -> Any:
 def _flatten_object(name: str, schema: Object, value: Json) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TwinError("must be an object", where=name)
-    known = {field.name: field.schema for field in schema.fields}
+    schemas = {field.name: field.schema for field in schema.fields}
     for key in value:
-        if key not in known:
-            raise TwinError(f"unknown field {key!r}", where=name, hint=f"fields are {', '.join(known)}")
+        if key not in schemas:
+            raise TwinError(f"unknown field {key!r}", where=name, hint=f"fields are {', '.join(schemas)}")
     flat: dict[str, Any] = {}
     for key, item in value.items():
-        flat |= flatten(f"{name}.{key}", known[key], item)
+        flat |= flatten(f"{name}.{key}", schemas[key], item)
     return flat
 
 

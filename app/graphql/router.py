@@ -128,9 +128,9 @@ class Router(GraphQL[Any, Any]):
         self.allowed_origins = origins(server.settings.cors_origins)
 
     def take(self, catalog: Catalog) -> None:
-        made = self._schemas.of(catalog)
-        made.plans.sizes = self.schema.plans.sizes
-        self.schema = made
+        schema = self._schemas.of(catalog)
+        schema.plans.sizes = self.schema.plans.sizes
+        self.schema = schema
 
     def measure(self) -> None:
         """Looks how large the graph is, for the estimates of what operations cost. Raises: StoreError."""
@@ -151,32 +151,32 @@ class Router(GraphQL[Any, Any]):
                 await super().__call__(scope, receive, send)
                 return
             messages = await direct.read(receive)
-            wanted = preferred(headers.get(b"accept", b"").decode("latin-1"))
-            asked = direct.known(self.schema, messages) if wanted != EVENTS else None
-            if asked is None:
+            media_type = preferred(headers.get(b"accept", b"").decode("latin-1"))
+            operation = direct.known(self.schema, messages) if media_type != EVENTS else None
+            if operation is None:
                 await super().__call__(scope, direct.replay(messages, receive), send)
             else:
-                response = await self._direct(asked, scope["identity"], headers, wanted)
+                response = await self._direct(operation, scope["identity"], headers, media_type)
                 await response(scope, receive, send)
         except TwingraphError as error:
             await refusal(error)(scope, receive, send)
 
-    async def _direct(self, asked: direct.Asked, identity: Identity, headers: Any, wanted: str) -> Response:
+    async def _direct(self, operation: direct.Asked, identity: Identity, headers: Any, media_type: str) -> Response:
         started = time.monotonic()
-        result = await direct.answered(self.schema, asked, self.server, identity)
+        result = await direct.answered(self.schema, operation, self.server, identity)
         await self._require_still(started, identity, headers.get(b"authorization", b"").decode("latin-1"))
         answer = await self.process_result(None, result)
-        return self.create_response(answer, blank(wanted))
+        return self.create_response(answer, blank(media_type))
 
     async def _require_still(self, started: float, identity: Identity, header: str) -> None:
         """What took its time is not answered to who may no longer ask. Raises: Unauthenticated."""
         if time.monotonic() - started > CHECK_SECONDS:
             await require_same(self.server.gate, header, identity, AGAIN_SECONDS)
 
-    async def run(self, request: Any, *given: Any, **named: Any) -> Any:
+    async def run(self, request: Any, *positional: Any, **named: Any) -> Any:
         started = time.monotonic()
         try:
-            response = await super().run(request, *given, **named)
+            response = await super().run(request, *positional, **named)
             if getattr(request, "scope", {}).get("type") == "http":
                 header = request.headers.get("authorization", "")
                 await self._require_still(started, request.scope["identity"], header)
@@ -187,9 +187,9 @@ class Router(GraphQL[Any, Any]):
             headers = {"Allow": "POST" if writes else "GET, POST"} if status == 405 else {}
             return failure(status, error.reason, {"code": "BAD_REQUEST"}, headers)
 
-    async def execute_single(self, **given: Any) -> Any:  # type: ignore[override]
-        given["context"]["streams"] = False
-        return await super().execute_single(**given)
+    async def execute_single(self, **arguments: Any) -> Any:  # type: ignore[override]
+        arguments["context"]["streams"] = False
+        return await super().execute_single(**arguments)
 
     async def get_context(self, request: Any, response: Any) -> Any:
         identity = request.scope.get("identity")
@@ -221,8 +221,8 @@ class Router(GraphQL[Any, Any]):
         return response
 
     async def on_ws_connect(self, context: Any) -> Any:
-        given = (context.get("connection_params") or {}).get("Authorization", "")
-        header = str(given) or context["request"].headers.get("authorization", "")
+        authorization = (context.get("connection_params") or {}).get("Authorization", "")
+        header = str(authorization) or context["request"].headers.get("authorization", "")
         try:
             address = getattr(context["request"].client, "host", "")
             identity = context["identity"] = await admitted(self.server.gate, header, address)
@@ -242,11 +242,11 @@ class Router(GraphQL[Any, Any]):
         return decoded
 
 
-def blank(wanted: str) -> Response:
+def blank(media_type: str) -> Response:
     """What `create_response` adds to the answer: nothing but the media type."""
     response = Response()
     response.status_code = None  # type: ignore[assignment]
-    response.media_type = wanted
+    response.media_type = media_type
     del response.headers["content-length"]
     return response
 
@@ -264,8 +264,8 @@ def preferred(accept: str) -> str:
         except ValueError:
             return 0.0
 
-    wanted = [part.partition(";")[0].strip().lower() for part in sorted(accept.split(","), key=quality, reverse=True)]
-    return next((one for one in wanted if one in (JSON, GRAPHQL, EVENTS)), JSON)
+    media_types = [part.partition(";")[0].strip().lower() for part in sorted(accept.split(","), key=quality, reverse=True)]
+    return next((media_type for media_type in media_types if media_type in (JSON, GRAPHQL, EVENTS)), JSON)
 
 
 def refusal(error: TwingraphError) -> Response:

@@ -71,8 +71,8 @@ def starts_of(times: Any, every: int, zone: ZoneInfo | None) -> Any:
 def _offsets(times: Any, zone: ZoneInfo) -> Any:
     """What to add to UTC [ms]; zones change on full quarters of an hour."""
     quarters, place = np.unique(times // (HOUR_MS // 4), return_inverse=True)
-    found = [_offset(int(quarter) * (HOUR_MS // 4), zone) for quarter in quarters]
-    return np.asarray(found, np.int64)[place]
+    offsets = [_offset(int(quarter) * (HOUR_MS // 4), zone) for quarter in quarters]
+    return np.asarray(offsets, np.int64)[place]
 
 
 def _offset(at: int, zone: ZoneInfo) -> int:
@@ -82,8 +82,8 @@ def _offset(at: int, zone: ZoneInfo) -> int:
 
 def _utc(local: Any, zone: ZoneInfo) -> Any:
     unique, place = np.unique(local, return_inverse=True)
-    found = [at - _offset_of_local(int(at), zone) for at in unique]
-    return np.asarray(found, np.int64)[place]
+    instants = [at - _offset_of_local(int(at), zone) for at in unique]
+    return np.asarray(instants, np.int64)[place]
 
 
 def _offset_of_local(at: int, zone: ZoneInfo) -> int:
@@ -96,7 +96,7 @@ def filled(columns: Columns, fill: str, zone: ZoneInfo | None, start: int, end: 
     """A row for every bucket that begins in the window, or holds its start."""
     grid = _grid(start, end, every, zone)
     place = np.searchsorted(grid, columns["at"])
-    return {name: grid if name == "at" else _spread(name, found, place, grid, fill) for name, found in columns.items()}
+    return {name: grid if name == "at" else _spread(name, column, place, grid, fill) for name, column in columns.items()}
 
 
 def _grid(start: int, end: int, every: int, zone: ZoneInfo | None) -> Any:
@@ -111,23 +111,23 @@ def _grid(start: int, end: int, every: int, zone: ZoneInfo | None) -> Any:
     return grid[grid < end]
 
 
-def _spread(name: str, found: Any, place: Any, grid: Any, fill: str) -> Any:
+def _spread(name: str, column: Any, place: Any, grid: Any, fill: str) -> Any:
     if name == "count":
         counts = np.zeros(len(grid), np.int64)
-        counts[place] = found
+        counts[place] = column
         return counts
     spread = np.full(len(grid), None, object)
-    spread[place] = found
+    spread[place] = column
     if fill == "null" or not len(place):
         return spread
     if fill == "linear" and not has_texts(spread):
-        numbers = np.interp(grid, grid[place], np.asarray(found, np.float64))
+        numbers = np.interp(grid, grid[place], np.asarray(column, np.float64))
         spread = numbers.astype(object)
         spread[(grid < grid[place[0]]) | (grid > grid[place[-1]])] = None
         return spread
-    known = np.zeros(len(grid), np.int64)  # before the first one nothing is known: bucket 0 is empty there
-    known[place] = place
-    return spread[np.maximum.accumulate(known)]
+    last_filled = np.zeros(len(grid), np.int64)  # before the first one nothing is known: bucket 0 is empty there
+    last_filled[place] = place
+    return spread[np.maximum.accumulate(last_filled)]
 
 
 def has_texts(values: Any) -> bool:

@@ -57,13 +57,13 @@ def _compact_tier(store: Store, tier: Tier, twins: int) -> int:
 
 
 def _join(transaction: Transaction, dt_ids: list[str], tier: Tier) -> int:
-    ((found,),) = transaction.run(statement("history/take"), dtIds=dt_ids, short=tier.short, most=tier.most)
+    ((twins,),) = transaction.run(statement("history/take"), dtIds=dt_ids, short=tier.short, most=tier.most)
     rows, joined = [], 0
-    for dt_id, segments in found:
+    for dt_id, segments in twins:
         whole = [(identifier, properties) for identifier, properties in segments if not fault(properties)]
         if whole:
-            made = merge(properties for _, properties in whole)
-            longer = [{"properties": one.properties, "short": one.instants < SHORT} for one in made]
+            merged = merge(properties for _, properties in whole)
+            longer = [{"properties": segment.properties, "short": segment.instants < SHORT} for segment in merged]
             rows.append({"dtId": dt_id, "segments": longer, "gone": [identifier for identifier, _ in whole]})
             joined += len(whole)
     if rows:
@@ -90,7 +90,7 @@ def merge(segments: Iterable[Mapping[str, Any]]) -> list[Merged]:
             parts.setdefault(signal, []).append((at, values))
     if not parts:
         return []
-    joined = {signal: ordered(given) for signal, given in parts.items()}
+    joined = {signal: ordered(pieces) for signal, pieces in parts.items()}
     times = np.unique(np.concatenate([times for times, _ in joined.values()]))
     parts_of = (times[start : start + POINTS] for start in range(0, len(times), POINTS))
     return [Merged(_segment(joined, int(part[0]), int(part[-1]), received), len(part)) for part in parts_of]

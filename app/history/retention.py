@@ -51,12 +51,12 @@ class Limit:
 def read_retention(path: Path) -> list[Keep]:
     """Raises: SettingError naming the row."""
     try:
-        given = yaml.safe_load(path.read_text("utf-8"))
+        rows = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise SettingError(f"cannot read what is kept: {error}", where=str(path)) from error
-    if not isinstance(given, list):
+    if not isinstance(rows, list):
         raise SettingError("must be a list of rows", where=str(path), hint="- {model: Turbine, keep: P1Y, rollups: P10Y}")
-    return [_row(row, f"{path}[{index}]") for index, row in enumerate(given)]
+    return [_row(row, f"{path}[{index}]") for index, row in enumerate(rows)]
 
 
 def _row(row: Any, where: str) -> Keep:
@@ -65,11 +65,11 @@ def _row(row: Any, where: str) -> Keep:
     if not all(isinstance(value, str) for value in row.values()):
         raise SettingError("all values of a row are texts", where=where, hint="keep: P90D")
     texts = dict(row)
-    made = Keep(**{"rollups": texts["keep"], **texts})
+    keep = Keep(**{"rollups": texts["keep"], **texts})
     now = round(time.time() * 1000)
-    if _before(made.rollups, now, where) > _before(made.keep, now, where):
+    if _before(keep.rollups, now, where) > _before(keep.keep, now, where):
         raise SettingError("rollups are kept at least as long as the points", where=where)
-    return made
+    return keep
 
 
 def _before(text: str, now: int, where: str = "") -> int:
@@ -123,11 +123,11 @@ def forget(store: Store, catalog: Catalog, rows: Sequence[Keep], tell: Callable[
 def _forget(store: Store, limit: Limit) -> int:
     points = {limit.signal: None, own_times(limit.signal): None}
     rest = dict.fromkeys([prefix + limit.signal for prefix in LEVELS])
-    given: dict[str, Any] = {"model": limit.model, "signal": limit.signal, "rollup": COARSEST + limit.signal}
-    given |= {"before": limit.points, "rolled": limit.rollups, "points": points, "rest": rest, "most": SEGMENTS}
+    parameters: dict[str, Any] = {"model": limit.model, "signal": limit.signal, "rollup": COARSEST + limit.signal}
+    parameters |= {"before": limit.points, "rolled": limit.rollups, "points": points, "rest": rest, "most": SEGMENTS}
     done = 0
     while True:
-        ((touched,),) = store.run(statement("history/forget"), **given)
+        ((touched,),) = store.run(statement("history/forget"), **parameters)
         done += int(touched)
         if touched < SEGMENTS:
             return done

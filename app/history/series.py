@@ -57,11 +57,11 @@ def without(
         seen = stored.get(signal, set())
         gone = forgotten.get(signal, ())
         points = zip(series.signal_times(signal), values, strict=True)
-        kept = [(t, v) for t, v in points if t not in seen and not any(first <= t <= last for first, last in gone)]
-        duplicates += len(values) - len(kept)
-        if kept:
-            own_times[signal] = [time for time, _ in kept]
-            columns[signal] = [value for _, value in kept]
+        remaining = [(t, v) for t, v in points if t not in seen and not any(first <= t <= last for first, last in gone)]
+        duplicates += len(values) - len(remaining)
+        if remaining:
+            own_times[signal] = [time for time, _ in remaining]
+            columns[signal] = [value for _, value in remaining]
             latest |= {key: v for key, v in series.latest.items() if key.partition(".")[0] == signal}
     if not columns:
         return None, duplicates

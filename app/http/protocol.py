@@ -151,8 +151,8 @@ class LimitedProtocol(HttpToolsProtocol):
 def _certificate(transport: asyncio.Transport) -> str | None:
     """The client's, verified, as PEM."""
     connection = transport.get_extra_info("ssl_object")
-    given = connection.getpeercert(binary_form=True) if connection is not None else None
-    return ssl.DER_cert_to_PEM_cert(given) if given else None
+    certificate = connection.getpeercert(binary_form=True) if connection is not None else None
+    return ssl.DER_cert_to_PEM_cert(certificate) if certificate else None
 
 
 class _Refused(Exception):

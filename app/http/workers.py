@@ -44,13 +44,13 @@ class Workers:
 
         Raises: StoreTimeout once it has passed."""
         until = deadline if deadline is not None else _until.get() or time.monotonic() + self.seconds
-        known = self._clients.setdefault(client, _Client())
-        if self._running < self._threads and known.running < self._share and not known.waiting:
-            self._hold(known)
+        client_state = self._clients.setdefault(client, _Client())
+        if self._running < self._threads and client_state.running < self._share and not client_state.waiting:
+            self._hold(client_state)
         else:
-            await self._wait(client, known, until)
+            await self._wait(client, client_state, until)
         task = asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
-        task.add_done_callback(lambda _: self._release(client, known))
+        task.add_done_callback(lambda _: self._release(client, client_state))
         try:
             async with asyncio.timeout(_left(until)):
                 return await asyncio.shield(task)
@@ -58,12 +58,12 @@ class Workers:
             task.add_done_callback(_unheard)
             raise _overdue() from error
 
-    async def _wait(self, client: str, known: _Client, until: float) -> None:
+    async def _wait(self, client: str, client_state: _Client, until: float) -> None:
         """Until a thread is held for the caller."""
         turn = asyncio.get_running_loop().create_future()
-        if not known.waiting:
+        if not client_state.waiting:
             self._turns.append(client)
-        known.waiting.append(turn)
+        client_state.waiting.append(turn)
         metrics.QUEUED.inc()
         granted = False
         try:
@@ -75,36 +75,36 @@ class Workers:
         finally:
             metrics.QUEUED.dec()
             if not granted and turn.done() and not turn.cancelled():  # granted in the moment in which the caller gave up
-                self._release(client, known)
+                self._release(client, client_state)
             elif not granted:
-                known.waiting.remove(turn)
+                client_state.waiting.remove(turn)
 
-    def _hold(self, known: _Client) -> None:
-        known.running += 1
+    def _hold(self, client_state: _Client) -> None:
+        client_state.running += 1
         self._running += 1
 
-    def _release(self, client: str, known: _Client) -> None:
-        known.running -= 1
+    def _release(self, client: str, client_state: _Client) -> None:
+        client_state.running -= 1
         self._running -= 1
         self._grant()
-        if not known.running and not known.waiting and self._clients.get(client) is known:
+        if not client_state.running and not client_state.waiting and self._clients.get(client) is client_state:
             del self._clients[client]
 
     def _grant(self) -> None:
         """Holds a thread for the first who waits of the next client that may have one more."""
         for _ in range(len(self._turns)):
             client = self._turns.popleft()
-            known = self._clients.get(client)
-            if known is None or not known.waiting:
+            client_state = self._clients.get(client)
+            if client_state is None or not client_state.waiting:
                 continue
-            if known.running >= self._share:
+            if client_state.running >= self._share:
                 self._turns.append(client)
                 continue
-            turn = known.waiting.popleft()
-            if known.waiting:
+            turn = client_state.waiting.popleft()
+            if client_state.waiting:
                 self._turns.append(client)
             if not turn.done():
-                self._hold(known)
+                self._hold(client_state)
                 turn.set_result(None)
                 return
 

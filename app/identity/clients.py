@@ -46,11 +46,11 @@ class Clients:
             client.running -= 1
 
     def _client(self, name: str) -> _Client:
-        found = self._known.get(name)
-        if found is None:
-            found = self._known[name] = _Client(2 * self._rate, time.monotonic())
+        client_state = self._known.get(name)
+        if client_state is None:
+            client_state = self._known[name] = _Client(2 * self._rate, time.monotonic())
             if len(self._known) > KEPT:
                 idle = next((key for key, client in self._known.items() if client.running == 0), None)
                 if idle is not None:
                     del self._known[idle]
-        return found
+        return client_state

@@ -53,33 +53,33 @@ class Gate:
         """`Bearer <token>`, or Basic with the token as password for browsers that open a page.
 
         Raises: Unauthenticated; StoreError when a key, Unavailable when a provider cannot be asked."""
-        known = self.remembered(header)
-        if known is not None:
-            return known
+        identity = self.remembered(header)
+        if identity is not None:
+            return identity
         text = _credentials(header)
         return self._kept(_digest(text), lambda: self._looked_up(text))
 
     def certified(self, certificate: str) -> Identity:
         """Whom a client certificate, verified, stands for; by its SHA-256. Raises: Unauthenticated, StoreError."""
         digest = _digest(f"certificate {certificate}")
-        known = self._remembered(digest)
-        return known if known is not None else self._kept(digest, lambda: self._of_certificate(certificate))
+        identity = self._remembered(digest)
+        return identity if identity is not None else self._kept(digest, lambda: self._of_certificate(certificate))
 
     def _kept(self, digest: bytes, look_up: Callable[[], Identity]) -> Identity:
         try:
-            found = look_up()
-            found.alive()
+            identity = look_up()
+            identity.alive()
         except Unauthenticated:
             with self._lock:
                 self._known.pop(digest, None)
             raise
         now = time.monotonic()
         with self._lock:
-            self._known[digest] = _Known(found, now + KEPT_SECONDS, now)
+            self._known[digest] = _Known(identity, now + KEPT_SECONDS, now)
             self._known.move_to_end(digest)
             if len(self._known) > KEPT:
                 self._known.popitem(last=False)
-        return found
+        return identity
 
     def require_same(self, header: str, identity: Identity) -> None:
         """As the function of this name, for threads."""
@@ -96,11 +96,11 @@ class Gate:
 
     def _remembered(self, digest: bytes) -> Identity | None:
         with self._lock:
-            known = self._known.get(digest)
-        if known is None or known.until <= time.monotonic():
+            entry = self._known.get(digest)
+        if entry is None or entry.until <= time.monotonic():
             return None
-        known.identity.alive()
-        return known.identity
+        entry.identity.alive()
+        return entry.identity
 
     def is_good(self, header: str) -> bool:
         """Whether these credentials were valid within the last hour."""
@@ -111,34 +111,34 @@ class Gate:
         if self._token and hmac.compare_digest(text.encode(), self._token.encode()):
             return True
         with self._lock:
-            known = self._known.get(_digest(text))
-        return known is not None and time.monotonic() - known.good < GOOD_SECONDS
+            entry = self._known.get(_digest(text))
+        return entry is not None and time.monotonic() - entry.good < GOOD_SECONDS
 
     def _looked_up(self, text: str) -> Identity:
         if text.startswith(keys.PREFIX):
-            found = keys.find(self._store, text)
-            if found is not None:
-                self._uses.note(found.key)
-                return found
+            identity = keys.find(self._store, text)
+            if identity is not None:
+                self._uses.note(identity.key)
+                return identity
         elif self._provider is not None and text.count(".") == 2:
             return self._provider.identity(text)
         raise Unauthenticated("a valid token is needed", hint="Authorization: Bearer <token>")
 
     def _of_certificate(self, certificate: str) -> Identity:
-        found = keys.find_certified(self._store, certificate)
-        if found is None:
+        identity = keys.find_certified(self._store, certificate)
+        if identity is None:
             raise Unauthenticated("no key is bound to this client certificate", hint="twingraph keys create --certificate")
-        self._uses.note(found.key)
-        return found
+        self._uses.note(identity.key)
+        return identity
 
     def require_visible(self, identity: Identity, dt_ids: Iterable[str]) -> None:
         """Raises: NotFound for a twin outside the identity's scope, in the words for one that does not exist."""
-        asked = list(dict.fromkeys(dt_ids))
-        if identity.access is None or not asked:
+        unique_ids = list(dict.fromkeys(dt_ids))
+        if identity.access is None or not unique_ids:
             return
-        found = self.seen(identity, asked)
-        for dt_id in asked:
-            if dt_id not in found:
+        visible = self.seen(identity, unique_ids)
+        for dt_id in unique_ids:
+            if dt_id not in visible:
                 raise NotFound(f"no twin {dt_id!r}", hint="twins(model:) lists those that are")
 
     def seen(self, identity: Identity, dt_ids: Sequence[str]) -> set[str]:
@@ -151,12 +151,12 @@ class Gate:
         """Of twins within the identity's scope, by dtId. Raises: NotFound, StoreError."""
         fits = seen("t", identity.access, "$roots")
         text = f"UNWIND $dtIds AS dtId MATCH (t:Twin {{dtId: dtId}}) WHERE {fits} RETURN dtId, labels(t)"
-        asked = list(dict.fromkeys(dt_ids))
-        found = dict(self._store.read(text, {"dtIds": asked, "roots": list(identity.roots or ())}, LOOK_SECONDS))
-        for dt_id in asked:
-            if dt_id not in found:
+        unique_ids = list(dict.fromkeys(dt_ids))
+        labels_by_id = dict(self._store.read(text, {"dtIds": unique_ids, "roots": list(identity.roots or ())}, LOOK_SECONDS))
+        for dt_id in unique_ids:
+            if dt_id not in labels_by_id:
                 raise NotFound(f"no twin {dt_id!r}", hint="twins(model:) lists those that are")
-        return found
+        return labels_by_id
 
     def is_there(self, dt_id: str) -> bool:
         """Whether there is such a twin, seen or not. Raises: StoreError."""
@@ -165,9 +165,9 @@ class Gate:
 
 async def identified(gate: Gate, header: str, seconds: float = LOOK_SECONDS) -> Identity:
     """`seconds`: how long an answer is waited for. Raises: Unauthenticated, StoreError, Unavailable."""
-    known = gate.remembered(header)
-    if known is not None:
-        return known
+    identity = gate.remembered(header)
+    if identity is not None:
+        return identity
     looking = asyncio.get_running_loop().run_in_executor(THREADS, gate.identify, header)
     done, _ = await asyncio.wait((looking,), timeout=seconds)
     if not done:
@@ -213,12 +213,12 @@ def _digest(text: str) -> bytes:
 
 
 def _credentials(header: str) -> str:
-    scheme, _, given = header.strip().partition(" ")
+    scheme, _, credentials = header.strip().partition(" ")
     if scheme.lower() == "basic":
         try:
-            given = b64decode(given, validate=True).decode().partition(":")[2]
+            credentials = b64decode(credentials, validate=True).decode().partition(":")[2]
         except ValueError:
-            given = ""
-    if scheme.lower() not in ("bearer", "basic") or not given.strip():
+            credentials = ""
+    if scheme.lower() not in ("bearer", "basic") or not credentials.strip():
         raise Unauthenticated("a valid token is needed", hint="Authorization: Bearer <token>")
-    return given.strip()
+    return credentials.strip()

@@ -87,16 +87,16 @@ MOMENTS = {"created_at": "createdAt", "expires_at": "expiresAt", "revoked_at": "
 def create(store: Store, grant: Grant, expires: datetime | None = None) -> str:
     """The key's text. Raises: SettingError for a grant that does not fit together; NotFound for a missing root."""
     _check(grant)
-    found = {dt_id for dt_id, _ in store.read(statement("twin/models"), {"dtIds": list(grant.roots)})}
+    existing = {dt_id for dt_id, _ in store.read(statement("twin/models"), {"dtIds": list(grant.roots)})}
     for root in grant.roots:
-        if root not in found:
+        if root not in existing:
             raise NotFound(f"no twin {root!r}", hint="--root takes the dtId of a twin")
     identifier, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    given = {field.name: _list(getattr(grant, field.name)) for field in fields(grant)}
-    held = {"id": identifier, "hash": _hash(secret), "expiresAt": expires, "roots": list(grant.roots) or None}
+    grant_fields = {field.name: _list(getattr(grant, field.name)) for field in fields(grant)}
+    key_fields = {"id": identifier, "hash": _hash(secret), "expiresAt": expires, "roots": list(grant.roots) or None}
     if grant.publish or grant.subscribe:
-        held |= {"mqtt": masked(secret), "mosquitto": _for_mosquitto(secret)}
-    store.run(statement("identity/create"), properties=given | held)
+        key_fields |= {"mqtt": masked(secret), "mosquitto": _for_mosquitto(secret)}
+    store.run(statement("identity/create"), properties=grant_fields | key_fields)
     return f"{PREFIX}{identifier}_{secret}"
 
 
@@ -106,9 +106,9 @@ def _check(grant: Grant) -> None:
         raise SettingError(f"no role {grant.role!r}", hint=f"roles are {', '.join((*ROLES, DEVICE))}")
     if not 1 <= len(grant.name) <= LONGEST_NAME:
         raise SettingError(f"a key needs a name of 1 to {LONGEST_NAME} characters")
-    for one in grant.via:
-        if not NAME.fullmatch(one):
-            raise SettingError(f"{one!r} is not the name of a relationship", hint="such as contains")
+    for name in grant.via:
+        if not NAME.fullmatch(name):
+            raise SettingError(f"{name!r} is not the name of a relationship", hint="such as contains")
     device = (grant.sources, grant.publish, grant.subscribe)
     if grant.role != DEVICE and (any(device) or grant.certificate):
         raise SettingError(f"sources, topics and certificates are for keys of role {DEVICE}", hint=f"--role {DEVICE}")
@@ -124,9 +124,9 @@ def _check(grant: Grant) -> None:
     for model in grant.models:
         if not NAME.fullmatch(model):
             raise SettingError(f"{model!r} is not the label of a model", hint="such as Turbine")
-    for one in (*grant.hidden, *grant.writes, *grant.commands):
-        if not MEMBER.fullmatch(one) or (one in grant.hidden and one.endswith(".*")):
-            raise SettingError(f"{one!r} is not what a model has", hint="Turbine.maintenanceNote, *.feeds; Turbine.* to write")
+    for name in (*grant.hidden, *grant.writes, *grant.commands):
+        if not MEMBER.fullmatch(name) or (name in grant.hidden and name.endswith(".*")):
+            raise SettingError(f"{name!r} is not what a model has", hint="Turbine.maintenanceNote, *.feeds; Turbine.* to write")
 
 
 def require_known(grant: Grant, catalog: Catalog) -> None:
@@ -134,15 +134,15 @@ def require_known(grant: Grant, catalog: Catalog) -> None:
     for model in grant.models:
         if model not in catalog.by_label:
             raise SettingError(f"no model {model!r}", hint="a label, as twingraph models list shows them")
-    for one in (*grant.hidden, *grant.writes, *grant.commands):
-        label, _, name = one.partition(".")
+    for member in (*grant.hidden, *grant.writes, *grant.commands):
+        label, _, name = member.partition(".")
         if label != "*" and label not in catalog.by_label:
-            raise SettingError(f"no model {label!r}", where=one, hint="a label, as twingraph models list shows them")
+            raise SettingError(f"no model {label!r}", where=member, hint="a label, as twingraph models list shows them")
         dtmis = [catalog.by_label[label]] if label != "*" else list(catalog.interfaces)
-        sent = one in grant.commands
+        sent = member in grant.commands
         if name != "*" and not any(name in catalog.contents[m] and (name in catalog.commands(m)) is sent for m in dtmis):
             hint = "a command" if sent else "a property, signal, component or relationship"
-            raise SettingError(f"no model has {name!r}", where=one, hint=hint)
+            raise SettingError(f"no model has {name!r}", where=member, hint=hint)
 
 
 def _check_topic(topic: str) -> None:
@@ -176,11 +176,11 @@ def rotate(store: Store, identifier: str, grace: timedelta, lasts: timedelta | N
     old = next((key for key in listed(store) if key.id == identifier and key.revoked_at is None), None)
     if old is None:
         raise NotFound(f"no key {identifier!r}", hint="twingraph keys list")
-    given = {field.name: getattr(old, field.name) for field in fields(Grant)}
-    grant = Grant(**given | {"roots": old.roots or (), "certificate": None})  # a new key, and a certificate of its own
-    made = create(store, grant, None if lasts is None else datetime.now(UTC) + lasts)
+    grant_fields = {field.name: getattr(old, field.name) for field in fields(Grant)}
+    grant = Grant(**grant_fields | {"roots": old.roots or (), "certificate": None})  # a new key, and a certificate of its own
+    new_key = create(store, grant, None if lasts is None else datetime.now(UTC) + lasts)
     store.run(statement("identity/shorten"), id=identifier, until=datetime.now(UTC) + grace)
-    return made
+    return new_key
 
 
 def find(store: Store, text: str) -> Identity | None:
@@ -249,11 +249,11 @@ def _for_mosquitto(secret: str) -> str:
 def mosquitto_files(devices: Iterable[Key]) -> tuple[str, str]:
     """The password file and the access control list of these devices."""
     users, rules = "", ""
-    for one in devices:
-        users += f"{one.id}:{one.mosquitto}\n"
-        rules += f"user {one.id}\n"
-        rules += "".join(f"topic write {topic}\n" for topic in one.publish)
-        rules += "".join(f"topic read {topic}\n" for topic in one.subscribe) + "\n"
+    for device in devices:
+        users += f"{device.id}:{device.mosquitto}\n"
+        rules += f"user {device.id}\n"
+        rules += "".join(f"topic write {topic}\n" for topic in device.publish)
+        rules += "".join(f"topic read {topic}\n" for topic in device.subscribe) + "\n"
     return users, rules
 
 

@@ -28,24 +28,24 @@ class Logins:
 
     def require_few(self, address: str) -> None:
         """Raises: Busy."""
-        known = self._known.get(address)
-        if known is not None and known.count >= MOST and time.monotonic() - known.since < SECONDS:
-            known.count += 1
+        attempts = self._known.get(address)
+        if attempts is not None and attempts.count >= MOST and time.monotonic() - attempts.since < SECONDS:
+            attempts.count += 1
             metrics.LOGINS.labels("TOO_MANY").inc()
             raise Busy("too many failed logins from this address", hint="wait a minute", code="TOO_MANY_LOGINS")
 
     def failed(self, address: str, code: str) -> None:
         metrics.LOGINS.labels(code).inc()
         now = time.monotonic()
-        known = self._known.get(address)
-        if known is None or now - known.since >= SECONDS:
-            if known is not None and known.count > MOST:
-                log.warning("login attempts rejected without a check", address=address, count=known.count - MOST)
-            known = self._known[address] = _Address(now)
+        attempts = self._known.get(address)
+        if attempts is None or now - attempts.since >= SECONDS:
+            if attempts is not None and attempts.count > MOST:
+                log.warning("login attempts rejected without a check", address=address, count=attempts.count - MOST)
+            attempts = self._known[address] = _Address(now)
             log.warning("login failed", address=address, reason=code)
-        known.count += 1
+        attempts.count += 1
         self._known.move_to_end(address)
-        if known.count == MOST:
+        if attempts.count == MOST:
             log.warning(
                 "too many failed logins; further attempts are rejected without a check", address=address, seconds=SECONDS
             )

@@ -51,8 +51,8 @@ class Rights:
         for text in hidden:
             label, _, name = text.partition(".")
             on.setdefault(name, set()).add(label)
-        made = tuple((name, () if "*" in labels else tuple(sorted(labels))) for name, labels in sorted(on.items()))
-        return cls(tuple(sorted(models)) or None, made, _pairs(writes), _pairs(commands))
+        hidden_pairs = tuple((name, () if "*" in labels else tuple(sorted(labels))) for name, labels in sorted(on.items()))
+        return cls(tuple(sorted(models)) or None, hidden_pairs, _pairs(writes), _pairs(commands))
 
 
 def _pairs(texts: Sequence[str]) -> tuple[tuple[str, str], ...] | None:
@@ -105,7 +105,7 @@ def require_named(identity: Identity, dt_ids: Iterable[str]) -> None:
         return
     for dt_id in dt_ids:
         if identity.twins is not None:
-            fits = any(fnmatchcase(dt_id, one) for one in identity.twins)
+            fits = any(fnmatchcase(dt_id, pattern) for pattern in identity.twins)
         else:
             fits = any(
                 dt_id.startswith(root) and not dt_id[len(root) : len(root) + 1].isalnum() for root in identity.roots or ()
@@ -140,7 +140,10 @@ def allow(identity: Identity, action: str) -> None:
 def require_change(identity: Identity, labels: Collection[str], names: Iterable[str]) -> None:
     """That `identity` may change these of a twin with these labels; `*`: make or delete it. Raises: Forbidden."""
     for name in names:
-        hidden = any(one == name and (not on or any(label in labels for label in on)) for one, on in identity.rights.hidden)
+        hidden = any(
+            hidden_name == name and (not on or any(label in labels for label in on))
+            for hidden_name, on in identity.rights.hidden
+        )
         if hidden or not _fits(identity.rights.writes, labels, name):
             what = "create or delete such twins" if name == "*" else f"change {name!r} of such twins"
             raise Forbidden(f"{identity.name} may not {what}", hint="another key: twingraph keys create --write")
@@ -163,4 +166,4 @@ def require_command(identity: Identity, labels: Collection[str], name: str) -> N
 
 
 def _fits(allowed: tuple[tuple[str, str], ...] | None, labels: Collection[str], name: str) -> bool:
-    return allowed is None or any((on == "*" or on in labels) and one in ("*", name) for on, one in allowed)
+    return allowed is None or any((on == "*" or on in labels) and allowed_name in ("*", name) for on, allowed_name in allowed)

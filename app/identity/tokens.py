@@ -109,39 +109,39 @@ class Provider:
         name = self._settings.oidc_roots_claim
         if name not in claims:
             return None
-        given = claims[name]
-        roots = [given] if isinstance(given, str) else given
+        claim = claims[name]
+        roots = [claim] if isinstance(claim, str) else claim
         if not isinstance(roots, list) or not all(isinstance(root, str) for root in roots):
             raise Unauthenticated(f"the claim {name} is no list of texts", hint="dtIds, or leave the claim out")
         return tuple(roots)
 
     def _role(self, claims: Claims) -> str:
         """The highest role among those of the claim, which may be nested: `realm_access.roles`."""
-        found: Any = claims
+        claim: Any = claims
         for step in self._settings.oidc_role_claim.split("."):
-            found = found.get(step) if isinstance(found, dict) else None
-        given = [role for role in (found if isinstance(found, list) else [found]) if isinstance(role, str)]
-        held = [role for role in ROLES if role in given or f"twingraph-{role}" in given]
-        if not held:
+            claim = claim.get(step) if isinstance(claim, dict) else None
+        claimed = [role for role in (claim if isinstance(claim, list) else [claim]) if isinstance(role, str)]
+        roles = [role for role in ROLES if role in claimed or f"twingraph-{role}" in claimed]
+        if not roles:
             raise Unauthenticated("the token has no role", hint=f"{self._settings.oidc_role_claim}: {', '.join(ROLES)}")
-        return held[-1]
+        return roles[-1]
 
     # The provider -----------------------------------------------------------------------------------------------------
 
     def _keys_for(self, key_id: str | None) -> KeySet:
         """Raises: IdentityUnavailable; Unauthenticated for a key that the provider has not published."""
-        known = self._trusted()
-        if known is not None and (key_id is None or key_id in _ids(known)):
+        key_set = self._trusted()
+        if key_set is not None and (key_id is None or key_id in _ids(key_set)):
             if time.monotonic() - self._read_at > REFRESH_SECONDS and self._may_read():
                 Thread(target=self._read_once, name="oidc", daemon=True).start()  # nobody waits for what is only renewed
-            return known
+            return key_set
         if self._may_read() and self._read_once():
-            known = self._trusted()
-        if known is None or self._reading.locked():
+            key_set = self._trusted()
+        if key_set is None or self._reading.locked():
             raise IdentityUnavailable("the identity provider does not answer", where=self._issuer, hint="try again later")
-        if key_id is not None and key_id not in _ids(known):
+        if key_id is not None and key_id not in _ids(key_set):
             raise Unauthenticated("the token is not signed by the provider", hint=self._issuer)
-        return known
+        return key_set
 
     def _trusted(self) -> KeySet | None:
         return self._keys if time.monotonic() - self._read_at <= self._settings.oidc_keys_seconds else None
@@ -175,20 +175,20 @@ class Provider:
             login = (self._settings.oidc_client, self._settings.oidc_client_secret)
             answer = _fetched("POST", str(self._endpoints["introspection_endpoint"]), data={"token": token}, auth=login)
         except UNREADABLE as error:
-            said, at = self._introspections.get(digest, ({}, float("-inf")))
+            claims, at = self._introspections.get(digest, ({}, float("-inf")))
             if time.monotonic() - at > self._settings.oidc_keys_seconds:
                 what = "the identity provider cannot be asked about the token"
                 raise IdentityUnavailable(what, where=self._issuer, hint="its introspection endpoint") from error
-            return said
+            return claims
         if answer.get("active") is not True:
             self._introspections.pop(digest, None)
             raise Unauthenticated("the token is no longer active", hint="log in again")
         names = (self._settings.oidc_role_claim.split(".")[0], self._settings.oidc_roots_claim)
-        said = {name: answer[name] for name in names if name in answer}
-        self._introspections[digest] = said, time.monotonic()
+        claims = {name: answer[name] for name in names if name in answer}
+        self._introspections[digest] = claims, time.monotonic()
         while len(self._introspections) > KEPT:
             self._introspections.pop(next(iter(self._introspections)), None)
-        return said
+        return claims
 
 
 def _fetched(method: str, url: str, **more: Any) -> Mapping[str, Any]:
@@ -208,10 +208,10 @@ def _fetched(method: str, url: str, **more: Any) -> Mapping[str, Any]:
                     raise ValueError("the answer is too long")
             return bytes(body)
 
-    found = orjson.loads(asyncio.run(fetch()))
-    if not isinstance(found, dict):
+    document = orjson.loads(asyncio.run(fetch()))
+    if not isinstance(document, dict):
         raise ValueError("no JSON object")
-    return found
+    return document
 
 
 def _key_id(token: str) -> str | None:
@@ -228,5 +228,5 @@ def _ids(keys: KeySet) -> set[str | None]:
     return {key.kid for key in keys.keys}
 
 
-def _is_moment(given: Any) -> bool:
-    return type(given) in (int, float) and math.isfinite(given) and 0 <= given < 2**37
+def _is_moment(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value) and 0 <= value < 2**37

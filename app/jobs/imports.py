@@ -43,7 +43,7 @@ def find_job(store: Store, identifier: str) -> Job:
     rows = store.read(statement("job/find"), {"id": identifier})
     if not rows:
         raise NotFound(f"no job {identifier!r}")
-    names = [one.name for one in fields(Job)]
+    names = [field.name for field in fields(Job)]
     return typed(Job, dict(zip(names, (plain(value) for value in rows[0]), strict=True)))
 
 
@@ -64,8 +64,8 @@ def start_import(store: Store, catalog: Catalog, documents: Sequence[Any], check
     except TwingraphError:
         _running.release()
         raise
-    given = (store, catalog, identifier, documents, check)
-    threading.Thread(target=_import, args=given, name="import", daemon=True).start()
+    arguments = (store, catalog, identifier, documents, check)
+    threading.Thread(target=_import, args=arguments, name="import", daemon=True).start()
     return find_job(store, identifier)
 
 

@@ -26,7 +26,7 @@ class Declaration(BaseModel):
     def _agrees(self) -> "Declaration":
         if set(self.signals) != set(SIGNALS):
             raise ValueError(f"signals must be {', '.join(SIGNALS)}")
-        names = [name for given in self.signals.values() for name in given]
+        names = [name for telemetry_names in self.signals.values() for name in telemetry_names]
         if len(set(names)) < len(names) or len(set(self.kinds)) < len(self.kinds):
             raise ValueError("a kind or a telemetry is named twice")
         if unknown := self.counters - set(names):
@@ -36,7 +36,7 @@ class Declaration(BaseModel):
     @property
     def columns(self) -> dict[str, int]:
         """Telemetry → its place among the inputs."""
-        return {name: SIGNALS.index(signal) for signal, given in self.signals.items() for name in given}
+        return {name: SIGNALS.index(signal) for signal, telemetry_names in self.signals.items() for name in telemetry_names}
 
 
 @cache

@@ -33,17 +33,17 @@ def enough(window: Array) -> Any:
 
 def _statistics(values: Array) -> Array:
     mean = _mean(values)
-    held = ~np.isnan(values)
-    count = np.maximum(held.sum(axis=0), 1)
-    spread = np.sqrt(np.where(held, (values - mean) ** 2, 0).sum(axis=0) / count)
+    measured = ~np.isnan(values)
+    count = np.maximum(measured.sum(axis=0), 1)
+    spread = np.sqrt(np.where(measured, (values - mean) ** 2, 0).sum(axis=0) / count)
     time = np.linspace(-1, 1, len(values), dtype=np.float32)[:, None]
-    centred = np.where(held, time - (np.where(held, time, 0).sum(axis=0) / count), 0)
-    trend = np.where(held, centred * (values - mean), 0).sum(axis=0) / np.maximum((centred**2).sum(axis=0), 1e-9)
-    peak = np.where(held, values, -np.inf).max(axis=0)
+    centred = np.where(measured, time - (np.where(measured, time, 0).sum(axis=0) / count), 0)
+    trend = np.where(measured, centred * (values - mean), 0).sum(axis=0) / np.maximum((centred**2).sum(axis=0), 1e-9)
+    peak = np.where(measured, values, -np.inf).max(axis=0)
     return np.stack([mean, _mean(values[-RECENT:]), trend, spread, np.where(np.isfinite(peak), peak, np.nan)])
 
 
 def _mean(values: Array) -> Array:
-    held = ~np.isnan(values)
-    total = np.where(held, values, 0).sum(axis=0)
-    return np.where(held.any(axis=0), total / np.maximum(held.sum(axis=0), 1), np.nan)  # type: ignore[no-any-return]
+    measured = ~np.isnan(values)
+    total = np.where(measured, values, 0).sum(axis=0)
+    return np.where(measured.any(axis=0), total / np.maximum(measured.sum(axis=0), 1), np.nan)  # type: ignore[no-any-return]

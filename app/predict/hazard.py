@@ -116,13 +116,13 @@ def fit(cases: Cases, version: str, progress: Any = None) -> Hazard:
 
 def _reliability(hazard: Hazard, cases: Cases) -> tuple[float, ...]:
     horizon = int(np.searchsorted(EDGES, HEALTH_HORIZON))
-    known = cases.where(cases.failed | (cases.seconds >= HEALTH_HORIZON))  # the others were lost from sight before
-    predicted = 1 - hazard.survival(known.rows)[:, horizon]
-    happened = known.failed & (known.seconds <= HEALTH_HORIZON)
+    observed = cases.where(cases.failed | (cases.seconds >= HEALTH_HORIZON))  # the others were lost from sight before
+    predicted = 1 - hazard.survival(observed.rows)[:, horizon]
+    happened = observed.failed & (observed.seconds <= HEALTH_HORIZON)
     tenth = np.clip((predicted * BINS_OF_RELIABILITY).astype(int), 0, BINS_OF_RELIABILITY - 1)
     share = []
     for index in range(BINS_OF_RELIABILITY):
-        weight = known.weight[tenth == index]
+        weight = observed.weight[tenth == index]
         prior = (index + 0.5) / BINS_OF_RELIABILITY
         counted = (weight * happened[tenth == index]).sum() + 4 * prior
         share.append(float(counted / (weight.sum() + 4)))  # few cases lean on the forecast itself

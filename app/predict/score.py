@@ -33,17 +33,17 @@ def score(hazard: Hazard, windows: Windows) -> list[Prognosis]:
     health = survival[:, int(np.searchsorted(EDGES, HEALTH_HORIZON))]
     confidence = hazard.confidence(1 - health)
     now = (windows.last + 1) * BIN_MS
-    found: dict[str, list[Prognosis]] = {}
+    by_turbine: dict[str, list[Prognosis]] = {}
     farms: dict[str, set[str]] = {}
     parts: list[Prognosis] = []
     for place, seconds in enumerate(median_time(survival).tolist()):
         part = windows.parts[int(judged[place])]
         at = None if seconds != seconds else round(now + seconds * 1000)
-        made = Prognosis(part.dt_id, float(health[place]), at, float(confidence[place]))
-        parts.append(made)
-        found.setdefault(part.turbine, []).append(made)
+        prognosis = Prognosis(part.dt_id, float(health[place]), at, float(confidence[place]))
+        parts.append(prognosis)
+        by_turbine.setdefault(part.turbine, []).append(prognosis)
         farms.setdefault(part.farm, set()).add(part.turbine)
-    turbines = {name: _weakest(name, below) for name, below in found.items()}
+    turbines = {name: _weakest(name, below) for name, below in by_turbine.items()}
     rolled = [_mean(farm, [turbines[name] for name in sorted(names)]) for farm, names in farms.items()]
     return [*parts, *turbines.values(), *rolled]
 
@@ -54,15 +54,15 @@ def as_series(prognoses: Iterable[Prognosis], at: int, version: str) -> list[Ser
 
 def _weakest(dt_id: str, below: Sequence[Prognosis]) -> Prognosis:
     """A turbine runs while all its components run: healths multiply, the earliest failure counts."""
-    health = float(np.prod([one.health for one in below]))
-    first = min(below, key=lambda one: (one.failure_at is None, one.failure_at or 0, one.health))
+    health = float(np.prod([prognosis.health for prognosis in below]))
+    first = min(below, key=lambda prognosis: (prognosis.failure_at is None, prognosis.failure_at or 0, prognosis.health))
     return Prognosis(dt_id, health, first.failure_at, first.confidence)
 
 
 def _mean(dt_id: str, below: Sequence[Prognosis]) -> Prognosis:
     """A farm's health is the mean of its turbines': one that fails does not stop the others."""
-    first = min(below, key=lambda one: (one.failure_at is None, one.failure_at or 0, one.health))
-    return Prognosis(dt_id, float(np.mean([one.health for one in below])), first.failure_at, first.confidence)
+    first = min(below, key=lambda prognosis: (prognosis.failure_at is None, prognosis.failure_at or 0, prognosis.health))
+    return Prognosis(dt_id, float(np.mean([prognosis.health for prognosis in below])), first.failure_at, first.confidence)
 
 
 def _series(prognosis: Prognosis, at: int, version: str) -> Series:

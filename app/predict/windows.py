@@ -69,7 +69,7 @@ class Windows:
             parameters = {"dtIds": names[first : first + COMPONENTS_AT_ONCE], "from": oldest * BIN_MS}
             ((rows,),) = store.read(statement("predict/window"), parameters)
             for dt_id, segments in rows:
-                for segment in sorted(sound(map(_present, segments)), key=lambda found: found["_from"]):
+                for segment in sorted(sound(map(_present, segments)), key=lambda stored: stored["_from"]):
                     self._place(index[dt_id], segment, oldest, start)
 
     def _place(self, number: int, segment: Mapping[str, Any], oldest: int, start: int) -> None:

@@ -101,8 +101,8 @@ def answer(store: Store, cypher: str, parameters: Mapping[str, Any], timeout: fl
 def require_small(cypher: str, parameters: Mapping[str, Any]) -> None:
     """Before Neo4j plans it, as it puts what a step defines into each place of the next that names it: the product of how often
     a name stands in each step bounds what that makes. Raises: TooLarge, Forbidden."""
-    given = len(orjson.dumps(parameters, default=in_json))
-    if len(cypher) > MOST_LETTERS or given > MOST_GIVEN:
+    parameter_bytes = len(orjson.dumps(parameters, default=in_json))
+    if len(cypher) > MOST_LETTERS or parameter_bytes > MOST_GIVEN:
         what = f"a statement has at most {MOST_LETTERS:,} letters, its parameters {MOST_GIVEN:,} bytes"
         raise TooLarge(what, where="statement")
     if ESCAPED.search(cypher):
@@ -110,7 +110,7 @@ def require_small(cypher: str, parameters: Mapping[str, Any]) -> None:
     grown = 1
     for step in STEPS.split(cypher):
         grown *= 1 + max(Counter(WORDS.findall(step)).values(), default=0)
-    if grown > MOST_GROWN or grown * (len(cypher) + given) > MOST_BYTES * 4:
+    if grown > MOST_GROWN or grown * (len(cypher) + parameter_bytes) > MOST_BYTES * 4:
         raise TooLarge("its steps repeat names too often", where="statement", hint="fewer WITH, or several statements")
 
 
@@ -149,7 +149,7 @@ def _require_sound(operator: str, text: str) -> None:
         raise _refused("a list comprehension may build a list of any length", "UNWIND … AS x … collect(…)")
     if LOOP.search(text):
         raise _refused("any, all, none and single go over what a path or a twin has", "UNWIND … AS x WITH … WHERE …")
-    if any(_is_bare(given) for given in _arguments(text, "collect")):
+    if any(_is_bare(argument) for argument in _arguments(text, "collect")):
         raise _refused("what is collected is named with its property", "collect(t.name), collect({name: t.name})")
     if operator == "ProcedureCall":
         return
@@ -162,25 +162,25 @@ def _require_sound(operator: str, text: str) -> None:
 
 
 def _arguments(text: str, function: str) -> Iterator[str]:
-    for found in re.finditer(rf"\b{function}\(", text):
-        depth, place = 1, found.end()
+    for call in re.finditer(rf"\b{function}\(", text):
+        depth, place = 1, call.end()
         while depth and place < len(text):
             depth += (text[place] == "(") - (text[place] == ")")
             place += 1
-        yield text[found.end() : place - 1]
+        yield text[call.end() : place - 1]
 
 
-def _is_bare(given: str) -> bool:
+def _is_bare(argument: str) -> bool:
     """Whether it names a node, or what may be one: that counts as little to the database's limit, and is written whole."""
-    return not given.strip() or any(word.lower() not in WITHIN for word in BARE.findall(given.replace("cache[", "[")))
+    return not argument.strip() or any(word.lower() not in WITHIN for word in BARE.findall(argument.replace("cache[", "[")))
 
 
 def _operators(plan: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     waiting = [plan]
     while waiting:
-        one = waiting.pop()
-        yield one["operatorType"].partition("@")[0], str(one["args"].get("Details", ""))
-        waiting += one.get("children", ())
+        operator = waiting.pop()
+        yield operator["operatorType"].partition("@")[0], str(operator["args"].get("Details", ""))
+        waiting += operator.get("children", ())
 
 
 def _refused(what: str, hint: str) -> Forbidden:

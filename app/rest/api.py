@@ -188,8 +188,8 @@ async def report(server: Held, who: Who, name: str) -> dict[str, Any]:
 @router.post("/cypher", summary="Cypher that reads: decided on its plan, within the time of a query")
 async def cypher(server: Held, who: Who, body: CypherIn) -> Response:
     allow(who, "cypher")
-    given = (body.statement, body.parameters, server.settings.query_timeout)
-    table = await at_work(server, who, reading.answer, server.store, *given)
+    query = (body.statement, body.parameters, server.settings.query_timeout)
+    table = await at_work(server, who, reading.answer, server.store, *query)
     return Response(table, media_type="application/json")
 
 

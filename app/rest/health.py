@@ -34,9 +34,9 @@ class Readiness:
 
     async def problem(self) -> StoreError | None:
         """Why the database does not serve; None when it does."""
-        at, known = self._known
+        at, last_failure = self._known
         if time.monotonic() - at < KEPT_SECONDS:
-            return known
+            return last_failure
         if self._asking is None or self._asking.done():
             self._asking = asyncio.get_running_loop().run_in_executor(self._pool, self._ask)
         asking = self._asking
@@ -49,8 +49,8 @@ class Readiness:
 
     def warnings(self) -> list[str]:
         """What does not keep it from serving yet."""
-        found = disk.room(self._home)
-        says = [] if found.state == "OK" else [f"disk {found.state}: {found}"]
+        room = disk.room(self._home)
+        says = [] if room.state == "OK" else [f"disk {room.state}: {room}"]
         if abs(self._clock.offset) > JUMP_SECONDS:
             says.append(f"the database's clock is {self._clock.offset:+.0f} s from this host's")
         if not self._clock.steady:
@@ -79,8 +79,8 @@ async def ready(request: Request, server: Held, response: Response) -> dict[str,
         response.status_code = 503
         response.headers["Retry-After"] = "5"
         return {"status": "not ready", "reason": str(problem)}
-    told = {"modelsLeftOut": len(server.registry.left_out), "warnings": readiness.warnings()}
-    return {"status": "ready"} | {name: value for name, value in told.items() if value}
+    details = {"modelsLeftOut": len(server.registry.left_out), "warnings": readiness.warnings()}
+    return {"status": "ready"} | {name: value for name, value in details.items() if value}
 
 
 @router.get("/metrics", summary="Prometheus metrics of all processes of the stack")

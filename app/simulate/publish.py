@@ -29,33 +29,37 @@ EVENTS = (
 def telemetry(fleet: Fleet, seen: Observation, farms: int, components: bool) -> list[tuple[str, bytes]]:
     """(topic, payload) of everything the first `farms` farms say of this observation."""
     layout, stamp = fleet.layout, datetime.fromtimestamp(seen.at, UTC).isoformat(timespec="milliseconds")
-    said: list[tuple[str, dict[str, Any]]] = []
+    messages: list[tuple[str, dict[str, Any]]] = []
     for farm in range(farms):
-        said.append((f"fleet/{layout.farm(farm)}/telemetry", farm_values(seen, farm)))
+        messages.append((f"fleet/{layout.farm(farm)}/telemetry", farm_values(seen, farm)))
     for index in range(farms * layout.turbines):
         root = _root(fleet, index)
-        said.append((f"{root}/telemetry", turbine_values(seen, index)))
+        messages.append((f"{root}/telemetry", turbine_values(seen, index)))
         if components:
             for k, kind in enumerate(KINDS):
                 values = component_values(seen, index, k)
                 if values:
-                    said.append((f"{root}/{kind.suffix}/telemetry", values))
-    return [(topic, orjson.dumps({"ts": stamp} | values)) for topic, values in said]
+                    messages.append((f"{root}/{kind.suffix}/telemetry", values))
+    return [(topic, orjson.dumps({"ts": stamp} | values)) for topic, values in messages]
 
 
 def events(fleet: Fleet, seen: Observation) -> list[tuple[str, bytes]]:
     """What the farms on MQTT say of failures, repairs and alarms."""
     stamp = datetime.fromtimestamp(seen.at, UTC).isoformat(timespec="milliseconds")
-    said: list[tuple[int, int, dict[str, Any]]] = []
+    happenings: list[tuple[int, int, dict[str, Any]]] = []
     for attribute, kind, code in EVENTS:
         for index, k in getattr(seen.happenings, attribute):
-            said.append((int(index), int(k), {"ts": stamp, "kind": kind, "code": code}))
+            happenings.append((int(index), int(k), {"ts": stamp, "kind": kind, "code": code}))
     for index, k, active in seen.alarms:
         form = KINDS[k].label
         body: dict[str, Any] = {"ts": stamp, "kind": "alarm", "code": "VIBRATION", "severity": "warning", "active": active}
-        said.append((index, k, body | {"message": f"{form} vibrates more than its load explains"}))
+        happenings.append((index, k, body | {"message": f"{form} vibrates more than its load explains"}))
     spoken = fleet.layout.mqtt_farms * fleet.layout.turbines
-    return [(f"{_root(fleet, index)}/{KINDS[k].suffix}/event", orjson.dumps(body)) for index, k, body in said if index < spoken]
+    return [
+        (f"{_root(fleet, index)}/{KINDS[k].suffix}/event", orjson.dumps(body))
+        for index, k, body in happenings
+        if index < spoken
+    ]
 
 
 def device(host: str, port: int, user: str, password: str) -> aiomqtt.Client:
@@ -75,10 +79,10 @@ def device(host: str, port: int, user: str, password: str) -> aiomqtt.Client:
     return client
 
 
-async def send(client: aiomqtt.Client, said: list[tuple[str, bytes]]) -> None:
+async def send(client: aiomqtt.Client, messages: list[tuple[str, bytes]]) -> None:
     """QoS 1, many in flight; returns when the broker has acknowledged all."""
-    for start in range(0, len(said), IN_FLIGHT):
-        part = said[start : start + IN_FLIGHT]
+    for start in range(0, len(messages), IN_FLIGHT):
+        part = messages[start : start + IN_FLIGHT]
         await asyncio.gather(*(client.publish(topic, body, AT_LEAST_ONCE, properties=JSON) for topic, body in part))
 
 

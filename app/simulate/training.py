@@ -21,16 +21,16 @@ Progress = Callable[[float, str], Any]
 def train(days: int = 90, farms: int = 6, turbines: int = 42, progress: Progress | None = None) -> hazard.Hazard:
     """Simulates `farms` × `turbines` for `days` and learns from it. Raises: PredictionError."""
     tell = progress or (lambda share, what: None)
-    found = cases(days, farms, turbines, tell)
+    training_cases = cases(days, farms, turbines, tell)
     tell(0.7, "learning")
     version = f"hazard-{datetime.now(UTC):%Y%m%d%H%M%S}"
 
     def trees(environment: Any) -> None:
         tell(0.7 + 0.3 * environment.iteration / hazard.TREES, "learning")
 
-    made = hazard.fit(found, version, trees)
+    predictor = hazard.fit(training_cases, version, trees)
     tell(1.0, "done")
-    return made
+    return predictor
 
 
 def cases(days: int, farms: int, turbines: int, tell: Progress) -> hazard.Cases:
@@ -38,20 +38,20 @@ def cases(days: int, farms: int, turbines: int, tell: Progress) -> hazard.Cases:
     start = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
     fleet = Fleet(Layout(farms, turbines), TRAINING_SEED, start)
     count = farms * turbines * len(KINDS)
-    kind = np.tile([declared().kinds.index(one.label) for one in KINDS], farms * turbines)
+    kind = np.tile([declared().kinds.index(component_kind.label) for component_kind in KINDS], farms * turbines)
     window = np.full((BINS, count, len(SIGNALS)), np.nan, np.float32)
     ends: list[tuple[float, Any, bool]] = []
-    kept: list[tuple[float, Any, Any, Any]] = []
+    snapshots: list[tuple[float, Any, Any, Any]] = []
     steps = days * 86400 // BIN_SECONDS
     for step in range(steps):
         seen = fleet.step(BIN_SECONDS)
         window[step % BINS] = np.stack([seen.component[name].ravel() for name in SIGNALS], axis=1)
-        for found, is_failure in ((seen.happenings.failed, True), (seen.happenings.prevented, False)):
-            ends += [(seen.at, int(t) * len(KINDS) + int(k), is_failure) for t, k in found]
+        for events, is_failure in ((seen.happenings.failed, True), (seen.happenings.prevented, False)):
+            ends += [(seen.at, int(t) * len(KINDS) + int(k), is_failure) for t, k in events]
         if step >= BINS and step % SNAPSHOT_BINS == 0:
-            kept.append(_snapshot(fleet, np.roll(window, -(step % BINS) - 1, axis=0), kind))
+            snapshots.append(_snapshot(fleet, np.roll(window, -(step % BINS) - 1, axis=0), kind))
             tell(0.7 * step / steps, "simulating")
-    return _label(kept, ends, fleet.at, count)
+    return _label(snapshots, ends, fleet.at, count)
 
 
 def _snapshot(fleet: Fleet, window: Any, kind: Any) -> tuple[float, Any, Any, Any]:
@@ -64,17 +64,17 @@ def _snapshot(fleet: Fleet, window: Any, kind: Any) -> tuple[float, Any, Any, An
 
 
 def _label(
-    kept: list[tuple[float, Any, Any, Any]], ends: list[tuple[float, Any, bool]], last: float, count: int
+    snapshots: list[tuple[float, Any, Any, Any]], ends: list[tuple[float, Any, bool]], last: float, count: int
 ) -> hazard.Cases:
     by_component: list[list[tuple[float, bool]]] = [[] for _ in range(count)]
     for at, component, is_failure in ends:
         by_component[component].append((at, is_failure))
     seconds, failed, asset = [], [], []
-    for at, chosen, _, _ in kept:
+    for at, chosen, _, _ in snapshots:
         for component in chosen:
             end, is_failure = next(((t, f) for t, f in by_component[component] if t > at), (last, False))
             seconds.append(end - at)
             failed.append(is_failure)
             asset.append(component // len(KINDS))
-    rows, weight = (np.concatenate([snapshot[part] for snapshot in kept]) for part in (2, 3))
+    rows, weight = (np.concatenate([snapshot[part] for snapshot in snapshots]) for part in (2, 3))
     return hazard.Cases(rows, np.array(seconds), np.array(failed), np.array(asset), weight)

@@ -35,16 +35,16 @@ def listed(
     """The newest first. Raises: StoreError."""
     parameters = {"ids": None if ids is None else list(ids), "source": source, "code": code, "most": most}
     rows = store.read(statement("deadletter/list"), parameters)
-    names = [one.name for one in fields(DeadLetter)]
+    names = [attribute.name for attribute in fields(DeadLetter)]
     return list(all_typed(DeadLetter, (dict(zip(names, row, strict=True)) for row in rows)))
 
 
 def shown(store: Store, identifier: str) -> DeadLetter:
     """Raises: NotFound, StoreError."""
-    found = listed(store, [identifier])
-    if not found:
+    letters = listed(store, [identifier])
+    if not letters:
         raise NotFound(f"no dead letter {identifier!r}", hint="twingraph deadletters list")
-    return found[0]
+    return letters[0]
 
 
 def fix(store: Store, identifier: str, payload: bytes) -> None:

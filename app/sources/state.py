@@ -48,8 +48,8 @@ class DesiredState:
 
 def report(store: Store, worker: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, DesiredState]:
     """Writes `rows` of {source, properties}; answers what is wished of each source. Raises: StoreError."""
-    found = store.run(statement("source/report"), worker=worker, rows=list(rows))
-    return {source: DesiredState(stopped, reload) for source, stopped, reload in found}
+    desired = store.run(statement("source/report"), worker=worker, rows=list(rows))
+    return {source: DesiredState(stopped, reload) for source, stopped, reload in desired}
 
 
 def source_states(store: Store) -> list[SourceState]:
@@ -64,6 +64,6 @@ def _shown(properties: Mapping[str, Any], gone: bool) -> dict[str, Any]:
 
 def set_desired_state(store: Store, source: str, stopped: bool | None = None, reload: bool = False) -> None:
     """Every process that has the source follows within seconds, also one that starts later. Raises: NotFound, StoreError."""
-    ((known,),) = store.run(statement("source/desired_state"), source=source, stopped=stopped, reload=reload)
-    if not known:
+    ((exists,),) = store.run(statement("source/desired_state"), source=source, stopped=stopped, reload=reload)
+    if not exists:
         raise NotFound(f"no source {source!r}", hint="twingraph sources list shows those that have run")

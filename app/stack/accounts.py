@@ -32,18 +32,18 @@ class Account:
 
 
 def users(server: Account, devices: Iterable[Account]) -> str:
-    return "".join(f"{one.user} = {one.password}\n" for one in (server, *devices))
+    return "".join(f"{account.user} = {account.password}\n" for account in (server, *devices))
 
 
 def roles(server: Account, devices: Iterable[Account]) -> str:
-    return f"server = {server.user}\n" + "".join(f"{one.role} = {one.user}\n" for one in devices)
+    return f"server = {server.user}\n" + "".join(f"{account.role} = {account.user}\n" for account in devices)
 
 
 def settings(devices: Sequence[Account]) -> str:
     """The broker's <security-settings>."""
-    sends = {one.role: [_levels(topic) for topic in one.publish] for one in devices}
-    consumes = {one.role: [_levels(topic) for topic in one.subscribe] for one in devices}
-    patterns = _closed({levels for held in (*sends.values(), *consumes.values()) for levels in held})
+    sends = {account.role: [_levels(topic) for topic in account.publish] for account in devices}
+    consumes = {account.role: [_levels(topic) for topic in account.subscribe] for account in devices}
+    patterns = _closed({levels for role_patterns in (*sends.values(), *consumes.values()) for levels in role_patterns})
     parts = [_setting(EVERYTHING, [(ALL, ["server"])])]
     for pattern in sorted(patterns):
         granted = [(ALL, ["server"]), (SEND, _granted(sends, pattern)), (CONSUME, _granted(consumes, pattern))]
@@ -52,15 +52,17 @@ def settings(devices: Sequence[Account]) -> str:
 
 
 def _granted(by_role: dict[str, list[Levels]], pattern: Levels) -> list[str]:
-    return [role for role, held in by_role.items() if any(_covers(one, pattern) for one in held)]
+    return [role for role, patterns in by_role.items() if any(_covers(levels, pattern) for levels in patterns)]
 
 
 def _setting(match: str, granted: Sequence[tuple[tuple[str, ...], list[str]]]) -> str:
     allowed: dict[str, dict[str, None]] = {}
-    for kinds, held in granted:
+    for kinds, role_names in granted:
         for kind in kinds:
-            allowed.setdefault(kind, {}).update(dict.fromkeys(held))
-    rows = "".join(f"<permission type={quoteattr(kind)} roles={quoteattr(','.join(held))}/>" for kind, held in allowed.items())
+            allowed.setdefault(kind, {}).update(dict.fromkeys(role_names))
+    rows = "".join(
+        f"<permission type={quoteattr(kind)} roles={quoteattr(','.join(role_names))}/>" for kind, role_names in allowed.items()
+    )
     return f"<security-setting match={quoteattr(match)}>{rows}</security-setting>\n"
 
 
@@ -76,32 +78,32 @@ def _covers(wide: Levels, narrow: Levels) -> bool:
     return _shared(wide, narrow) == narrow
 
 
-def _shared(one: Levels, other: Levels) -> Levels | None:
+def _shared(pattern: Levels, other: Levels) -> Levels | None:
     """The pattern of all topics that both fit; None: there are none."""
-    made: list[str] = []
-    for index in range(max(len(one), len(other)) + 1):
-        a, b = (levels[index] if index < len(levels) else None for levels in (one, other))
+    common: list[str] = []
+    for index in range(max(len(pattern), len(other)) + 1):
+        a, b = (levels[index] if index < len(levels) else None for levels in (pattern, other))
         if a == "#":
-            return (*made, *other[index:])
+            return (*common, *other[index:])
         if b == "#":
-            return (*made, *one[index:])
+            return (*common, *pattern[index:])
         if a is None and b is None:
-            return tuple(made)
+            return tuple(common)
         if a is None or b is None or ("+" not in (a, b) and a != b):
             return None
-        made.append(b if a == "+" else a)
-    return tuple(made)
+        common.append(b if a == "+" else a)
+    return tuple(common)
 
 
 def _closed(patterns: set[Levels]) -> set[Levels]:
     """With what any two share; not beyond a number, where some topics that two devices share are the narrower one's alone."""
-    found = set(patterns)
-    fresh = {one for one in found if "+" in one or "#" in one}
+    closed = set(patterns)
+    fresh = {pattern for pattern in closed if "+" in pattern or "#" in pattern}
     while fresh:
-        made = {_shared(one, other) for one in fresh for other in found} - found - {None}
-        made |= {_shared(*pair) for pair in combinations(fresh, 2)} - found - {None}
-        if len(found) + len(made) > MOST_PATTERNS:
-            return found
-        fresh = {one for one in made if one is not None}
-        found |= fresh
-    return found
+        overlaps = {_shared(pattern, other) for pattern in fresh for other in closed} - closed - {None}
+        overlaps |= {_shared(*pair) for pair in combinations(fresh, 2)} - closed - {None}
+        if len(closed) + len(overlaps) > MOST_PATTERNS:
+            return closed
+        fresh = {pattern for pattern in overlaps if pattern is not None}
+        closed |= fresh
+    return closed

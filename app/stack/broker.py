@@ -106,18 +106,18 @@ def admit(settings: Settings, devices: Sequence[Account]) -> bool:
     """Lets these devices in, and no others; a running broker follows within seconds, and connections of those who are no longer
     let in, or to other topics, are closed. Whether anything has changed. Raises: StackError, OSError."""
     home = _home(settings)
-    known = {one.user: one for one in _known_devices(home)}
-    wanted = {one.user: one for one in devices}
-    if known == wanted:
+    current = {account.user: account for account in _known_devices(home)}
+    desired = {account.user: account for account in devices}
+    if current == desired:
         return False
     server = _server(settings)
-    _write(settings, server, list(wanted.values()))
-    gone = [user for user, one in known.items() if wanted.get(user) != one]
+    _write(settings, server, list(desired.values()))
+    gone = [user for user, account in current.items() if desired.get(user) != account]
     if gone:
         time.sleep(FOLLOW_SECONDS)
         password = settings.mqtt_password or secret(settings.home, "mqtt")
         stomp.close_connections(int((home / "steering").read_text()), server.user, password, gone)
-    _replace(home / "devices.json", json.dumps([asdict(one) for one in wanted.values()]))
+    _replace(home / "devices.json", json.dumps([asdict(account) for account in desired.values()]))
     return True
 
 
@@ -132,7 +132,7 @@ def _server(settings: Settings) -> Account:
 def _write(settings: Settings, server: Account, devices: Sequence[Account]) -> None:
     home = _home(settings)
     fleet = Account(FLEET, masked(fleet_password(settings)), FLEET_PUBLISHES, FLEET_SUBSCRIBES)
-    held = [fleet, *devices]
+    clients = [fleet, *devices]
     text = BROKER.format(
         data=home / "data",
         free=disk.SHORT // 2,
@@ -140,10 +140,10 @@ def _write(settings: Settings, server: Account, devices: Sequence[Account]) -> N
         port=settings.mqtt_port,
         options=OPTIONS,
         steering=(home / "steering").read_text(),
-        security=accounts.settings(held),
+        security=accounts.settings(clients),
     )
-    _replace(home / "security" / "users.properties", accounts.users(server, held))
-    _replace(home / "security" / "roles.properties", accounts.roles(server, held))
+    _replace(home / "security" / "users.properties", accounts.users(server, clients))
+    _replace(home / "security" / "roles.properties", accounts.roles(server, clients))
     _replace(home / "etc" / "broker.xml", text)
 
 

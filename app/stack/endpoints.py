@@ -45,11 +45,11 @@ def endpoints(settings: Settings, parts: frozenset[str]) -> dict[str, Any]:
     return {name: endpoint for name, endpoint in every.items() if name in parts}
 
 
-def write_endpoints(home: Path, found: dict[str, Any]) -> None:
+def write_endpoints(home: Path, services: dict[str, Any]) -> None:
     path = home / FILE
     part = path.with_suffix(".part")
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
-        json.dump({"pid": os.getpid(), "started": psutil.Process().create_time(), "endpoints": found}, stream)
+        json.dump({"pid": os.getpid(), "started": psutil.Process().create_time(), "endpoints": services}, stream)
     part.replace(path)
 
 
@@ -69,7 +69,7 @@ def running(home: Path) -> tuple[int, dict[str, Any]]:
     raise StackError("no stack is running", where=str(home), hint="make demo, or twingraph stack start")
 
 
-def print_endpoints(found: dict[str, Any], console: Console) -> None:
+def print_endpoints(services: dict[str, Any], console: Console) -> None:
     rows: dict[str, Callable[[Any], tuple[str, str]]] = {
         "graphql": lambda d: ("GraphQL explorer", d["explorer"]),
         "neo4j": lambda d: ("Neo4j Browser", f"{d['browser']}  user {d['user']}  password {d['password']}"),
@@ -79,6 +79,6 @@ def print_endpoints(found: dict[str, Any], console: Console) -> None:
         "api": lambda d: ("API docs", d["url"]),
     }
     for name, show in rows.items():
-        if name in found:
-            title, text = show(found[name])
+        if name in services:
+            title, text = show(services[name])
             console.print(f"[bold]{title:17}[/] {text}", soft_wrap=True, highlight=False)

@@ -92,10 +92,10 @@ def start_neo4j(settings: Settings, folder: Path | None = None) -> Child:
 
 def _quarter(heap: str) -> str:
     """What one transaction may take of the heap [bytes]. Raises: SettingError."""
-    given = re.fullmatch(r"(\d+)([kmg]?)", heap.lower())
-    if given is None:
+    size = re.fullmatch(r"(\d+)([kmg]?)", heap.lower())
+    if size is None:
         raise SettingError(f"TWINGRAPH_NEO4J_HEAP={heap!r} is no Java size", hint="such as 1g or 768m")
-    return f"{int(given[1]) * {'': 1, 'k': 1024, 'm': 1024**2, 'g': 1024**3}[given[2]] // 4}"
+    return f"{int(size[1]) * {'': 1, 'k': 1024, 'm': 1024**2, 'g': 1024**3}[size[2]] // 4}"
 
 
 def _set_initial_password(lib: Path, home: Path, state: Path) -> None:

@@ -15,9 +15,9 @@ def close_connections(port: int, user: str, password: str, users: Sequence[str])
     try:
         with socket.create_connection(("127.0.0.1", port), SECONDS) as connection:
             _sent(connection, "CONNECT", {"accept-version": "1.2", "login": user, "passcode": password}, "", "CONNECTED")
-            for one in users:
+            for username in users:
                 operation = HEADERS | {"_AMQ_OperationName": "closeConnectionsForUser"}
-                _sent(connection, "SEND", operation, json.dumps([one]), "RECEIPT")
+                _sent(connection, "SEND", operation, json.dumps([username]), "RECEIPT")
             _sent(connection, "DISCONNECT", {"receipt": "2"}, "", "RECEIPT")
     except OSError as error:
         raise StackError(f"the broker's management does not answer: {error}", where=f"127.0.0.1:{port}") from error

@@ -93,19 +93,19 @@ class Supervisor:
     def watch(self) -> int:
         """Until Ctrl-C, SIGTERM (0) or the death of an essential child (1, after a clear message)."""
         while not self.stopping.is_set():
-            for held in self.held.values():
-                if not held.starting and not self._looked_after(held):
+            for held_part in self.held.values():
+                if not held_part.starting and not self._looked_after(held_part):
                     return 1
             self.stopping.wait(LOOK_SECONDS)
         return 0
 
     def restart(self, name: str, why: str) -> None:
         """Stops a part's child and starts another, as often as it takes."""
-        held = self.held[name]
-        if not held.starting:
+        held_part = self.held[name]
+        if not held_part.starting:
             self.tell(f"{name} is restarted: {why}")
-            held.starting = True
-            self._wanted.put(held)
+            held_part.starting = True
+            self._wanted.put(held_part)
 
     def tell(self, what: str, style: str = "red") -> None:
         self.console.print(f"[{style}]✘[/] {time.strftime('%H:%M:%S')} ", what, markup=True, highlight=False, soft_wrap=True)
@@ -114,9 +114,9 @@ class Supervisor:
         """Stops all, the last started first."""
         self.stopping.set()
         remove_endpoints(self.settings.home)
-        for held in reversed(self.held.values()):
-            with self.console.status(f"stopping {held.part.name} …"):
-                held.child.stop()
+        for held_part in reversed(self.held.values()):
+            with self.console.status(f"stopping {held_part.part.name} …"):
+                held_part.child.stop()
         self.held.clear()
         for left in psutil.Process().children():  # one that was just being started
             if left.pid not in self._others:
@@ -131,45 +131,45 @@ class Supervisor:
         signal.signal(signal.SIGTERM, ask)
         signal.signal(signal.SIGINT, ask)
 
-    def _looked_after(self, held: Held) -> bool:
+    def _looked_after(self, held_part: Held) -> bool:
         """Whether the stack can go on."""
-        code = held.child.exited()
+        code = held_part.child.exited()
         if code is None:
             return True
-        if held.again is None:
-            self._tell_end(held, code)
-            if held.part.essential:
+        if held_part.again is None:
+            self._tell_end(held_part, code)
+            if held_part.part.essential:
                 return False
-            pause = held.pause()
-            held.again = time.monotonic() + pause
-            self.tell(f"{held.part.name} is started again in {pause:.0f} s", "yellow")
-        elif time.monotonic() >= held.again:
-            held.starting = True
-            self._wanted.put(held)
+            pause = held_part.pause()
+            held_part.again = time.monotonic() + pause
+            self.tell(f"{held_part.part.name} is started again in {pause:.0f} s", "yellow")
+        elif time.monotonic() >= held_part.again:
+            held_part.starting = True
+            self._wanted.put(held_part)
         return True
 
-    def _tell_end(self, held: Held, code: int) -> None:
-        child = held.child
+    def _tell_end(self, held_part: Held, code: int) -> None:
+        child = held_part.child
         self.console.print(f"[red]✘ {child.name} {ending(code)}[/]; its log: {child.log}", soft_wrap=True)
         self.console.print(child.tail(), style="dim", markup=False, highlight=False)
 
     def _start_again(self) -> None:
         """For as long as the stack runs: what was put into the queue, one after the other."""
         while not self.stopping.is_set():
-            held = self._wanted.get()
+            held_part = self._wanted.get()
             try:
-                held.child.stop()
-                multiprocess.mark_process_dead(held.child.process.pid, str(self.settings.home / "metrics"))  # type: ignore[no-untyped-call]
-                held.child = held.part.start(self.settings)
-                held.since, held.again = time.monotonic(), None
+                held_part.child.stop()
+                multiprocess.mark_process_dead(held_part.child.process.pid, str(self.settings.home / "metrics"))  # type: ignore[no-untyped-call]
+                held_part.child = held_part.part.start(self.settings)
+                held_part.since, held_part.again = time.monotonic(), None
                 self._note()
-                self.tell(f"{held.part.name} runs again", "green")
+                self.tell(f"{held_part.part.name} runs again", "green")
             except Exception as error:  # noqa: BLE001 whatever it is, it is told and tried again
                 if self.stopping.is_set():
                     return
-                held.again = time.monotonic() + held.pause()
-                self.tell(f"{held.part.name} cannot be started: {error if isinstance(error, StackError) else repr(error)}")
-            held.starting = False
+                held_part.again = time.monotonic() + held_part.pause()
+                self.tell(f"{held_part.part.name} cannot be started: {error if isinstance(error, StackError) else repr(error)}")
+            held_part.starting = False
 
     def _tend_forever(self, tend: "Callable[[Supervisor], None]") -> None:
         while not self.stopping.wait(TEND_SECONDS):
@@ -186,10 +186,10 @@ class Supervisor:
         (self.settings.home / CHILDREN).write_text(json.dumps(list(_noted(self.held))))
 
 
-def _noted(held: dict[str, Held]) -> Iterator[tuple[int, float]]:
-    for one in list(held.values()):
+def _noted(held_parts: dict[str, Held]) -> Iterator[tuple[int, float]]:
+    for held_part in list(held_parts.values()):
         try:
-            yield one.child.process.pid, psutil.Process(one.child.process.pid).create_time()
+            yield held_part.child.process.pid, psutil.Process(held_part.child.process.pid).create_time()
         except psutil.Error:
             continue
 
@@ -220,6 +220,6 @@ def _end_leftovers(home: Path) -> None:
 
 def _require_room(home: Path, first: bool) -> None:
     """A first start writes much; a later one must be possible on a disk that was just made room on."""
-    found, needed = disk.room(home), disk.FIRST_START if first else disk.AGAIN
-    if found.free < needed:
-        raise StackError(f"{found}, {needed / 1024**2:,.0f} MB are needed", where=str(home), hint="set TWINGRAPH_HOME")
+    room, needed = disk.room(home), disk.FIRST_START if first else disk.AGAIN
+    if room.free < needed:
+        raise StackError(f"{room}, {needed / 1024**2:,.0f} MB are needed", where=str(home), hint="set TWINGRAPH_HOME")

@@ -53,8 +53,8 @@ def export(
     if not dt_ids:
         return done
     start, end = max(first, start if start is not None else first), min(last + 1, end if end is not None else last + 1)
-    held = (day for (day,) in store.read(statement("history/days"), {"model": dtmi, "from": start, "to": end}))
-    days = [day * DAY_MS for day in held]
+    stored_days = (day for (day,) in store.read(statement("history/days"), {"model": dtmi, "from": start, "to": end}))
+    days = [day * DAY_MS for day in stored_days]
     signals = catalog.telemetry(dtmi)
     for number, day in enumerate(days, 1):
         window = max(day, start), min(day + DAY_MS, end)
@@ -74,9 +74,9 @@ def _write_day(
     target, unfinished = folder / "history.parquet", folder / "history.parquet.part"
     try:
         for begin in range(0, len(dt_ids), TOGETHER):
-            asked = {"dtIds": list(dt_ids[begin : begin + TOGETHER]), "from": window[0], "to": window[1]}
-            ((found,),) = store.read(statement("history/export"), asked)
-            for dt_id, segments in found:
+            parameters = {"dtIds": list(dt_ids[begin : begin + TOGETHER]), "from": window[0], "to": window[1]}
+            ((rows,),) = store.read(statement("history/export"), parameters)
+            for dt_id, segments in rows:
                 table = _table(signals, dt_id, segments, window, done)
                 if table is not None:
                     if writer is None:
@@ -96,30 +96,30 @@ def _table(signals: Mapping[str, Telemetry], dt_id: str, segments: Any, window: 
     import pyarrow as pa
 
     parts: dict[str, list[tuple[Any, list[Any]]]] = {}
-    for segment in (one.properties for one in merge(sound(segments))):
+    for segment in (merged.properties for merged in merge(sound(segments))):
         for signal in signals.keys() & segment.keys():
             times = instants(segment, signal)
             inside = slice(*np.searchsorted(times, window))
             parts.setdefault(signal, []).append((times[inside], segment[signal][inside]))
     joined = {
-        name: (np.concatenate([times for times, _ in found]), [value for _, values in found for value in values])
-        for name, found in parts.items()
+        name: (np.concatenate([times for times, _ in pieces]), [value for _, values in pieces for value in values])
+        for name, pieces in parts.items()
     }
     every = np.unique(np.concatenate([times for times, _ in joined.values()])) if joined else np.empty(0)
     if not len(every):
         return None
     kinds = {"float": pa.float64(), "int": pa.int64(), "bool": pa.bool_(), "str": pa.string()}
     names = pa.array([dt_id]).take(pa.array(np.zeros(len(every), np.int64)))
-    made = {"dtId": names, "at": pa.array(every, pa.timestamp("ms", "UTC"))}
+    columns = {"dtId": names, "at": pa.array(every, pa.timestamp("ms", "UTC"))}
     for name in sorted(signals):
         times, values = joined.get(name, (np.empty(0, np.int64), []))
         place = np.full(len(every), -1, np.int64)
         place[np.searchsorted(every, times)] = np.arange(len(times))
         column = pa.array(values, kinds[column_kind(signals[name].schema)])
-        made[name] = column.take(pa.array(place, mask=place < 0))
+        columns[name] = column.take(pa.array(place, mask=place < 0))
         done.values += len(times)
     done.rows += len(every)
-    return pa.table(made)
+    return pa.table(columns)
 
 
 def import_history(store: Store, catalog: Catalog, folder: Path, tell: Told | None = None) -> Archived:
@@ -183,4 +183,6 @@ def _series(dt_id: str, rows: Any, signals: Mapping[str, Telemetry]) -> Series |
     if not columns:
         return None
     shared = max(own.values(), key=len)
-    return Series(dt_id, shared, columns, latest, {name: one for name, one in own.items() if one != shared})
+    return Series(
+        dt_id, shared, columns, latest, {name: signal_times for name, signal_times in own.items() if signal_times != shared}
+    )

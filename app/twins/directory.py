@@ -25,11 +25,11 @@ class Directory:
         return iter(self._models)
 
     def get(self, dt_id: str) -> str | None:
-        found = self._models.get(dt_id)
-        if time.monotonic() - self._read_at > (REFRESH_SECONDS if found is None else STALE_SECONDS):
+        model = self._models.get(dt_id)
+        if time.monotonic() - self._read_at > (REFRESH_SECONDS if model is None else STALE_SECONDS):
             self.refresh()
-            found = self._models.get(dt_id)
-        return found
+            model = self._models.get(dt_id)
+        return model
 
     def refresh(self) -> None:
         ((dt_ids, models),) = self._store.read(statement("twin/directory"))

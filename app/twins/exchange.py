@@ -33,16 +33,16 @@ class Brought:
 
 def twin(store: Store, catalog: Catalog, dt_id: str) -> Json:
     """One twin. Raises: NotFound."""
-    for found, _ in _whole(store, catalog, [dt_id]):
-        return found
+    for document, _ in _whole(store, catalog, [dt_id]):
+        return document
     raise NotFound(f"no twin {dt_id!r}")
 
 
 def export(store: Store, catalog: Catalog) -> Iterator[Json]:
     """Every twin, then every relationship. Raises: StoreError."""
     relationships: list[Json] = []
-    for found, links in _whole(store, catalog, None):
-        yield found
+    for document, links in _whole(store, catalog, None):
+        yield document
         relationships += links
     yield from relationships
 
@@ -63,11 +63,11 @@ def import_documents(
             if "$relationshipName" in document:
                 links.append((place, _new_relationship(document)))
             elif "$dtId" in document:
-                made = twin_row(catalog, new_twin(document))
-                if made["dtId"] in seen:
-                    raise TwinError(f"{made['dtId']} is there twice")
-                seen.add(made["dtId"])
-                rows.append(made)
+                row = twin_row(catalog, new_twin(document))
+                if row["dtId"] in seen:
+                    raise TwinError(f"{row['dtId']} is there twice")
+                seen.add(row["dtId"])
+                rows.append(row)
             elif "@context" in document and "@id" in document:
                 done.models += 1
             elif not _is_section(document):
@@ -85,10 +85,10 @@ def import_documents(
 
 
 def _ensure(store: Store, rows: list[Json], done: Brought) -> None:
-    known = _models(store, [row["dtId"] for row in rows])
-    done.twins += len(rows) - len(known)
+    models = _models(store, [row["dtId"] for row in rows])
+    done.twins += len(rows) - len(models)
     done.other_models += [
-        row["dtId"] for row in rows if known.get(row["dtId"], row["properties"]["_model"]) != row["properties"]["_model"]
+        row["dtId"] for row in rows if models.get(row["dtId"], row["properties"]["_model"]) != row["properties"]["_model"]
     ]
     store.run(statement("twin/ensure"), rows=rows)
 
@@ -129,8 +129,8 @@ def new_twin(document: Mapping[str, Any]) -> NewTwin:
 
 
 def _times(dt_id: str, metadata: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    for name, known in metadata.items():
-        text = known.get("lastUpdateTime") if isinstance(known, Mapping) else None
+    for name, entry in metadata.items():
+        text = entry.get("lastUpdateTime") if isinstance(entry, Mapping) else None
         if isinstance(text, str):
             try:
                 yield name, round(parse_instant(text).timestamp() * 1000)
@@ -164,11 +164,11 @@ def _whole(store: Store, catalog: Catalog, dt_ids: Sequence[str] | None) -> Iter
     while rows := store.read(statement("twin/whole"), {"dtIds": dt_ids, "after": after, "first": BATCH}):
         for dt_id, properties, components, relationships in rows:
             try:
-                made = _twin(catalog, dt_id, properties, components)
+                document = _twin(catalog, dt_id, properties, components)
             except Malformed as error:
                 passed_over("twin", str(dt_id), error.what)
                 continue
-            yield made, [_relationship(dt_id, *row) for row in relationships]
+            yield document, [_relationship(dt_id, *row) for row in relationships]
         after = rows[-1][0]
 
 
@@ -177,13 +177,18 @@ def _twin(catalog: Catalog, dt_id: str, properties: Mapping[str, Any], component
     if not isinstance(model, str):
         raise Malformed("_model is missing or no text", where=dt_id)
     metadata, values = _values(catalog, model, properties)
-    made = {"$dtId": dt_id, "$etag": f'W/"{properties.get("_etag", "")}"', "$metadata": {"$model": model} | metadata, **values}
+    document = {
+        "$dtId": dt_id,
+        "$etag": f'W/"{properties.get("_etag", "")}"',
+        "$metadata": {"$model": model} | metadata,
+        **values,
+    }
     for name, part in components:
-        known = catalog.contents.get(model, {}).get(name)
-        if isinstance(known, Component):
-            inner, held = _values(catalog, known.interface, part)
-            made[name] = {"$metadata": inner, **held}
-    return made
+        content = catalog.contents.get(model, {}).get(name)
+        if isinstance(content, Component):
+            inner, part_values = _values(catalog, content.interface, part)
+            document[name] = {"$metadata": inner, **part_values}
+    return document
 
 
 def _values(catalog: Catalog, model: str, properties: Mapping[str, Any]) -> tuple[Json, Json]:
@@ -191,9 +196,9 @@ def _values(catalog: Catalog, model: str, properties: Mapping[str, Any]) -> tupl
     values: Json = {}
     for name, content in catalog.contents.get(model, {}).items():
         if isinstance(content, Property | Telemetry):
-            found = gather(name, content.schema, properties)
-            if found is not None:
-                values[name] = found
+            value = gather(name, content.schema, properties)
+            if value is not None:
+                values[name] = value
                 at = properties.get(f"_at_{name}")
                 if isinstance(at, int):
                     metadata[name] = {"lastUpdateTime": datetime.fromtimestamp(at / 1000, UTC).isoformat()}

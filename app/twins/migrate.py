@@ -76,11 +76,11 @@ def _refuse(catalog: Catalog, old: str, new: str, other_units: bool) -> None:
         raise Conflict(f"{new} is decommissioned and takes no twins")
     was, now = catalog.contents[old], catalog.contents[new]
     units = [
-        f"{name} from {one.unit or 'no unit'} to {other.unit or 'no unit'}"
-        for name, one in was.items()
-        if isinstance(one, Property | Telemetry)
+        f"{name} from {old_content.unit or 'no unit'} to {other.unit or 'no unit'}"
+        for name, old_content in was.items()
+        if isinstance(old_content, Property | Telemetry)
         and isinstance(other := now.get(name), Property | Telemetry)
-        and one.unit != other.unit
+        and old_content.unit != other.unit
     ]
     if units and not other_units:
         hint = "--other-units when the stored values are in the new unit already"
@@ -98,16 +98,16 @@ def _unfit(catalog: Catalog, new: str, properties: Mapping[str, Any]) -> Iterato
 
 
 def _unrelatable(catalog: Catalog, new: str, links: Sequence[tuple[str, str]]) -> Iterator[str]:
-    known = catalog.relationships(new)
+    relationships = catalog.relationships(new)
     for name, count in Counter(name for name, _ in links).items():
-        most = known[name].max_multiplicity if name in known else None
+        most = relationships[name].max_multiplicity if name in relationships else None
         if most is not None and count > most:
             yield f"{count} relationships {name!r}, at most {most} are allowed"
     for name, model in links:
-        wanted = known[name].target if name in known else ""
-        versions = _stem(wanted) in {_stem(one) for one in (model, *catalog.ancestors.get(model, ()))}
-        if wanted in catalog.interfaces and not versions:
-            yield f"{name!r} points at a {catalog.labels.get(model, model)}, not a {catalog.labels[wanted]}"
+        target = relationships[name].target if name in relationships else ""
+        versions = _stem(target) in {_stem(dtmi) for dtmi in (model, *catalog.ancestors.get(model, ()))}
+        if target in catalog.interfaces and not versions:
+            yield f"{name!r} points at a {catalog.labels.get(model, model)}, not a {catalog.labels[target]}"
 
 
 def _homeless(
@@ -123,9 +123,9 @@ def _schema(catalog: Catalog, model: str, key: str) -> Schema | None:
     name, *fields = key.split(".")
     content = catalog.contents[model].get(name)
     schema = content.schema if isinstance(content, Property | Telemetry) else None
-    for one in fields:
-        known = {f.name: f.schema for f in schema.fields} if isinstance(schema, Object) else {}
-        schema = known.get(one)
+    for field_name in fields:
+        schemas = {f.name: f.schema for f in schema.fields} if isinstance(schema, Object) else {}
+        schema = schemas.get(field_name)
     return None if isinstance(schema, Object) else schema
 
 

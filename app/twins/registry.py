@@ -51,8 +51,8 @@ class Registry:
 
     def _load(self, documents: Iterable[Document], options: Options | None, resolver: Resolver | None) -> GraphPlan:
         self.refresh()
-        known = replace(self.catalog, labels={**self._labels, **self.catalog.labels})  # of those left out, too
-        catalog = compile_models(documents, known, options, resolver)
+        base = replace(self.catalog, labels={**self._labels, **self.catalog.labels})  # of those left out, too
+        catalog = compile_models(documents, base, options, resolver)
         before = self.catalog.interfaces
         _refuse_other_contents(before, catalog)
         changed = [dtmi for dtmi in catalog.interfaces if dtmi not in before]
@@ -106,8 +106,8 @@ class Registry:
         self._take(Catalog(catalog.interfaces, catalog.labels, generation, gone))
 
     def _compiled(self, labels: Mapping[str, str], documents: Mapping[str, Document]) -> Catalog:
-        known = Catalog(labels={dtmi: label for dtmi, label in labels.items() if dtmi in documents})
-        catalog = compile_models(documents.values(), known, Options(undefined=True, tolerant=True))
+        base = Catalog(labels={dtmi: label for dtmi, label in labels.items() if dtmi in documents})
+        catalog = compile_models(documents.values(), base, Options(undefined=True, tolerant=True))
         self._servable(catalog)
         return catalog
 
@@ -117,9 +117,9 @@ class Registry:
         dtmi = model if model in self.left_out else self.catalog.interface(model).dtmi
         ((twins, models),) = self.store.read(statement("model/dependents"), {"dtmi": dtmi})
         if twins or models:
-            held = [f"{twins} twins"] * bool(twins) + [f"the models {', '.join(sorted(models))}"] * bool(models)
+            dependents = [f"{twins} twins"] * bool(twins) + [f"the models {', '.join(sorted(models))}"] * bool(models)
             hint = "models migrate moves twins to another version" if twins else "delete or change those models first"
-            raise Conflict(f"{dtmi} is needed by {' and '.join(held)}", hint=hint)
+            raise Conflict(f"{dtmi} is needed by {' and '.join(dependents)}", hint=hint)
         self.store.run(statement("model/delete"), dtmi=dtmi)
         self.changed()
 
@@ -150,9 +150,9 @@ def _defines(document: Document, dtmi: str) -> bool:
 def _refuse_other_contents(before: Mapping[str, Interface], catalog: Catalog) -> None:
     """A loaded interface never changes under its twins; a new version stands beside it."""
     problems = [
-        Problem("versionNew", f"{dtmi} is loaded with other contents", found.place, dtmi, "give it a higher version")
-        for dtmi, found in catalog.interfaces.items()
-        if dtmi in before and before[dtmi].source != found.source
+        Problem("versionNew", f"{dtmi} is loaded with other contents", interface.place, dtmi, "give it a higher version")
+        for dtmi, interface in catalog.interfaces.items()
+        if dtmi in before and before[dtmi].source != interface.source
     ]
     if problems:
         raise ModelError("loaded models cannot be redefined", problems=tuple(problems))

@@ -18,8 +18,8 @@ def sound(documents: Mapping[str, Document], compiled: Compile) -> tuple[Catalog
     if len(documents) == 1:
         return compiled({}), dict.fromkeys(documents, reason)
     left_out: dict[str, str] = {}
-    kept = _grown({}, _bases_first(documents), compiled, left_out)
-    return compiled(kept), left_out
+    accepted = _grown({}, _bases_first(documents), compiled, left_out)
+    return compiled(accepted), left_out
 
 
 def _grown(
@@ -59,14 +59,14 @@ def _bases_first(documents: Mapping[str, Document]) -> dict[str, Document]:
     return ordered
 
 
-def _named(given: Any) -> Iterator[str]:
+def _named(element: Any) -> Iterator[str]:
     """Identifiers that a model refers to and cannot be without: not where relationships point."""
-    if isinstance(given, str):
-        yield given
-    elif isinstance(given, list):
-        for item in given:
+    if isinstance(element, str):
+        yield element
+    elif isinstance(element, list):
+        for item in element:
             yield from _named(item)
-    elif isinstance(given, dict):
-        for key, value in given.items():
+    elif isinstance(element, dict):
+        for key, value in element.items():
             if key != "target":
                 yield from _named(value)

@@ -116,12 +116,12 @@ def positions_of(store: Store, source: str) -> dict[str, int | str]:
 
 
 def _append_series(transaction: Transaction, series: Sequence[Series], limit: int, outcome: Outcome) -> None:
-    series = sorted(series, key=lambda one: one.dt_id)  # one order of locks for all writers: no deadlocks
+    series = sorted(series, key=lambda twin_series: twin_series.dt_id)  # one order of locks for all writers: no deadlocks
     rows = []
-    for index, one in enumerate(series):
-        first, last = one.span()
-        row = {"i": index, "id": one.dt_id, "from": first, "latest": latest_properties(one, last)}
-        rows.append(row | {"segment": segment_properties(one, first, last)})
+    for index, twin_series in enumerate(series):
+        first, last = twin_series.span()
+        row = {"i": index, "id": twin_series.dt_id, "from": first, "latest": latest_properties(twin_series, last)}
+        rows.append(row | {"segment": segment_properties(twin_series, first, last)})
     ((taken,),) = transaction.run(statement("telemetry/append"), rows=rows)
     outcome.segments += len(taken)
     outcome.points += sum(series[index].points() for index in taken)
@@ -131,16 +131,16 @@ def _append_series(transaction: Transaction, series: Sequence[Series], limit: in
 
 
 def _append_late(transaction: Transaction, series: Sequence[Series], limit: int, outcome: Outcome) -> None:
-    spans = [one.span() for one in series]
-    asked = [
-        {"i": index, "id": one.dt_id, "from": first, "to": last}
-        for index, (one, (first, last)) in enumerate(zip(series, spans, strict=True))
+    spans = [twin_series.span() for twin_series in series]
+    windows = [
+        {"i": index, "id": twin_series.dt_id, "from": first, "to": last}
+        for index, (twin_series, (first, last)) in enumerate(zip(series, spans, strict=True))
     ]
-    ((found,),) = transaction.run(statement("telemetry/late"), rows=asked)
-    outcome.unknown += [series[index].dt_id for index in set(range(len(series))).difference(row[0] for row in found)]
+    ((twin_states,),) = transaction.run(statement("telemetry/late"), rows=windows)
+    outcome.unknown += [series[index].dt_id for index in set(range(len(series))).difference(row[0] for row in twin_states)]
     rows: list[dict[str, Any]] = []
     heard: list[dict[str, Any]] = []
-    for index, newest, ahead, stale, at, segments in found:
+    for index, newest, ahead, stale, at, segments in twin_states:
         whole = list(sound(segments))
         fresh, duplicates = without(series[index], _stored_times(whole), _forgotten(whole))
         outcome.duplicates += duplicates
@@ -149,10 +149,10 @@ def _append_late(transaction: Transaction, series: Sequence[Series], limit: int,
                 heard.append({"id": series[index].dt_id, "received": series[index].received})
             continue
         first, last = fresh.span()
-        held = newest if isinstance(newest, int) else last
-        latest = _newer(fresh, dict(at), max(last, held) if held <= limit else last, limit)
-        if held > limit:  # what comes goes on here until the time is past, so that no instant is stored twice
-            latest["_ahead"] = max(held, ahead or held)
+        newest_time = newest if isinstance(newest, int) else last
+        latest = _newer(fresh, dict(at), max(last, newest_time) if newest_time <= limit else last, limit)
+        if newest_time > limit:  # what comes goes on here until the time is past, so that no instant is stored twice
+            latest["_ahead"] = max(newest_time, ahead or newest_time)
             outcome.ahead += 1
         if isinstance(stale, int) and stale > limit:
             latest["_stale"] = None
@@ -187,25 +187,30 @@ def _newer(series: Series, at: Mapping[str, int], last: int, limit: int) -> dict
     """What becomes the latest: what is newer than what is held, unless that lies in the future."""
     properties = latest_properties(series, last)
     for signal in series.columns:
-        held = at.get(f"_at_{signal}")
-        if isinstance(held, int) and properties[f"_at_{signal}"] <= held <= limit:
+        stored_at = at.get(f"_at_{signal}")
+        if isinstance(stored_at, int) and properties[f"_at_{signal}"] <= stored_at <= limit:
             stale = [key for key in properties if key.partition(".")[0] in (signal, f"_at_{signal}")]
             for key in stale:
                 del properties[key]
     return properties
 
 
-def _position_row(one: Position) -> dict[str, Any]:
-    return {"id": f"{one.source}|{one.part}", "source": one.source, "part": one.part, "position": one.position}
+def _position_row(position: Position) -> dict[str, Any]:
+    return {
+        "id": f"{position.source}|{position.part}",
+        "source": position.source,
+        "part": position.part,
+        "position": position.position,
+    }
 
 
-def _quality_row(one: Quality) -> dict[str, Any]:
-    key, good = f"_quality_{one.signal}", one.said == "Good"
-    event = {"code": one.signal, "quality": one.said, "at": datetime.fromtimestamp(one.at / 1000, UTC)}
-    at_key = f"_quality_at_{one.signal}"
-    row = {"dtId": one.dt_id, "key": key, "atKey": at_key, "at": one.at, "said": one.said}
-    row |= {"set": {key: None if good else one.said, at_key: one.at}}
-    return row | {"event": event, "id": f"{one.dt_id}|quality|{one.signal}|{one.at}|{one.said}"}
+def _quality_row(quality: Quality) -> dict[str, Any]:
+    key, good = f"_quality_{quality.signal}", quality.said == "Good"
+    event = {"code": quality.signal, "quality": quality.said, "at": datetime.fromtimestamp(quality.at / 1000, UTC)}
+    at_key = f"_quality_at_{quality.signal}"
+    row = {"dtId": quality.dt_id, "key": key, "atKey": at_key, "at": quality.at, "said": quality.said}
+    row |= {"set": {key: None if good else quality.said, at_key: quality.at}}
+    return row | {"event": event, "id": f"{quality.dt_id}|quality|{quality.signal}|{quality.at}|{quality.said}"}
 
 
 def _event_row(event: Event) -> dict[str, Any]:
@@ -274,33 +279,33 @@ def relate_all(store: Store, links: Sequence[Mapping[str, Any]], update: bool = 
 
 
 def _relate(transaction: Transaction, links: Sequence[Mapping[str, Any]], update: bool) -> int:
-    ((made,),) = transaction.run(statement("twin/relate"), rows=list(links), update=update)
+    ((written,),) = transaction.run(statement("twin/relate"), rows=list(links), update=update)
     bounded = [{"source": link["source"], "name": link["name"], "most": link["most"]} for link in links if link["most"]]
     if bounded and (crowded := transaction.run(statement("twin/over_max_multiplicity"), rows=bounded)):
         source, name, count, most = crowded[0]
         raise TwinError(f"{count} relationships {name!r}, at most {most} are allowed", where=source)
-    return int(made)
+    return int(written)
 
 
 def checked_link(catalog: Catalog, link: NewRelationship, source: str, target: str) -> dict[str, Any]:
     """A row of twin/relate; `source` and `target` are the twins' models. Raises: TwinError."""
-    known = catalog.relationships(source)
-    if link.name not in known:
-        names = ", ".join(known) or "none"
+    relationships = catalog.relationships(source)
+    if link.name not in relationships:
+        names = ", ".join(relationships) or "none"
         raise TwinError(f"no relationship {link.name!r}", where=link.source, hint=f"{catalog.labels[source]} has {names}")
-    wanted = known[link.name].target
-    if wanted in catalog.interfaces and not catalog.is_a(target, wanted):
-        what = f"{link.name!r} must point at a {catalog.labels[wanted]}, {link.target} is a {catalog.labels[target]}"
+    target_model = relationships[link.name].target
+    if target_model in catalog.interfaces and not catalog.is_a(target, target_model):
+        what = f"{link.name!r} must point at a {catalog.labels[target_model]}, {link.target} is a {catalog.labels[target]}"
         raise TwinError(what, where=link.source)
     _require_object(link.properties, link.source)
-    checked = {p.name: p for p in known[link.name].properties}
+    checked = {p.name: p for p in relationships[link.name].properties}
     properties: dict[str, Any] = {}
     for name, value in link.properties.items():
         if name not in checked:
             hint = f"properties are {', '.join(checked) or 'none'}"
             raise TwinError(f"no property {name!r} on {link.name!r}", where=link.source, hint=hint)
         properties |= _located(link.source, name, checked[name].schema, value)
-    return _link_row(link) | {"properties": properties, "most": known[link.name].max_multiplicity}
+    return _link_row(link) | {"properties": properties, "most": relationships[link.name].max_multiplicity}
 
 
 def unrelate(store: Store, link: NewRelationship) -> None:
@@ -336,26 +341,26 @@ def patch(
 
     Raises: NotFound; TwinError naming the property, or a twin of another model; Conflict when `etag` is not the twin's."""
     _require_object(changes, dt_id)
-    known = catalog.properties(model or model_of(store, catalog, dt_id))
+    declared = catalog.properties(model or model_of(store, catalog, dt_id))
     properties: dict[str, Any] = {}
     for name, value in changes.items():
-        if name not in known:
-            raise TwinError(f"no property {name!r}", where=dt_id, hint=f"properties are {', '.join(known)}")
-        if not known[name].writable:
-            writable = ", ".join(n for n, p in known.items() if p.writable) or "none"
+        if name not in declared:
+            raise TwinError(f"no property {name!r}", where=dt_id, hint=f"properties are {', '.join(declared)}")
+        if not declared[name].writable:
+            writable = ", ".join(n for n, p in declared.items() if p.writable) or "none"
             raise TwinError(f"{name!r} is read-only", where=dt_id, hint=f"writable properties: {writable}")
-        cleared = dict.fromkeys(stored_keys(name, known[name].schema))
-        properties |= cleared if value is None else _property(dt_id, known[name], value)
+        cleared = dict.fromkeys(stored_keys(name, declared[name].schema))
+        properties |= cleared if value is None else _property(dt_id, declared[name], value)
     following = new_etag()
     parameters = {"dtId": dt_id, "etag": etag, "label": catalog.labels.get(model), "next": following, "properties": properties}
     rows = store.once(statement("twin/patch"), **parameters)
     if not rows:
         raise NotFound(f"no twin {dt_id!r}", hint="twins(model:) lists those that are")
-    found, changed, actual = rows[0]
+    stored_etag, changed, actual = rows[0]
     if model and not catalog.is_a(actual, model):
         raise TwinError(f"{dt_id} is a {catalog.labels[actual]}, not a {catalog.labels[model]}", where=dt_id)
     if not changed:
-        raise Conflict(f"the twin has etag {found}, not {etag}", where=dt_id, hint="read it again and repeat")
+        raise Conflict(f"the twin has etag {stored_etag}, not {etag}", where=dt_id, hint="read it again and repeat")
     return following
 
 
@@ -398,14 +403,14 @@ def twin_row(catalog: Catalog, twin: NewTwin) -> dict[str, Any]:
     return {"dtId": twin.dt_id, "labels": list(catalog.node_labels(dtmi)), "properties": properties, "components": components}
 
 
-def _fitting(catalog: Catalog, model: str, where: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    _require_object(given, where)
-    known = catalog.properties(model)
+def _fitting(catalog: Catalog, model: str, where: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    _require_object(values, where)
+    declared = catalog.properties(model)
     properties: dict[str, Any] = {}
-    for name, value in given.items():
-        if name not in known:
-            raise TwinError(f"no property {name!r}", where=where, hint=f"properties are {', '.join(known)}")
-        properties |= _property(where, known[name], value)
+    for name, value in values.items():
+        if name not in declared:
+            raise TwinError(f"no property {name!r}", where=where, hint=f"properties are {', '.join(declared)}")
+        properties |= _property(where, declared[name], value)
     return properties
 
 
@@ -417,9 +422,9 @@ def _property(where: str, content: Property, value: Any) -> dict[str, Any]:
     return stored
 
 
-def _require_object(given: object, where: str) -> None:
-    if not isinstance(given, Mapping):
-        raise TwinError(f"properties must be an object, not {given!r:.60}", where=where, hint="{name: value}")
+def _require_object(value: object, where: str) -> None:
+    if not isinstance(value, Mapping):
+        raise TwinError(f"properties must be an object, not {value!r:.60}", where=where, hint="{name: value}")
 
 
 def check_dt_id(dt_id: str) -> None:

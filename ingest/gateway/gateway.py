@@ -89,7 +89,7 @@ def read_plan(path: Path) -> tuple[Plan, list[Mapping]]:
         raise MappingError(
             f"{step}: {first['msg']}", where=str(path), hint="see the head of ingest/gateway/gateway.py"
         ) from error
-    mappings = read_mappings([path.parent / one for one in plan.mappings])
+    mappings = read_mappings([path.parent / mapping_path for mapping_path in plan.mappings])
     for mapping in mappings:
         for index, rule in enumerate(mapping.rules):
             place = f"{mapping.source}: rules[{index}]"
@@ -164,20 +164,20 @@ class Spooling(Batcher):
         if message.payload is None or isinstance(message.payload, DeviceState):
             return []
         rule, dt_id = self._route(message.address)
-        made: list[Reading] = []
+        readings: list[Reading] = []
         for record in decode.records(message.payload, rule):
             if isinstance(record, MessageError):
                 raise record
             stamp = record.pop(rule.time, None)
-            given = message.time if message.time is not None else stamp
+            timestamp = message.time if message.time is not None else stamp
             if rule.quality and is_bad(quality(record.pop(rule.quality, GOOD))):
                 continue
-            at = (message.received or now) if given is None else decode.instant(given, now, self._skew)
+            at = (message.received or now) if timestamp is None else decode.instant(timestamp, now, self._skew)
             conversions = self._conversions[rule.match]
             for field, value in record.items():
                 if value is not None and (rule.unknown == "deadletter" or field in rule.signals or field in rule.fixed):
-                    made.append((dt_id, rule.signal_of(field), at, _stored(conversions.get(field), field, value)))
-        return made
+                    readings.append((dt_id, rule.signal_of(field), at, _stored(conversions.get(field), field, value)))
+        return readings
 
     def _route(self, address: str) -> tuple[Rule, str]:
         for regex, rule in self._rules:
@@ -216,15 +216,17 @@ async def _kept(batcher: Batcher) -> None:
             await batcher.run()
             return
         except Exception as error:  # whatever it is: logged, and tried again
-            known = isinstance(error, TwingraphError)
-            said = str(error) if known else repr(error)
-            log.error("source failed", source=batcher.source.name, error=said, pause=pause, exc_info=None if known else error)
+            expected = isinstance(error, TwingraphError)
+            reason = str(error) if expected else repr(error)
+            log.error(
+                "source failed", source=batcher.source.name, error=reason, pause=pause, exc_info=None if expected else error
+            )
         await asyncio.sleep(pause)
 
 
 async def _close(spool: Spool, plan: Plan) -> None:
     width = round(plan.window * 1000)
-    aggregates = [Aggregate(one.of, one.by, one.to or one.of) for one in plan.aggregates]
+    aggregates = [Aggregate(aggregate.of, aggregate.by, aggregate.to or aggregate.of) for aggregate in plan.aggregates]
     while True:
         before = round((time.time() - plan.grace) * 1000)
         try:

@@ -80,7 +80,10 @@ class Spool:
             self._db.executemany("INSERT INTO refused (source, address, reason, payload) VALUES (?, ?, ?, ?)", refused)
             if refused:
                 self._db.execute("DELETE FROM refused WHERE id <= (SELECT max(id) FROM refused) - ?", (KEPT_REFUSED,))
-            rows = [(f"{one.source}|{one.part}", one.source, one.part, one.position) for one in positions]
+            rows = [
+                (f"{position.source}|{position.part}", position.source, position.part, position.position)
+                for position in positions
+            ]
             self._db.executemany("INSERT OR REPLACE INTO position VALUES (?, ?, ?, ?)", rows)
         return doubled
 
@@ -92,20 +95,23 @@ class Spool:
         """Windows of `width` [ms] that end by `before`, and of which nothing has come since then, become outgoing, in one
         transaction; signals that no aggregate names are told by their last value, as is what is no number. How many rows."""
         end = before // width * width
-        named = {one.of for one in aggregates}
+        named = {aggregate.of for aggregate in aggregates}
         marks = ", ".join("?" * len(named))
         with self._transaction():
             closed = "SELECT twin, at / ? AS w FROM reading WHERE at < ? GROUP BY twin, w HAVING max(heard) <= ?"
             self._db.execute("DELETE FROM temp.closed")
             self._db.execute(f"INSERT INTO temp.closed {closed}", (width, end, before))
             start = self._db.total_changes
-            for one in aggregates:
-                self._db.execute(_statement(one.by, "?", f"signal = ? AND {NUMERIC}"), (one.to, width, width, width, one.of))
+            for aggregate in aggregates:
+                self._db.execute(
+                    _statement(aggregate.by, "?", f"signal = ? AND {NUMERIC}"),
+                    (aggregate.to, width, width, width, aggregate.of),
+                )
             others = f"(signal NOT IN ({marks}) OR NOT {NUMERIC})"
             self._db.execute(_statement("last", "signal", others), (width, width, width, *named))
-            made = self._db.total_changes - start
+            row_count = self._db.total_changes - start
             self._db.execute(f"DELETE FROM reading WHERE {CLOSED}", (width,))  # noqa: S608
-        return made
+        return row_count
 
     def outgoing(self, most: int) -> list[tuple[int, Reading]]:
         """The oldest, with what `forwarded` wants to know."""
@@ -127,8 +133,8 @@ class Spool:
 
     def counts(self) -> dict[str, int]:
         with self._lock:
-            found = {name: self._db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in TABLES}  # noqa: S608
-            return found | dict(self._db.execute("SELECT name, n FROM count"))
+            table_counts = {name: self._db.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in TABLES}  # noqa: S608
+            return table_counts | dict(self._db.execute("SELECT name, n FROM count"))
 
     def close(self) -> None:
         with self._lock:

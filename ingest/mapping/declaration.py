@@ -101,10 +101,10 @@ class Rule(Strict):
 
     @field_validator("signals", mode="before")
     @classmethod
-    def _named(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        return {field: {"to": target} if isinstance(target, str) else target for field, target in given.items()}
+    def _named(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {field: {"to": target} if isinstance(target, str) else target for field, target in value.items()}
 
     @cached_property
     def is_flat(self) -> bool:
@@ -153,8 +153,8 @@ class Mapping(Strict):
 def read_mapping(path: Path) -> Mapping:
     """Raises: MappingError naming file and place."""
     try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
-        mapping = Mapping.model_validate(given)
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        mapping = Mapping.model_validate(document)
     except UnicodeDecodeError as error:
         raise MappingError("not UTF-8", where=str(path)) from error
     except OSError as error:
@@ -184,33 +184,33 @@ def check_against(mapping: Mapping, catalog: Catalog, where: str = "") -> None:
     everything = {name: signal for dtmi in catalog.interfaces for name, signal in catalog.telemetry(dtmi).items()}
     for index, rule in enumerate(mapping.rules):
         place = f"{where or mapping.source}: rules[{index}]"
-        known = everything
+        signals = everything
         if rule.create:
             try:
-                known = catalog.telemetry(catalog.interface(rule.create).dtmi)
+                signals = catalog.telemetry(catalog.interface(rule.create).dtmi)
             except NotFound as error:
                 hint = _near(rule.create, catalog.by_label)
                 raise MappingError(f"create names no loaded model: {rule.create!r}", where=place, hint=hint) from error
         if rule.under and not any(rule.under.by in catalog.relationships(dtmi) for dtmi in catalog.interfaces):
             raise MappingError(f"under.by: no model has a relationship {rule.under.by!r}", where=place)
         for field, target in rule.signals.items():
-            _check_signal(target.to, known, f"signals.{field}", place)
-            _check_unit(target, known[target.to], f"signals.{field}", place)
+            _check_signal(target.to, signals, f"signals.{field}", place)
+            _check_unit(target, signals[target.to], f"signals.{field}", place)
         for signal in rule.fixed:
-            _check_signal(signal, known, f"fixed.{signal}", place)
+            _check_signal(signal, signals, f"fixed.{signal}", place)
 
 
-def _check_signal(signal: str, known: Map[str, Telemetry], said: str, place: str) -> None:
-    if signal not in known:
-        raise MappingError(f"{said}: no telemetry {signal!r}", where=place, hint=_near(signal, known))
+def _check_signal(signal: str, signals: Map[str, Telemetry], key: str, place: str) -> None:
+    if signal not in signals:
+        raise MappingError(f"{key}: no telemetry {signal!r}", where=place, hint=_near(signal, signals))
 
 
-def _check_unit(target: Target, signal: Telemetry, said: str, place: str) -> None:
+def _check_unit(target: Target, signal: Telemetry, key: str, place: str) -> None:
     if target.unit:
         try:
             conversion(target.unit, signal.unit)
         except ValueError as error:
-            raise MappingError(f"{said}: {error}", where=place, hint="a unit as pint or DTDL names it") from error
+            raise MappingError(f"{key}: {error}", where=place, hint="a unit as pint or DTDL names it") from error
 
 
 def pattern(template: str) -> re.Pattern[str]:
@@ -218,8 +218,8 @@ def pattern(template: str) -> re.Pattern[str]:
     pieces = PART.split(template)
     ends = {text[0] for text in pieces[2::2] if text} | {"/"}
     part = f"[^{re.escape(''.join(sorted(ends)))}]+"
-    made = [re.escape(text) if index % 2 == 0 else f"(?P<{text}>{part})" for index, text in enumerate(pieces)]
-    return re.compile("".join(made))
+    fragments = [re.escape(text) if index % 2 == 0 else f"(?P<{text}>{part})" for index, text in enumerate(pieces)]
+    return re.compile("".join(fragments))
 
 
 def fill(template: str, parts: Map[str, str]) -> str:
@@ -238,5 +238,5 @@ def _check_parts(path: Path, source: str, target: str) -> None:
         raise MappingError(f"{target!r} uses {{{missing.pop()}}}, which {source!r} does not give", where=str(path))
 
 
-def _near(name: str, known: Any) -> str:
-    return nearest(name, known, "load the model first: twingraph models load")
+def _near(name: str, names: Any) -> str:
+    return nearest(name, names, "load the model first: twingraph models load")

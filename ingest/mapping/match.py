@@ -30,8 +30,8 @@ class Matcher:
 
     def route(self, address: str) -> Route | str:
         """The route, or why there is none."""
-        found = self._routes.get(address)
-        return found if found is not None else self._match(address)
+        route = self._routes.get(address)
+        return route if route is not None else self._match(address)
 
     def forget(self) -> None:
         self._routes.clear()

@@ -30,13 +30,13 @@ SUFFIXES = {"Squared": "** 2", "Cubed": "** 3"}
 PREFIXES = {"square": 2, "cubic": 3}
 
 
-def conversion(given: str, wanted: str) -> tuple[float, float]:
+def conversion(source_unit: str, target_unit: str) -> tuple[float, float]:
     """(factor, offset) from one unit to another. Raises: ValueError saying what does not fit."""
-    if not wanted:
+    if not target_unit:
         raise ValueError("the model gives this signal no unit to convert to")
-    source, target = (_unit(name) for name in (given, wanted))
+    source, target = (_unit(name) for name in (source_unit, target_unit))
     if source.dimensionality != target.dimensionality:
-        raise ValueError(f"{given!r} cannot be converted to the model's {wanted!r}")
+        raise ValueError(f"{source_unit!r} cannot be converted to the model's {target_unit!r}")
     quantity = _registry().Quantity
     zero, many = (quantity(value, source).to(target).magnitude for value in (0.0, MANY))
     return (many - zero) / MANY, zero
@@ -72,14 +72,14 @@ def _spelt(name: str) -> str:
 
 
 def _product(name: str) -> str:
-    made: list[str] = []
+    factors: list[str] = []
     power = 0
     for word in WORD.findall(name):
-        if word in SUFFIXES and made:
-            made[-1] += f" {SUFFIXES[word]}"
+        if word in SUFFIXES and factors:
+            factors[-1] += f" {SUFFIXES[word]}"
         elif word.lower() in PREFIXES:
             power = PREFIXES[word.lower()]
         else:
-            made.append((word if word == "Btu" else word[0].lower() + word[1:]) + (f" ** {power}" if power else ""))
+            factors.append((word if word == "Btu" else word[0].lower() + word[1:]) + (f" ** {power}" if power else ""))
             power = 0
-    return " * ".join(made) or "1"
+    return " * ".join(factors) or "1"

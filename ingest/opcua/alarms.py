@@ -79,5 +79,5 @@ def _field(event: Event, name: str) -> Any:
     return getattr(event, name, None)
 
 
-def _text(said: Any) -> str | None:
-    return said.Text if isinstance(said, ua.LocalizedText) else None if said is None else str(said)
+def _text(value: Any) -> str | None:
+    return value.Text if isinstance(value, ua.LocalizedText) else None if value is None else str(value)

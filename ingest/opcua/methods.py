@@ -50,10 +50,10 @@ class OpcUaOutlet(Commanded):
         try:
             async with asyncio.timeout(delivery.timeout), await session(self._url, self._options) as client:
                 target = await self._target(client, fill(rule.to, parts))
-                found = await target.get_child(f"{target.nodeid.NamespaceIndex}:{delivery.command}")
-                if await found.read_node_class() == ua.NodeClass.Variable:
-                    return await _written(found, delivery.request)
-                return await _called(target, found, delivery.request)
+                child = await target.get_child(f"{target.nodeid.NamespaceIndex}:{delivery.command}")
+                if await child.read_node_class() == ua.NodeClass.Variable:
+                    return await _written(child, delivery.request)
+                return await _called(target, child, delivery.request)
         except (ua.UaStatusCodeError, TwinError) as error:
             return Answer(CommandStatus.REFUSED, reason=str(error))
         except UNFIT as error:
@@ -68,17 +68,19 @@ class OpcUaOutlet(Commanded):
 
 
 async def _called(target: Node, method: Node, request: Any) -> Answer:
-    asked, answered = await arguments(method, "InputArguments"), await arguments(method, "OutputArguments")
-    if len(asked) > 1:
-        names = [dtdl_name(one.Name) for one in asked]
+    inputs, answered = await arguments(method, "InputArguments"), await arguments(method, "OutputArguments")
+    if len(inputs) > 1:
+        names = [dtdl_name(argument.Name) for argument in inputs]
         if not isinstance(request, dict) or request.keys() != set(names):
             raise TwinError(f"the request must have the fields {', '.join(names)}")
-        given = [request[name] for name in names]
+        request_values = [request[name] for name in names]
     else:
-        given = [] if request is None else [request]
-    outputs = await target.call_method(method, *[_typed(one.DataType, value) for one, value in zip(asked, given, strict=False)])
+        request_values = [] if request is None else [request]
+    outputs = await target.call_method(
+        method, *[_typed(argument.DataType, value) for argument, value in zip(inputs, request_values, strict=False)]
+    )
     values = outputs if isinstance(outputs, list) else [outputs]
-    response = {dtdl_name(one.Name): plain(value) for one, value in zip(answered, values, strict=False)}
+    response = {dtdl_name(argument.Name): plain(value) for argument, value in zip(answered, values, strict=False)}
     return Answer(CommandStatus.REFUSED if response.get("accepted") is False else CommandStatus.SUCCEEDED, response)
 
 
@@ -115,7 +117,7 @@ def _typed(kind: ua.NodeId, value: Any) -> ua.Variant:
     return ua.Variant(int(value) if built_in in WHOLE else value, built_in)
 
 
-def dtdl_name(said: str) -> str:
+def dtdl_name(browse_name: str) -> str:
     """A name as DTDL has them: letters, digits and single underscores inside, a letter first."""
-    name = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9]+", "_", said)).strip("_")[:63].rstrip("_")
+    name = re.sub(r"_+", "_", re.sub(r"[^A-Za-z0-9]+", "_", browse_name)).strip("_")[:63].rstrip("_")
     return name if name[:1].isalpha() else f"n{name}"

@@ -54,7 +54,10 @@ async def node(client: Client, text: str) -> Node:
 
 def listed(options: OpcUaOptions, url: str) -> list[Item]:
     """Raises: MappingError naming the place."""
-    items = [_paced(one.id, one.address or identifier(one.id), one.sampling, one.queue, one.deadband) for one in options.nodes]
+    items = [
+        _paced(entry.id, entry.address or identifier(entry.id), entry.sampling, entry.queue, entry.deadband)
+        for entry in options.nodes
+    ]
     if options.publishednodes:
         items += published(Path(options.publishednodes), url)
     return items
@@ -76,8 +79,8 @@ def published(path: Path, url: str) -> list[Item]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MappingError(f"not OPC Publisher's format: {error!r}", where=str(path)) from error
     if not items:
-        known = ", ".join(sorted({entry["EndpointUrl"] for entry in entries}))
-        raise MappingError(f"no nodes of {url}", where=str(path), hint=f"its endpoints are {known}")
+        endpoints = ", ".join(sorted({entry["EndpointUrl"] for entry in entries}))
+        raise MappingError(f"no nodes of {url}", where=str(path), hint=f"its endpoints are {endpoints}")
     ignored = {key for entry in entries for key in entry if key not in ENDPOINT}
     ignored |= {key for entry in entries for node in entry["OpcNodes"] for key in node if key not in TAKEN}
     for key in sorted(ignored):
@@ -98,25 +101,25 @@ def identifier(node: str) -> str:
     return (rest if head.startswith(("nsu=", "ns=")) else node).partition("=")[2] or node
 
 
-async def browsed(client: Client, index: int, wanted: Sequence[Any]) -> list[tuple[Item, Node]]:
+async def browsed(client: Client, index: int, patterns: Sequence[Any]) -> list[tuple[Item, Node]]:
     """Every variable of a namespace whose identifier one of the patterns matches. Objects may lie in a ring."""
-    found: dict[ua.NodeId, None] = {}
+    variables: dict[ua.NodeId, None] = {}
     level, seen = [client.nodes.objects.nodeid], {client.nodes.objects.nodeid}
     while level:
         below: list[ua.NodeId] = []
         for node_id in level:
-            for one in await references(client.get_node(node_id), ua.NodeClass.Object | ua.NodeClass.Variable):
-                if one.NodeId.NamespaceIndex != index:
+            for reference in await references(client.get_node(node_id), ua.NodeClass.Object | ua.NodeClass.Variable):
+                if reference.NodeId.NamespaceIndex != index:
                     continue
-                if one.NodeClass == ua.NodeClass.Variable:
-                    found[one.NodeId] = None
-                elif one.NodeId not in seen:
-                    seen.add(one.NodeId)
-                    below.append(one.NodeId)
+                if reference.NodeClass == ua.NodeClass.Variable:
+                    variables[reference.NodeId] = None
+                elif reference.NodeId not in seen:
+                    seen.add(reference.NodeId)
+                    below.append(reference.NodeId)
         level = below
         if level and len(seen) > MOST_OBJECTS:
             metrics.ENDLESS.labels("browsing").inc()
             log.warning("address space exceeds the browse limit", objects=len(seen), hint="options.nodes lists nodes")
             break
-    named = [(str(node_id.Identifier), client.get_node(node_id)) for node_id in found]
-    return [(Item(name, name), node) for name, node in named if any(regex.fullmatch(name) for regex in wanted)]
+    named = [(str(node_id.Identifier), client.get_node(node_id)) for node_id in variables]
+    return [(Item(name, name), node) for name, node in named if any(regex.fullmatch(name) for regex in patterns)]

@@ -18,7 +18,7 @@ HIERARCHICAL = ua.ObjectIds.HierarchicalReferences
 
 async def references(node: Node, classes: ua.NodeClass, kind: int = HIERARCHICAL) -> list[ua.ReferenceDescription]:
     """What lies below a node, each once. Raises: ua.UaError."""
-    wanted = ua.BrowseDescription(
+    description = ua.BrowseDescription(
         NodeId=node.nodeid,
         BrowseDirection=ua.BrowseDirection.Forward,
         ReferenceTypeId=ua.NodeId(kind),
@@ -26,23 +26,23 @@ async def references(node: Node, classes: ua.NodeClass, kind: int = HIERARCHICAL
         NodeClassMask=classes,
         ResultMask=ua.BrowseResultMask.All,
     )
-    parameters = ua.BrowseParameters(NodesToBrowse=[wanted])
+    parameters = ua.BrowseParameters(NodesToBrowse=[description])
     parameters.View.Timestamp = ua.get_win_epoch()
-    found: dict[ua.NodeId, ua.ReferenceDescription] = {}
+    by_node_id: dict[ua.NodeId, ua.ReferenceDescription] = {}
     results, still = await node.session.browse(parameters), 0
     while results:
-        known = len(found)
-        found |= {one.NodeId: one for one in results[0].References if one.NodeId not in found}
-        still = 0 if len(found) > known else still + 1
+        count_before = len(by_node_id)
+        by_node_id |= {reference.NodeId: reference for reference in results[0].References if reference.NodeId not in by_node_id}
+        still = 0 if len(by_node_id) > count_before else still + 1
         point = results[0].ContinuationPoint
         if not point:
             break
-        release = still >= MOST_STILL or len(found) >= MOST_REFERENCES
+        release = still >= MOST_STILL or len(by_node_id) >= MOST_REFERENCES
         results = await node.session.browse_next(ua.BrowseNextParameters(release, [point]))
         if release:
-            _tell("browsing", node, len(found))
+            _tell("browsing", node, len(by_node_id))
             break
-    return list(found.values())
+    return list(by_node_id.values())
 
 
 async def past(node: Node, since: datetime, until: datetime) -> AsyncIterator[ua.DataValue]:

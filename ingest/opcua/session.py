@@ -86,7 +86,7 @@ async def _secure(client: Client, options: OpcUaOptions) -> None:
     certificate, key = Path(options.certificate), Path(options.key)
     check(certificate)
     trusted = (options.trust,) if isinstance(options.trust, str) else options.trust
-    store = TrustStore([Path(one) for one in trusted], [])
+    store = TrustStore([Path(path) for path in trusted], [])
     checks = CertificateValidatorOptions
     try:
         await store.load()
@@ -123,24 +123,24 @@ async def _republished(subscription: Any, available: Sequence[int]) -> bool:
     """Asks for what was missed: for what the server says that it keeps, and where it says nothing for what comes next, until it
     has none, or answers an empty notification or another one. Whether all that it keeps has come."""
     last = subscription.last_sequence_number or 0
-    kept = sorted(number for number in available if number > last)
+    sequence_numbers = sorted(number for number in available if number > last)
     subscription._replaying = True
     try:
-        for number in kept[:MOST_MISSED] or range(last + 1, last + 1 + MOST_MISSED):
+        for number in sequence_numbers[:MOST_MISSED] or range(last + 1, last + 1 + MOST_MISSED):
             try:
                 message = await subscription.server.republish(subscription.subscription_id, number)
             except ua.uaerrors.BadMessageNotAvailable:
-                return not kept
+                return not sequence_numbers
             except (ua.UaError, OSError, TimeoutError) as error:
                 log.warning("republish failed", number=number, error=repr(error))
                 return False
             if message.SequenceNumber != number or not message.NotificationData:
-                return not kept
+                return not sequence_numbers
             answer = ua.PublishResult(subscription.subscription_id, NotificationMessage=message)
             await subscription.publish_callback(answer)
     finally:
         subscription._replaying = False
-    if not kept or len(kept) > MOST_MISSED:
+    if not sequence_numbers or len(sequence_numbers) > MOST_MISSED:
         metrics.ENDLESS.labels("publishing again").inc()
         log.warning("republish exceeds the limit; recreating the subscription", asked=MOST_MISSED)
         return False
@@ -161,8 +161,8 @@ def _application(certificate: Path) -> str:
     """The application's URI, which must be that of its certificate."""
     from cryptography import x509
 
-    held = x509.load_pem_x509_certificate(certificate.read_bytes())
-    names = held.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    x509_certificate = x509.load_pem_x509_certificate(certificate.read_bytes())
+    names = x509_certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     return next(iter(names.get_values_for_type(x509.UniformResourceIdentifier)), "urn:twingraph:client")
 
 

@@ -118,15 +118,15 @@ class OpcUaSource(Reconnecting):
                 self._period, queue_maxsize=room, overflow=OverflowPolicy.DROP_OLDEST
             )
             subscription.restore = partial(restored, subscription)
-            found, missing = await self._nodes(client)
+            item_nodes, missing = await self._nodes(client)
             before, self._addresses, self._qualities = dict(self._last), {}, {}
             async with subscription, asyncio.TaskGroup() as tasks:
                 await subscription.subscribe_data_change(
                     client.get_node(ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime))
                 )
-                missing += await self._monitor(subscription, found)
+                missing += await self._monitor(subscription, item_nodes)
                 if self._notifiers:
-                    await alarms.subscribe(client, subscription, [await node(client, one) for one in self._notifiers])
+                    await alarms.subscribe(client, subscription, [await node(client, notifier) for notifier in self._notifiers])
                 self.connected()
                 log.info("nodes monitored", source=self.name, nodes=len(self._addresses), bad=len(missing))
                 self._heard = time.monotonic()
@@ -141,24 +141,24 @@ class OpcUaSource(Reconnecting):
 
     async def _nodes(self, client: Client) -> tuple[list[tuple[Item, Node]], list[Item]]:
         """Those to be monitored, and those whose identifier cannot be read here."""
-        found, bad = [], []
+        item_nodes, bad = [], []
         if self._namespace:
-            found = await browsed(client, await client.get_namespace_index(self._namespace), self._patterns)
+            item_nodes = await browsed(client, await client.get_namespace_index(self._namespace), self._patterns)
             sampling = self._options.sampling_ms
-            found = [(replace(item, sampling=sampling), node) for item, node in found]
+            item_nodes = [(replace(item, sampling=sampling), node) for item, node in item_nodes]
         for item in self._items:
             try:
-                found.append((item, await item.on(client)))
+                item_nodes.append((item, await item.on(client)))
             except (ua.UaError, ValueError) as error:
                 self._bad(item, error)
                 bad.append(item)
-        return found, bad
+        return item_nodes, bad
 
-    async def _monitor(self, subscription: Any, found: Sequence[tuple[Item, Node]]) -> list[Item]:
+    async def _monitor(self, subscription: Any, item_nodes: Sequence[tuple[Item, Node]]) -> list[Item]:
         """Those that the server refuses."""
         bad = []
         by_kind: dict[tuple[float, int, float | None], list[tuple[Item, Node]]] = {}
-        for item, found_node in found:
+        for item, found_node in item_nodes:
             by_kind.setdefault((item.sampling, item.room(self._period), item.deadband), []).append((item, found_node))
         for (sampling, room, deadband), group in by_kind.items():
             absolute = ua.DataChangeTrigger.StatusValue, ua.DeadbandType.Absolute
@@ -175,9 +175,9 @@ class OpcUaSource(Reconnecting):
                         self._addresses[found_node.nodeid] = item.address
         return bad
 
-    def _bad(self, item: Item, said: object) -> None:
+    def _bad(self, item: Item, reason: object) -> None:
         metrics.REJECTED.labels(self.name, "BAD_NODE").inc()
-        log.warning("node cannot be monitored", source=self.name, node=item.node, said=str(said))
+        log.warning("node cannot be monitored", source=self.name, node=item.node, said=str(reason))
 
     async def _mend(self, client: Client, subscription: Any, bad: list[Item]) -> None:
         """Tries bad nodes again, on their own."""
@@ -221,8 +221,8 @@ class OpcUaSource(Reconnecting):
             if isinstance(event, OpcEvent):
                 if alarms.wants_refresh(event.event):
                     self._outdated.set()
-                if (told := alarms.told(event.event)) is not None and self._is_news(*told):
-                    await take(Message(*told))
+                if (alarm := alarms.told(event.event)) is not None and self._is_news(*alarm):
+                    await take(Message(*alarm))
             if isinstance(event, DataChangeEvent) and event.node.nodeid in self._addresses:
                 message = self._message(event.node.nodeid, event.data.monitored_item.Value)
                 if message is not None:
@@ -281,24 +281,24 @@ class OpcUaSource(Reconnecting):
                 log.warning(
                     "the server's queue overflows", source=self.name, node=self._addresses[node_id], hint="queue, sampling"
                 )
-        said = GOOD if status is None or status.is_good() else ua.StatusCode(status.value & 0xFFFF0000).name
-        bad = value.Value is None or is_bad(said)
+        quality = GOOD if status is None or status.is_good() else ua.StatusCode(status.value & 0xFFFF0000).name
+        bad = value.Value is None or is_bad(quality)
         if bad:
             metrics.REJECTED.labels(self.name, "BAD_STATUS").inc()
-            said = said if is_bad(said) else "BadNoData"
+            quality = quality if is_bad(quality) else "BadNoData"
         stamp = value.SourceTimestamp or value.ServerTimestamp
         if stamp is not None:
             self._last[node_id] = max(stamp, self._last.get(node_id, stamp))
         at = None if stamp is None else round((stamp - EPOCH).total_seconds() * 1000)
         address = self._addresses[node_id]
         field = address.rpartition(".")[2]
-        changed = not past and self._qualities.get(node_id) != said
+        changed = not past and self._qualities.get(node_id) != quality
         if changed:
-            self._qualities[node_id] = said
+            self._qualities[node_id] = quality
         elif bad:
             return None
         return Message(
-            address, {field: None if bad else plain(value.Value.Value)}, at, quality={field: said} if changed else None
+            address, {field: None if bad else plain(value.Value.Value)}, at, quality={field: quality} if changed else None
         )
 
 
@@ -309,11 +309,13 @@ class OpcUaServers(Source):
         self.name = mapping.source
         urls = [str(url) for url in mapping.options["url"]]
         options = [{**mapping.options, "url": url} for url in urls]
-        self._each = [OpcUaSource(mapping.model_copy(update={"options": one}), settings) for one in options]
+        self._each = [
+            OpcUaSource(mapping.model_copy(update={"options": server_options}), settings) for server_options in options
+        ]
 
     @property
     def stopping(self) -> bool:  # type: ignore[override]
-        return any(one.stopping for one in self._each)
+        return any(source.stopping for source in self._each)
 
     @stopping.setter
     def stopping(self, value: bool) -> None:
@@ -322,30 +324,30 @@ class OpcUaServers(Source):
 
     @property
     def reconnects(self) -> int:  # type: ignore[override]
-        return sum(one.reconnects for one in self._each)
+        return sum(source.reconnects for source in self._each)
 
     @property
     def online(self) -> bool:  # type: ignore[override]
-        return all(one.online for one in self._each)
+        return all(source.online for source in self._each)
 
     @property
     def problem(self) -> str | None:  # type: ignore[override]
-        problems = [one.problem for one in self._each if one.problem]
+        problems = [source.problem for source in self._each if source.problem]
         more = f" (and {len(problems) - 1} more of {len(self._each)} servers)" if len(problems) > 1 else ""
         return problems[0] + more if problems else None
 
     async def run(self, take: Take) -> None:
         async with asyncio.TaskGroup() as tasks:
-            for one in self._each:
-                tasks.create_task(self._kept(one, take))
+            for source in self._each:
+                tasks.create_task(self._kept(source, take))
 
-    async def _kept(self, one: OpcUaSource, take: Take) -> None:
+    async def _kept(self, source: OpcUaSource, take: Take) -> None:
         for pause in pauses(1.0, 60.0):
             try:
-                await one.run(take)
+                await source.run(take)
             except StackError as error:
                 log.error("OPC UA server rejected the source", source=self.name, error=str(error), pause=pause)
-                one.lost(error)
+                source.lost(error)
             await asyncio.sleep(pause)
 
     async def acknowledge(self, receipts: Sequence[Any]) -> None:
@@ -363,7 +365,7 @@ def plain(value: Any) -> Any:
     if type(value) in (float, int, bool, str):
         return value
     if isinstance(value, list):
-        return [plain(one) for one in value]
+        return [plain(item) for item in value]
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
     if isinstance(value, ua.LocalizedText):

@@ -77,8 +77,8 @@ class _Walk:
     async def below(self, node: Node, path: tuple[str, ...], parent: Thing | None) -> None:
         children = await references(node, ua.NodeClass.Object)
         for child in children:
-            known = child.NodeId in self._seen or (child.NodeId.NamespaceIndex == 0 and child.NodeId.Identifier in OWN)
-            if known or len(self._seen) >= MOST_OBJECTS or len(path) >= DEEPEST:
+            is_known = child.NodeId in self._seen or (child.NodeId.NamespaceIndex == 0 and child.NodeId.Identifier in OWN)
+            if is_known or len(self._seen) >= MOST_OBJECTS or len(path) >= DEEPEST:
                 continue
             self._seen.add(child.NodeId)
             here = (*path, child.BrowseName.Name)
@@ -101,9 +101,9 @@ class _Walk:
         own_type = "" if kind.NamespaceIndex == 0 and kind.Identifier in UNTYPED else await self._name(kind)
         thing = Thing(self._text(child.NodeId), own_type, self._dt_id(path), parent)
         await asyncio.gather(
-            *(self._telemetry(thing, one) for one in (*components, *organized)),
-            *(self._property(thing, one) for one in properties),
-            *(self._command(thing, one) for one in methods),
+            *(self._telemetry(thing, child_node) for child_node in (*components, *organized)),
+            *(self._property(thing, child_node) for child_node in properties),
+            *(self._command(thing, child_node) for child_node in methods),
         )
         thing.nodes.sort()
         self.things.append(thing)
@@ -143,11 +143,11 @@ class _Walk:
     async def _command(self, thing: Thing, child: Any) -> None:
         method, name = self._client.get_node(child.NodeId), dtdl_name(child.BrowseName.Name)
         async with self._gate:
-            asked, answered = await arguments(method, "InputArguments"), await arguments(method, "OutputArguments")
+            inputs, answered = await arguments(method, "InputArguments"), await arguments(method, "OutputArguments")
         command: dict[str, Any] = {"@type": "Command", "name": name}
-        request, response = _argument(asked, alone=True), _argument(answered, alone=False)
+        request, response = _argument(inputs, alone=True), _argument(answered, alone=False)
         command |= ({"request": request} if request else {}) | ({"response": response} if response else {})
-        if name == child.BrowseName.Name and name not in thing.contents and not (asked and request is None):
+        if name == child.BrowseName.Name and name not in thing.contents and not (inputs and request is None):
             thing.contents[name] = command
 
     def _text(self, node_id: ua.NodeId) -> str:
@@ -156,28 +156,28 @@ class _Walk:
 
     def _dt_id(self, path: Iterable[str]) -> str:
         name = re.sub(r"[^A-Za-z0-9_~-]+", "-", "-".join(path)).strip("-")[:110] or "twin"
-        number, made = 2, name
-        while made in self._dt_ids:
-            made, number = f"{name}-{number}", number + 1
-        self._dt_ids.add(made)
-        return made
+        number, dt_id = 2, name
+        while dt_id in self._dt_ids:
+            dt_id, number = f"{name}-{number}", number + 1
+        self._dt_ids.add(dt_id)
+        return dt_id
 
 
-def _argument(given: Sequence[ua.Argument], alone: bool) -> dict[str, Any] | None:
+def _argument(ua_arguments: Sequence[ua.Argument], alone: bool) -> dict[str, Any] | None:
     """One argument stands for itself (`alone`), several are an object; None: there are none, or one of another type."""
-    fields = [{"name": dtdl_name(one.Name or "value"), "schema": _of_argument(one)} for one in given]
-    if not fields or any(one["schema"] is None for one in fields):
+    fields = [{"name": dtdl_name(argument.Name or "value"), "schema": _of_argument(argument)} for argument in ua_arguments]
+    if not fields or any(argument["schema"] is None for argument in fields):
         return None
     if len(fields) == 1 and alone:
         return fields[0]
     return {"name": "request" if alone else "response", "schema": {"@type": "Object", "fields": fields}}
 
 
-def _of_argument(one: ua.Argument) -> Any:
-    if one.DataType.NamespaceIndex != 0 or one.ValueRank >= 0:
+def _of_argument(argument: ua.Argument) -> Any:
+    if argument.DataType.NamespaceIndex != 0 or argument.ValueRank >= 0:
         return None
     try:
-        return BUILT_IN.get(ua.VariantType(one.DataType.Identifier).name)
+        return BUILT_IN.get(ua.VariantType(argument.DataType.Identifier).name)
     except ValueError:
         return None
 
@@ -189,10 +189,10 @@ def _kinds(things: Sequence[Thing]) -> dict[str, list[Thing]]:
     for thing in things:
         key = thing.type_name or tuple(sorted((name, repr(content)) for name, content in thing.contents.items()))
         if key not in names:
-            wanted = thing.type_name or _spoken(thing.dt_id)
-            number, name = 2, wanted
+            preferred = thing.type_name or _spoken(thing.dt_id)
+            number, name = 2, preferred
             while name in kinds:
-                name, number = f"{wanted}{number}", number + 1
+                name, number = f"{preferred}{number}", number + 1
             names[key] = name
         kinds.setdefault(names[key], []).append(thing)
     return kinds
@@ -211,8 +211,13 @@ def _models(kinds: dict[str, list[Thing]], prefix: str) -> list[dict[str, Any]]:
         contents = {key: content for thing in reversed(things) for key, content in thing.contents.items()}
         if any(id(thing) in parents for thing in things) and "hasComponent" not in contents:
             contents["hasComponent"] = {"@type": "Relationship", "name": "hasComponent"}
-        made = {"@context": "dtmi:dtdl:context;3", "@id": f"dtmi:{prefix}:{name};1", "@type": "Interface", "displayName": name}
-        models.append(made | {"contents": [contents[key] for key in sorted(contents)]})
+        interface = {
+            "@context": "dtmi:dtdl:context;3",
+            "@id": f"dtmi:{prefix}:{name};1",
+            "@type": "Interface",
+            "displayName": name,
+        }
+        models.append(interface | {"contents": [contents[key] for key in sorted(contents)]})
     return models
 
 
@@ -236,9 +241,9 @@ def _mapping(kinds: dict[str, list[Thing]], options: dict[str, Any], prefix: str
             if any(content["@type"] == "Command" for content in thing.contents.values())
         ]
     depth = {thing.dt_id: _depth(thing) for things in kinds.values() for thing in things}
-    nodes.sort(key=lambda one: depth[one["address"].rpartition("/")[2].rpartition(".")[0]])  # who is above comes first
-    made = {"source": "plant", "protocol": "opcua", "options": {**options, "nodes": nodes}, "rules": rules}
-    return made | ({"commands": commands} if commands else {})
+    nodes.sort(key=lambda entry: depth[entry["address"].rpartition("/")[2].rpartition(".")[0]])  # who is above comes first
+    mapping = {"source": "plant", "protocol": "opcua", "options": {**options, "nodes": nodes}, "rules": rules}
+    return mapping | ({"commands": commands} if commands else {})
 
 
 def _depth(thing: Thing) -> int:

@@ -24,23 +24,23 @@ def records(payload: Payload, rule: Rule, attributes: Mapping[str, str] | None =
     """`attributes`: of a CloudEvent whose payload is its data alone. A MessageError in the place of a record that is none.
 
     Raises: MessageError when the payload is not what the rule says."""
-    given: Any
+    decoded: Any
     if type(payload) is bytes:
         body = unpacked(payload)
         if attributes and rule.payload == "cloudevents":
-            given = list(_of_event({**attributes, "data": _json(body, rule)}, rule))
+            decoded = list(_of_event({**attributes, "data": _json(body, rule)}, rule))
         else:
-            given = READERS[rule.payload](body, rule)
-        if type(given) is dict and rule.is_flat:
-            return (given,)
+            decoded = READERS[rule.payload](body, rule)
+        if type(decoded) is dict and rule.is_flat:
+            return (decoded,)
     else:
-        given = payload
-    return _shaped(given, rule)
+        decoded = payload
+    return _shaped(decoded, rule)
 
 
-def _shaped(given: Any, rule: Rule) -> Iterator[Record | MessageError]:
+def _shaped(decoded: Any, rule: Rule) -> Iterator[Record | MessageError]:
     readings = rule.readings
-    for record in given if isinstance(given, list | tuple) else (given,):
+    for record in decoded if isinstance(decoded, list | tuple) else (decoded,):
         try:
             inner = _inside(record, rule.fields)
         except MessageError as error:
@@ -56,8 +56,8 @@ def _shaped(given: Any, rule: Rule) -> Iterator[Record | MessageError]:
             elif readings.name not in fields or readings.value not in fields:
                 yield MessageError(f"a reading needs {readings.name!r} and {readings.value!r}", code="NOT_A_READING")
             else:
-                kept = time | {name: fields[name] for name in (rule.time, rule.quality) if name in fields}
-                yield {str(fields[readings.name]): fields[readings.value], **kept, **rule.fixed}
+                shared = time | {name: fields[name] for name in (rule.time, rule.quality) if name in fields}
+                yield {str(fields[readings.name]): fields[readings.value], **shared, **rule.fixed}
 
 
 def _inside(record: Any, path: str) -> Any:
@@ -113,12 +113,12 @@ def _csv(body: bytes, rule: Rule) -> Any:
     except (UnicodeDecodeError, csv.Error) as error:
         raise MessageError(f"not CSV: {error}", code="NOT_CSV") from error
     names = list(rule.columns) or (rows.pop(0) if rows else [])
-    made = []
+    csv_records = []
     for number, row in enumerate(rows, 1):
         if len(row) != len(names):
             raise MessageError(f"row {number} has {len(row)} values for {len(names)} columns", code="NOT_CSV")
-        made.append({name: _cell(text) for name, text in zip(names, row, strict=True) if text})
-    return made
+        csv_records.append({name: _cell(text) for name, text in zip(names, row, strict=True) if text})
+    return csv_records
 
 
 def _cell(text: str) -> Any:

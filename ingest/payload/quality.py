@@ -7,24 +7,24 @@ LONGEST = 60
 ALIKE = {"ok": GOOD, "true": GOOD, "valid": GOOD, "false": BAD, "invalid": BAD}
 
 
-def quality(said: Any) -> str:
+def quality(value: Any) -> str:
     """From a word, a truth, or a number as OPC counts: from 192 good, from 64 uncertain; nothing said is good."""
-    if said is None:
+    if value is None:
         return GOOD
-    if isinstance(said, bool):
-        return GOOD if said else BAD
-    if isinstance(said, int | float):
-        return GOOD if said >= 192 else UNCERTAIN if said >= 64 else BAD
-    word = str(said)[:LONGEST].strip() if isinstance(said, str) else BAD
+    if isinstance(value, bool):
+        return GOOD if value else BAD
+    if isinstance(value, int | float):
+        return GOOD if value >= 192 else UNCERTAIN if value >= 64 else BAD
+    word = str(value)[:LONGEST].strip() if isinstance(value, str) else BAD
     if word.isdecimal():
         return quality(int(word))
     if word.lower() in ALIKE:
         return ALIKE[word.lower()]
-    for known in (GOOD, UNCERTAIN, BAD):
-        if word.lower().startswith(known.lower()):
-            return known if known == GOOD else known + word[len(known) :]
+    for grade in (GOOD, UNCERTAIN, BAD):
+        if word.lower().startswith(grade.lower()):
+            return grade if grade == GOOD else grade + word[len(grade) :]
     return word or BAD
 
 
-def is_bad(said: str) -> bool:
-    return said.startswith(BAD)
+def is_bad(word: str) -> bool:
+    return word.startswith(BAD)

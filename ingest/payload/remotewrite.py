@@ -36,11 +36,11 @@ def samples(body: bytes) -> Iterator[tuple[str, dict[str, Any] | DeviceState, in
                 yield address, {"value": sample.value}, sample.timestamp
 
 
-def _text(said: Any) -> str:
+def _text(label: Any) -> str:
     """A label's, with a backslash before what ends a part of an address."""
-    if not isinstance(said, str):
+    if not isinstance(label, str):
         raise MessageError("a label is not UTF-8", code="NOT_REMOTE_WRITE")
-    return said.replace("\\", r"\\").replace(",", r"\,").replace("=", r"\=")
+    return label.replace("\\", r"\\").replace(",", r"\,").replace("=", r"\=")
 
 
 def _request(body: bytes) -> Any:
@@ -55,9 +55,9 @@ def _request(body: bytes) -> Any:
         unpacked = bytes(cramjam.snappy.decompress_raw(body))
     except cramjam.DecompressionError as error:
         raise MessageError("the body is not snappy", code="NOT_REMOTE_WRITE") from error
-    made = WriteRequest()
+    write_request = WriteRequest()
     try:
-        made.ParseFromString(unpacked)
+        write_request.ParseFromString(unpacked)
     except DecodeError as error:
         raise MessageError("the body is no WriteRequest", code="NOT_REMOTE_WRITE") from error
-    return made
+    return write_request

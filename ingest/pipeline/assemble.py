@@ -93,32 +93,32 @@ class Assembler:
     def missing(self, messages: Sequence[Message]) -> tuple[list[NewTwin], list[NewRelationship]]:
         """Twins to be created first, with what leads to them; one that no model or dtId allows is left to be refused."""
         twins, links = self.matcher.wanted({message.address for message in messages})
-        made = {twin.dt_id: twin for twin in twins if _can_be(self.catalog, twin)}
-        return list(made.values()), [link for link in links if link.target in made]
+        creatable = {twin.dt_id: twin for twin in twins if _can_be(self.catalog, twin)}
+        return list(creatable.values()), [link for link in links if link.target in creatable]
 
     def shape(self, route: Route, names: tuple[str, ...], types: tuple[type, ...]) -> Shape:
         key = (route.rule.match, route.model, names, types)
-        found = self._shapes.get(key)
-        if found is None:
+        shape = self._shapes.get(key)
+        if shape is None:
             if len(self._shapes) >= REMEMBERED_SHAPES:
                 self._shapes.clear()
                 self._alike.clear()
-            found = self._judge(route, names, types)
+            shape = self._judge(route, names, types)
             # 20 beside 20.5 is one shape: their rows make one table
-            alike = (route.rule.match, route.model, names, tuple(index for index, _ in found.take), found.refused)
-            found = self._alike.setdefault(alike, found) if len(names) <= WIDEST_SHAPE else found
+            alike = (route.rule.match, route.model, names, tuple(index for index, _ in shape.take), shape.refused)
+            shape = self._alike.setdefault(alike, shape) if len(names) <= WIDEST_SHAPE else shape
             if len(names) <= WIDEST_SHAPE:
-                self._shapes[key] = found
-        return found
+                self._shapes[key] = shape
+        return shape
 
     def _judge(self, route: Route, names: tuple[str, ...], types: tuple[type, ...]) -> Shape:
-        known = self.catalog.telemetry(route.model)
+        signals = self.catalog.telemetry(route.model)
         take, refused = [], []
         for index, (name, kind) in enumerate(zip(names, types, strict=True)):
-            signal = known.get(route.rule.signal_of(name))
+            signal = signals.get(route.rule.signal_of(name))
             if signal is None:
                 if route.rule.unknown == "deadletter":
-                    near = nearest(name, known)
+                    near = nearest(name, signals)
                     near = f"; {near}" if near else ""
                     refused.append((name, f"{self.catalog.labels[route.model]} has no telemetry {name!r}{near}"))
             elif kind is not type(None):
@@ -187,9 +187,9 @@ class _Work:
         if route.rule.kind == "telemetry":
             self.received[route.dt_id] = received
             if route.rule.quality and route.rule.quality in record:
-                said = quality(record.pop(route.rule.quality))
-                self._qualities(route, dict.fromkeys(record, said), at)
-                if is_bad(said):
+                quality_text = quality(record.pop(route.rule.quality))
+                self._qualities(route, dict.fromkeys(record, quality_text), at)
+                if is_bad(quality_text):
                     return []
             elif message.quality:
                 self._qualities(route, message.quality, at)
@@ -200,11 +200,11 @@ class _Work:
             self._answer(record, at)
         return []
 
-    def _qualities(self, route: Route, said: Mapping[str, str], at: int) -> None:
-        known = self.assembler.catalog.telemetry(route.model)
-        for field_name, text in said.items():
+    def _qualities(self, route: Route, qualities: Mapping[str, str], at: int) -> None:
+        signals = self.assembler.catalog.telemetry(route.model)
+        for field_name, text in qualities.items():
             signal = route.rule.signal_of(field_name)
-            if signal in known:
+            if signal in signals:
                 self.qualities.append(Quality(route.dt_id, signal, text, at))
 
     def _telemetry(self, route: Route, data: dict[str, Any], at: int) -> list[MessageError]:
@@ -220,20 +220,20 @@ class _Work:
 
     def _checked(self, shape: Shape, values: tuple[Any, ...]) -> tuple[Shape, tuple[Any, ...], list[MessageError]]:
         bad: dict[int, MessageError] = {}
-        made = list(values)
+        converted = list(values)
         for index, signal in shape.take:
             try:
                 if signal.convert is not None:
-                    made[index] = signal.convert(made[index])
+                    converted[index] = signal.convert(converted[index])
                 if signal.check is not None:
-                    signal.check(made[index])
+                    signal.check(converted[index])
             except (ValueError, OverflowError, TwinError) as error:
                 reason = f"{signal.name}: {values[index]!r:.80} {error}"
                 bad[index] = MessageError(reason, code="VALUE_REFUSED")
         if not bad:
-            return shape, tuple(made), []
-        kept = tuple(row for row in shape.take if row[0] not in bad)
-        return Shape(kept, (), False, shape.direct), tuple(made), list(bad.values())
+            return shape, tuple(converted), []
+        accepted = tuple(row for row in shape.take if row[0] not in bad)
+        return Shape(accepted, (), False, shape.direct), tuple(converted), list(bad.values())
 
     def _event(self, route: Route, data: dict[str, Any], at: int) -> None:
         kind, code = data.get("kind"), str(data.get("code", ""))
@@ -270,9 +270,9 @@ class _Work:
         self.deadletters.append(letter(self.assembler.source, message, errors[0].code, reason, received))
 
     def finish(self, positions: Sequence[Position]) -> Assembled:
-        series = [made for dt_id, shapes in self.groups.items() if (made := self._series(dt_id, shapes))]
-        for one in series:
-            one.received = self.received[one.dt_id]
+        series = [assembled for dt_id, shapes in self.groups.items() if (assembled := self._series(dt_id, shapes))]
+        for twin_series in series:
+            twin_series.received = self.received[twin_series.dt_id]
         stale = [{"id": dt_id, "at": at} for dt_id, at in self.stale.items()]
         qualities = _changes(self.qualities)
         batch = Batch(
@@ -287,13 +287,13 @@ class _Work:
             qualities,
             self.now + self.skew,
         )
-        return Assembled(batch, self.rejected, sum(one.points() for one in series), self.doubled)
+        return Assembled(batch, self.rejected, sum(twin_series.points() for twin_series in series), self.doubled)
 
     def _series(self, dt_id: str, shapes: dict[Shape, Rows]) -> Series | None:
         if len(shapes) == 1:
             ((shape, rows),) = shapes.items()
-            if shape.direct and (made := _direct(dt_id, shape, rows)) is not None:
-                return made
+            if shape.direct and (direct := _direct(dt_id, shape, rows)) is not None:
+                return direct
             columns = [(s, self._column(s, index + 1, rows)) for index, s in shape.take]
             times = [row[0] for row in rows]
             if _ascending(times) and all(len(values) == len(times) for _, (_, values) in columns):
@@ -311,21 +311,21 @@ class _Work:
         points: dict[str, tuple[Signal, dict[int, Any]]] = {}
         for shape, rows in shapes.items():
             for index, signal in shape.take:
-                _, known = points.setdefault(signal.name, (signal, {}))
+                _, by_time = points.setdefault(signal.name, (signal, {}))
                 times, values = self._column(signal, index + 1, rows)
-                before = len(known)
+                before = len(by_time)
                 for at, value in zip(times, values, strict=True):
-                    known.setdefault(at, value)
-                self.doubled += len(times) - (len(known) - before)
-        filled = {name: (signal, dict(sorted(known.items()))) for name, (signal, known) in points.items() if known}
+                    by_time.setdefault(at, value)
+                self.doubled += len(times) - (len(by_time) - before)
+        filled = {name: (signal, dict(sorted(by_time.items()))) for name, (signal, by_time) in points.items() if by_time}
         if not filled:
             return None
-        own = {name: list(known) for name, (_, known) in filled.items()}
+        own = {name: list(by_time) for name, (_, by_time) in filled.items()}
         times = next(iter(own.values()))
-        columns = {name: _stored(signal, list(known.values())) for name, (signal, known) in filled.items()}
+        columns = {name: _stored(signal, list(by_time.values())) for name, (signal, by_time) in filled.items()}
         latest: dict[str, Any] = {}
-        for signal, known in filled.values():
-            latest |= _latest(signal, next(reversed(known.values())))
+        for signal, by_time in filled.values():
+            latest |= _latest(signal, next(reversed(by_time.values())))
         return Series(dt_id, times, columns, latest, {name: t for name, t in own.items() if t != times})
 
     def _column(self, signal: Signal, index: int, rows: Rows) -> tuple[list[int], list[Any]]:
@@ -340,20 +340,20 @@ class _Work:
     def _finite(self, times: list[int], values: list[Any]) -> tuple[list[int], list[Any]]:
         if _is_sound(values):
             return times, values
-        kept = [(at, value) for at, value in zip(times, values, strict=True) if _is_finite(value)]
-        self.rejected["NOT_FINITE"] = self.rejected.get("NOT_FINITE", 0) + len(values) - len(kept)
-        return [at for at, _ in kept], [value for _, value in kept]
+        finite = [(at, value) for at, value in zip(times, values, strict=True) if _is_finite(value)]
+        self.rejected["NOT_FINITE"] = self.rejected.get("NOT_FINITE", 0) + len(values) - len(finite)
+        return [at for at, _ in finite], [value for _, value in finite]
 
 
-def _changes(said: list[Quality]) -> list[Quality]:
+def _changes(qualities: list[Quality]) -> list[Quality]:
     """In order of time, without what repeats the one before."""
-    held: dict[tuple[str, str], str] = {}
-    made = []
-    for one in sorted(said, key=lambda one: one.at):
-        if held.get((one.dt_id, one.signal)) != one.said:
-            held[one.dt_id, one.signal] = one.said
-            made.append(one)
-    return made
+    last_status: dict[tuple[str, str], str] = {}
+    changes = []
+    for entry in sorted(qualities, key=lambda entry: entry.at):
+        if last_status.get((entry.dt_id, entry.signal)) != entry.said:
+            last_status[entry.dt_id, entry.signal] = entry.said
+            changes.append(entry)
+    return changes
 
 
 def _direct(dt_id: str, shape: Shape, rows: Rows) -> Series | None:
@@ -361,20 +361,22 @@ def _direct(dt_id: str, shape: Shape, rows: Rows) -> Series | None:
     times, *columns = zip(*rows, strict=True)
     if not _ascending(times):
         return None
-    made: dict[str, list[Any]] = {}
+    signal_columns: dict[str, list[Any]] = {}
     try:
         for index, signal in shape.take:
-            values = made[signal.name] = list(map(float, columns[index]) if signal.kind == "float" else columns[index])
+            values = signal_columns[signal.name] = list(
+                map(float, columns[index]) if signal.kind == "float" else columns[index]
+            )
             if signal.kind == "float" and not math.isfinite(sum(values)):
                 return None
     except OverflowError:
         return None
-    return Series(dt_id, list(times), made, {name: values[-1] for name, values in made.items()})
+    return Series(dt_id, list(times), signal_columns, {name: values[-1] for name, values in signal_columns.items()})
 
 
 def _is_direct(signal: Signal) -> bool:
-    known = isinstance(signal.schema, Enum) or (isinstance(signal.schema, Primitive) and signal.schema.name in AS_THEY_COME)
-    return known and signal.scale is None
+    is_plain = isinstance(signal.schema, Enum) or (isinstance(signal.schema, Primitive) and signal.schema.name in AS_THEY_COME)
+    return is_plain and signal.scale is None
 
 
 def _is_sound(values: list[Any]) -> bool:

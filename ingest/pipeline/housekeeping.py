@@ -20,7 +20,7 @@ FORGET_SECONDS = 3600.0
 KEEP_DEADLETTERS = 10_000
 
 
-async def housekeep(store: Store, registry: Registry, clock: Clock, kept: Sequence[Keep] = ()) -> None:
+async def housekeep(store: Store, registry: Registry, clock: Clock, retention: Sequence[Keep] = ()) -> None:
     """Forever. A failure is logged and tried again; it never touches the sources."""
     forgot_at = float("-inf")
     while True:
@@ -28,9 +28,9 @@ async def housekeep(store: Store, registry: Registry, clock: Clock, kept: Sequen
         try:
             joined = await asyncio.to_thread(compact, store)
             pause = BUSY if joined else IDLE
-            if kept and clock.steady and time.monotonic() - forgot_at > FORGET_SECONDS:
+            if retention and clock.steady and time.monotonic() - forgot_at > FORGET_SECONDS:
                 forgot_at = time.monotonic()
-                gone = await asyncio.to_thread(forget, store, registry.catalog, kept)
+                gone = await asyncio.to_thread(forget, store, registry.catalog, retention)
                 log.info("history deleted by retention", columns=gone)
             if not joined:
                 await asyncio.to_thread(store.run, statement("telemetry/trim"), keep=KEEP_DEADLETTERS)

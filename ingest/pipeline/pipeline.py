@@ -264,4 +264,4 @@ class Pipeline(Batcher):
         tally.values += outcome.points
         tally.duplicates += outcome.duplicates + assembled.doubled
         tally.rejected += sum(assembled.rejected.values())
-        tally.newest = max([tally.newest, *(one.span()[1] for one in assembled.batch.series)])
+        tally.newest = max([tally.newest, *(series.span()[1] for series in assembled.batch.series)])

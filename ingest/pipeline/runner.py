@@ -115,14 +115,14 @@ class Runner:
     def _failed(self, managed: ManagedSource, failure: BaseException) -> None:
         pause = next(managed.tries)
         managed.again_at = time.monotonic() + pause
-        known = isinstance(failure, TwingraphError)
-        managed.turn("FAILED", str(failure) if known else repr(failure))
+        expected = isinstance(failure, TwingraphError)
+        managed.turn("FAILED", str(failure) if expected else repr(failure))
         log.error(
             "source failed",
             source=managed.mapping.source,
             error=managed.error,
             pause=pause,
-            exc_info=None if known else failure,
+            exc_info=None if expected else failure,
         )
 
     async def _take_mappings(self) -> None:
@@ -222,7 +222,7 @@ def _properties(managed: ManagedSource) -> dict[str, Any]:
     tally, before = managed.pipeline.tally, managed.before
     now, (state, error) = time.monotonic(), _condition(managed)
     seconds, batches = max(now - managed.before_at, 0.001), tally.batches - before.batches
-    made = {
+    properties = {
         "protocol": managed.mapping.protocol,
         "state": state,
         "since": managed.shown_since(state),
@@ -234,9 +234,9 @@ def _properties(managed: ManagedSource) -> dict[str, Any]:
         "value_rate": (tally.values - before.values) / seconds,
     }
     if batches:
-        made["batch"] = (tally.messages - before.messages) / batches
-        made["commit_ms"] = (tally.seconds - before.seconds) / batches * 1000
+        properties["batch"] = (tally.messages - before.messages) / batches
+        properties["commit_ms"] = (tally.seconds - before.seconds) / batches * 1000
     if tally.newest > before.newest:
-        made["delay"] = time.time() - tally.newest / 1000
+        properties["delay"] = time.time() - tally.newest / 1000
     managed.before, managed.before_at = Tally(**asdict(tally)), now
-    return made
+    return properties

@@ -11,21 +11,21 @@ from ingest.source import Message
 
 def samples(path: Path) -> list[Message]:
     """A message a line: its address, a space or tab, its payload. Raises: MappingError with the line, OSError."""
-    found = []
+    messages = []
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         if line.strip():
             address, *rest = line.split(None, 1)
             if not rest:
                 raise MappingError("a line is an address, a space, a payload", where=f"{path}:{number}")
-            found.append(Message(address.decode(errors="replace"), rest[0]))
-    return found
+            messages.append(Message(address.decode(errors="replace"), rest[0]))
+    return messages
 
 
 def described(assemblers: Mapping[str, Assembler], message: Message) -> Iterator[str]:
     """Through the first source that has a rule for it: what it writes, and what it sets aside."""
     yield message.address
     tried = [(source, assembler.assemble([message])) for source, assembler in assemblers.items()]
-    source, assembled = next((one for one in tried if "NO_RULE" not in one[1].rejected), tried[0])
+    source, assembled = next((attempt for attempt in tried if "NO_RULE" not in attempt[1].rejected), tried[0])
     yield from (f"  {source}: {line}" for line in _lines(assembled))
 
 

@@ -42,58 +42,62 @@ class Payload:
 
 def decode(body: bytes) -> Payload:
     """Raises: MessageError when it is no Sparkplug B payload."""
-    made = sparkplug_pb2.Payload()
+    message = sparkplug_pb2.Payload()
     try:
-        made.ParseFromString(body)
+        message.ParseFromString(body)
     except DecodeError as error:
         raise MessageError("not a Sparkplug B payload", code="NOT_SPARKPLUG") from error
-    return Payload(_held(made, "timestamp"), _held(made, "seq"), tuple(made.metrics))
+    return Payload(_held(message, "timestamp"), _held(message, "seq"), tuple(message.metrics))
 
 
-def metric(given: Any, datatype: int = 0) -> Metric:
+def metric(raw_metric: Any, datatype: int = 0) -> Metric:
     """`datatype`: as its birth said. Raises: MessageError when the value is not of its type."""
-    kind = given.datatype or datatype
+    kind = raw_metric.datatype or datatype
     try:
-        value = None if given.is_null else _value(given, kind)
+        value = None if raw_metric.is_null else _value(raw_metric, kind)
     except (struct.error, UnicodeDecodeError, OverflowError, ValueError, IndexError, TypeError) as error:
-        raise MessageError(f"metric {given.name!r:.80}: {error}", code="NOT_SPARKPLUG") from error
-    properties = dict(zip(given.properties.keys, given.properties.values, strict=False)) if given.HasField("properties") else {}
+        raise MessageError(f"metric {raw_metric.name!r:.80}: {error}", code="NOT_SPARKPLUG") from error
+    properties = (
+        dict(zip(raw_metric.properties.keys, raw_metric.properties.values, strict=False))
+        if raw_metric.HasField("properties")
+        else {}
+    )
     quality = properties["Quality"].int_value if "Quality" in properties else 192
-    alias, at = _held(given, "alias"), _held(given, "timestamp")
-    return Metric(given.name, alias, kind, at, value, given.is_historical, given.is_transient, quality)
+    alias, at = _held(raw_metric, "alias"), _held(raw_metric, "timestamp")
+    return Metric(raw_metric.name, alias, kind, at, value, raw_metric.is_historical, raw_metric.is_transient, quality)
 
 
 def encode(metrics: Mapping[str, Any], timestamp: int, seq: int | None = None) -> bytes:
     """A payload of metrics by name; the type is that of the value."""
-    made = sparkplug_pb2.Payload(timestamp=timestamp)
+    payload = sparkplug_pb2.Payload(timestamp=timestamp)
     if seq is not None:
-        made.seq = seq
+        payload.seq = seq
     for name, value in metrics.items():
-        one = made.metrics.add(name=name, timestamp=timestamp)
+        raw_metric = payload.metrics.add(name=name, timestamp=timestamp)
         if type(value) is bool:
-            one.datatype, one.boolean_value = BOOLEAN, value
+            raw_metric.datatype, raw_metric.boolean_value = BOOLEAN, value
         elif type(value) is int:
-            one.datatype, one.long_value = INT64, value % 2**64
+            raw_metric.datatype, raw_metric.long_value = INT64, value % 2**64
         elif type(value) is float:
-            one.datatype, one.double_value = DOUBLE, value
+            raw_metric.datatype, raw_metric.double_value = DOUBLE, value
         else:
-            one.datatype, one.string_value = STRING, str(value)
-    return bytes(made.SerializeToString())
+            raw_metric.datatype, raw_metric.string_value = STRING, str(value)
+    return bytes(payload.SerializeToString())
 
 
 def _held(message: Any, field: str) -> int | None:
     return int(getattr(message, field)) if message.HasField(field) else None
 
 
-def _value(given: Any, kind: int) -> Any:
-    field = given.WhichOneof("value")
+def _value(raw_metric: Any, kind: int) -> Any:
+    field = raw_metric.WhichOneof("value")
     if field is None:
         return None
-    raw = getattr(given, field)
+    raw = getattr(raw_metric, field)
     if field == "dataset_value":
         return _dataset(raw)
     if field == "template_value":
-        return {one.name: metric(one).value for one in raw.metrics}
+        return {member.name: metric(member).value for member in raw.metrics}
     if field == "bytes_value":
         return _array(raw, kind) if kind in ARRAYS or kind in (BOOLEANS, TEXTS) else base64.b64encode(raw).decode()
     if kind in BITS:

@@ -83,18 +83,18 @@ class Host:
         if name not in self._nodes and len(self._nodes) >= MOST_NODES:
             yield from _taken(packet)
             return
-        held = self._nodes.setdefault(name, Node())
+        edge_node = self._nodes.setdefault(name, Node())
         if kind == "NBIRTH":
-            yield from self._born(name, held, packet)
+            yield from self._born(name, edge_node, packet)
             yield from _taken(packet)
         elif kind == "NDEATH":
-            yield from self._died(name, held, packet)
+            yield from self._died(name, edge_node, packet)
             yield from _taken(packet)
-        elif not held.online:
+        elif not edge_node.online:
             self._ask(name)
             yield from _taken(packet)
         else:
-            yield from self._in_turn(name, held, packet)
+            yield from self._in_turn(name, edge_node, packet)
 
     def overdue(self) -> Iterator[Message]:
         """What has waited long enough for a number that did not come: taken as it is, and a rebirth asked for."""
@@ -161,45 +161,45 @@ class Host:
     def _known(self, name: str, node: Node, packet: Packet) -> Iterator[Message]:
         """A birth says names, aliases and types, and what is now."""
         types = node.types[packet.device] = {}
-        for one in packet.payload.metrics:
-            types[one.name] = one.datatype
-            if one.HasField("alias") and len(node.aliases) < MOST_ALIASES:
-                node.aliases[one.alias] = (packet.device, one.name)
+        for metric in packet.payload.metrics:
+            types[metric.name] = metric.datatype
+            if metric.HasField("alias") and len(node.aliases) < MOST_ALIASES:
+                node.aliases[metric.alias] = (packet.device, metric.name)
         yield Message(_address(name, packet.device), DeviceState(True, _now()))
         yield from self._values(name, node, packet)
 
     def _values(self, name: str, node: Node, packet: Packet) -> Iterator[Message]:
         """A message a moment."""
         moments: dict[int, dict[str, Any]] = {}
-        said: dict[int, dict[str, str]] = {}
+        qualities: dict[int, dict[str, str]] = {}
         types = node.types[packet.device]
-        for given in packet.payload.metrics:
-            metric = self._named(node, packet.device, given)
+        for raw_metric in packet.payload.metrics:
+            metric = self._named(node, packet.device, raw_metric)
             if metric not in types:
                 self._ask(name)
                 continue
             try:
-                one = sparkplug_b.metric(given, types[metric])
+                decoded = sparkplug_b.metric(raw_metric, types[metric])
             except MessageError as error:
                 log.warning("metric refused", source=self._source, node=name, error=str(error))
                 metrics.REJECTED.labels(self._source, error.code).inc()
                 continue
-            if one.transient or metric == "bdSeq" or metric.startswith("Node Control/"):
+            if decoded.transient or metric == "bdSeq" or metric.startswith("Node Control/"):
                 continue
-            at = one.timestamp or packet.payload.timestamp or _now()  # what is not plausible is rejected, with the value
-            held, word = (packet.device, metric), QUALITIES.get(one.quality) or quality(one.quality)
-            if not one.historical and node.qualities.get(held) != word:
-                node.qualities[held] = said.setdefault(at, {})[metric] = word
+            at = decoded.timestamp or packet.payload.timestamp or _now()  # what is not plausible is rejected, with the value
+            quality_key, word = (packet.device, metric), QUALITIES.get(decoded.quality) or quality(decoded.quality)
+            if not decoded.historical and node.qualities.get(quality_key) != word:
+                node.qualities[quality_key] = qualities.setdefault(at, {})[metric] = word
                 moments.setdefault(at, {})
-            if one.value is not None and not is_bad(word):
-                moments.setdefault(at, {})[metric] = one.value
+            if decoded.value is not None and not is_bad(word):
+                moments.setdefault(at, {})[metric] = decoded.value
         for at, values in sorted(moments.items()):
-            yield Message(_address(name, packet.device), values, at, quality=said.get(at))
+            yield Message(_address(name, packet.device), values, at, quality=qualities.get(at))
 
-    def _named(self, node: Node, device: str, given: Any) -> str:
-        if given.name or not given.HasField("alias"):
-            return str(given.name)
-        owner, metric = node.aliases.get(given.alias, ("", ""))
+    def _named(self, node: Node, device: str, raw_metric: Any) -> str:
+        if raw_metric.name or not raw_metric.HasField("alias"):
+            return str(raw_metric.name)
+        owner, metric = node.aliases.get(raw_metric.alias, ("", ""))
         return metric if owner == device else ""
 
     def _stale(self, name: str, node: Node, at: int, devices_alone: bool = False) -> Iterator[Message]:
@@ -338,15 +338,15 @@ def _address(node: str, device: str) -> str:
 
 
 def _bd_seq(payload: Payload) -> int | None:
-    return next((int(one.long_value or one.int_value) for one in payload.metrics if one.name == "bdSeq"), None)
+    return next((int(metric.long_value or metric.int_value) for metric in payload.metrics if metric.name == "bdSeq"), None)
 
 
 def _is_offline(body: bytes) -> bool:
     try:
-        said = orjson.loads(body)
+        state = orjson.loads(body)
     except orjson.JSONDecodeError:
         return False
-    return isinstance(said, dict) and said.get("online") is False
+    return isinstance(state, dict) and state.get("online") is False
 
 
 def _state(online: bool, at: int) -> bytes:

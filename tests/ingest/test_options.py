@@ -82,7 +82,7 @@ def test_numbers_are_texts_where_yaml_takes_them_for_numbers_and_nothing_is_noth
 
 @pytest.mark.parametrize("node", [{"sampling": "fast"}, {"queue": "many"}, {"deadband": [1]}])
 def test_a_node_of_no_number_is_a_mistake_of_the_mapping(node: dict[str, Any]) -> None:
-    with pytest.raises(MappingError, match="are numbers"):
+    with pytest.raises(MappingError, match=r"options\.nodes\.0\.(sampling|queue|deadband): Input should be a valid"):
         make_source(mapping("opcua", nodes=[{"id": "i=1", **node}]), Settings())
 
 

@@ -64,14 +64,14 @@ def known(schema: TwinSchema, messages: list[Message]) -> Asked | None:
         return None
     try:
         body = b"".join(message["body"] for message in messages)
-        given = orjson.loads(body)
-        return _known(schema, given, len(body)) if isinstance(given, dict) else None
+        request = orjson.loads(body)
+        return _known(schema, request, len(body)) if isinstance(request, dict) else None
     except (orjson.JSONDecodeError, TwingraphError):
         return None
 
 
-def _known(schema: TwinSchema, given: Mapping[str, Any], size: int) -> Asked | None:
-    query, variables, name, extensions = (given.get(key) for key in ("query", "variables", "operationName", "extensions"))
+def _known(schema: TwinSchema, request: Mapping[str, Any], size: int) -> Asked | None:
+    query, variables, name, extensions = (request.get(key) for key in ("query", "variables", "operationName", "extensions"))
     texts = isinstance(query, str | None) and isinstance(name, str | None)
     if not texts or not isinstance(variables, dict | None) or not isinstance(extensions, dict | None):
         return None
@@ -83,10 +83,12 @@ def _known(schema: TwinSchema, given: Mapping[str, Any], size: int) -> Asked | N
     return Asked(entry, variables or {})
 
 
-async def answered(schema: TwinSchema, asked: Asked, server: Server, identity: Identity) -> ExecutionResult:
+async def answered(schema: TwinSchema, request: Asked, server: Server, identity: Identity) -> ExecutionResult:
     started = time.perf_counter()
     try:
-        result = await server.workers.run(identity.client, answer, schema, asked.entry, asked.variables, server.store, identity)
+        result = await server.workers.run(
+            identity.client, answer, schema, request.entry, request.variables, server.store, identity
+        )
     except GraphQLError as error:
         result = ExecutionResult(data=None, errors=[error])
     except Exception as error:  # noqa: BLE001 as Strawberry does: what nobody expected is logged and answered as INTERNAL

@@ -64,18 +64,20 @@ class Compiled(SchemaExtension):
         assert context.query is not None
         assert context.graphql_document is not None
         entry = schema.plans.entry(context.query, context.graphql_document, context.operation_name)
-        given, variables = context.context, context.variables or {}
+        request_context, variables = context.context, context.variables or {}
         if context.operation_type.value != "subscription":
-            begin(given["server"].workers.seconds)
+            begin(request_context["server"].workers.seconds)
         size = _size(variables)
         if entry is not None:
             require_small(schema, entry, size)
         if entry is not None and entry.introspects:
-            context.result = await at_work(given, described, schema, context.query, entry, variables)
+            context.result = await at_work(request_context, described, schema, context.query, entry, variables)
         elif entry is not None and entry.compiled:
-            context.result = await at_work(given, answer, schema, entry, variables, given["server"].store, given["identity"])
+            context.result = await at_work(
+                request_context, answer, schema, entry, variables, request_context["server"].store, request_context["identity"]
+            )
         elif entry is not None:
-            context.variables = await _coerced(given, schema, entry, variables, size)
+            context.variables = await _coerced(request_context, schema, entry, variables, size)
         yield
 
 
@@ -87,9 +89,9 @@ def described(schema: Any, query: str, entry: Entry, variables: Mapping[str, Any
     return ExecutionResult(data=data, errors=None)
 
 
-def answer(schema: Any, entry: Entry, given: Mapping[str, Any], store: Store, identity: Identity) -> ExecutionResult:
+def answer(schema: Any, entry: Entry, raw_variables: Mapping[str, Any], store: Store, identity: Identity) -> ExecutionResult:
     """A compiled operation, run; its data is already JSON. Raises: GraphQLError for variables that do not fit."""
-    values = schema.plans.variables(entry, given)
+    values = schema.plans.variables(entry, raw_variables)
     try:
         plan: Plan = schema.plans.plan(entry, values, identity.access)
         variables = bound(values.coerced, identity)
@@ -117,7 +119,7 @@ def answer(schema: Any, entry: Entry, given: Mapping[str, Any], store: Store, id
 def _is_ambiguous(context: Any) -> bool:
     if context._provided_operation_name is not None:
         return False
-    return sum(isinstance(one, OperationDefinitionNode) for one in context.graphql_document.definitions) > 1
+    return sum(isinstance(definition, OperationDefinitionNode) for definition in context.graphql_document.definitions) > 1
 
 
 async def at_work(context: Any, work: Callable[..., T], *arguments: Any) -> T:
@@ -126,11 +128,11 @@ async def at_work(context: Any, work: Callable[..., T], *arguments: Any) -> T:
 
 
 async def _read(schema: Any, text: str, context: Any) -> Read:
-    known: Read | None = schema.documents.known(text)
-    if known is not None:
-        return known
-    found: Read = await context["server"].parsers.run(context["identity"].client, schema.documents.read, text)
-    return found
+    cached: Read | None = schema.documents.known(text)
+    if cached is not None:
+        return cached
+    parsed: Read = await context["server"].parsers.run(context["identity"].client, schema.documents.read, text)
+    return parsed
 
 
 class Ready(dict[str, Any]):
@@ -168,20 +170,20 @@ class Coerced(StrawberryGraphQLCoreExecutionContext):
     `variable_values` (3.3; tests/docs/test_contracts.py holds the contract)."""
 
     @classmethod
-    def build(cls, schema: Any, document: DocumentNode, *given: Any, **named: Any) -> Any:
-        root, context, variables, *rest = given
+    def build(cls, schema: Any, document: DocumentNode, *arguments: Any, **named: Any) -> Any:
+        root, context, variables, *rest = arguments
         if not isinstance(variables, Ready):
-            return super().build(schema, document, *given, **named)
+            return super().build(schema, document, *arguments, **named)
         bare = DocumentNode(definitions=tuple(map(_without_variables, document.definitions)))
-        made: Any = super().build(schema, bare, root, context, None, *rest, **named)
-        if not isinstance(made, list):
-            made.variable_values = variables.coerced
-            made.operation = document.definitions[bare.definitions.index(made.operation)]
-        return made
+        execution: Any = super().build(schema, bare, root, context, None, *rest, **named)
+        if not isinstance(execution, list):
+            execution.variable_values = variables.coerced
+            execution.operation = document.definitions[bare.definitions.index(execution.operation)]
+        return execution
 
 
 def _without_variables(definition: Any) -> Any:
     if not isinstance(definition, OperationDefinitionNode):
         return definition
-    kept = {key: getattr(definition, key) for key in definition.keys if key != "variable_definitions"}
-    return OperationDefinitionNode(**kept, variable_definitions=())
+    fields = {key: getattr(definition, key) for key in definition.keys if key != "variable_definitions"}
+    return OperationDefinitionNode(**fields, variable_definitions=())

@@ -36,13 +36,13 @@ def explained(
     values = plans.variables(entry, variables)
     plan = plans.plan(entry, values, access)
     yield f"about {plan.cost:,.0f} values" if store is not None else "estimate: with --database"
-    given = {**values.coerced, **({ACCESS: list(roots)} if access is not None else {})}
+    bindings = {**values.coerced, **({ACCESS: list(roots)} if access is not None else {})}
     for step in plan.steps:
         yield f"\n# {step.key}"
         if step.root is None or step.statement is None:
             continue
         yield "\n".join(_drawn(step.root, ""))
-        values_of = parameters(step, given)
+        values_of = parameters(step, bindings)
         yield "\n" + step.statement.text
         yield "\n" + "\n".join(f"${name} = {value!r}" for name, value in values_of.items())
         if store is not None:

@@ -41,10 +41,10 @@ class Persisted:
         return query
 
     def _known(self, digest: str) -> str:
-        found = self._listed.get(digest) or (None if self.only else self._sent.get(digest))
-        if found is None:
+        query = self._listed.get(digest) or (None if self.only else self._sent.get(digest))
+        if query is None:
             raise QueryError("PersistedQueryNotFound", hint="send the query with its hash", code="PERSISTED_QUERY_NOT_FOUND")
-        return found
+        return query
 
     def _refuse(self) -> None:
         hint = "only operations of the server's folder are run here"

@@ -98,11 +98,11 @@ class TwinSchema(strawberry.Schema):
         """Users' mistakes are told to the users; what is unexpected is logged in `failures`, once."""
         errors[:] = [as_client_error(error) for error in errors]
 
-    async def stream(self, *given: Any, **named: Any) -> Any:
+    async def stream(self, *arguments: Any, **named: Any) -> Any:
         """As Strawberry's, as long as who asks still may."""
         context = named["context_value"]
         check = partial(require_not_revoked, context["server"].gate, context["credentials"], context["identity"])
-        return self._while_allowed(await super().stream(*given, **named), check)
+        return self._while_allowed(await super().stream(*arguments, **named), check)
 
     async def _while_allowed(self, results: Any, check: Any) -> AsyncIterator[Any]:
         try:
@@ -123,14 +123,14 @@ class TwinSchema(strawberry.Schema):
         query = query_fields(factory, self._resolve, names)
         mutation = mutation_fields(factory, result, self._read_twin, Taken(base.mutation_type.fields))
         subscription = self._subscriptions(factory, names, base.subscription_type.fields)
-        kept: dict[str, Any] = {**base.to_kwargs()}
-        kept |= {
+        arguments: dict[str, Any] = {**base.to_kwargs()}
+        arguments |= {
             "query": GraphQLObjectType("Query", {**base.query_type.fields, **query}),
             "mutation": GraphQLObjectType("Mutation", {**base.mutation_type.fields, **mutation}),
             "subscription": GraphQLObjectType("Subscription", {**base.subscription_type.fields, **subscription}),
             "types": [*factory.objects.values()],
         }
-        return GraphQLSchema(**kept)
+        return GraphQLSchema(**arguments)
 
     async def _resolve(self, _: Any, info: Any, **arguments: Any) -> Any:
         """A compiled field inside an operation that the executor runs."""
@@ -139,9 +139,11 @@ class TwinSchema(strawberry.Schema):
     async def _read_twin(self, info: Any, dt_id: str) -> Any:
         """The twin a mutation has changed, as its selection asks."""
         twin = self._schema.query_type.fields["twin"]  # type: ignore[union-attr]
-        asked: Any = get_named_type(info.return_type)
-        one = GraphQLField(asked, twin.args, extensions={ORIGIN: OneTwin(asked.name if asked.name in self._labels else "Twin")})
-        return await self._read(info, one, [_with_id(node) for node in info.field_nodes], {CHANGED: dt_id})
+        twin_type: Any = get_named_type(info.return_type)
+        field = GraphQLField(
+            twin_type, twin.args, extensions={ORIGIN: OneTwin(twin_type.name if twin_type.name in self._labels else "Twin")}
+        )
+        return await self._read(info, field, [_with_id(node) for node in info.field_nodes], {CHANGED: dt_id})
 
     async def _read(self, info: Any, field_def: Any, nodes: list[Any], more: Mapping[str, Any] | None = None) -> Any:
         """`more`: variables beside those of the operation."""
@@ -191,20 +193,20 @@ class TwinSchema(strawberry.Schema):
             GraphQLNonNull(self._change_type(factory)),
             arguments,
             lambda change, info, **_: change,
-            lambda *given, **named: counted(subscribe(*given, **named)),
+            lambda *positional, **named: counted(subscribe(*positional, **named)),
             description=f"What enters, changes in and leaves the {label}s that fit, all of them first",
         )
 
-    def _look(self, info: Any, label: str, given: Any, type_: Any) -> Callable[[], Seen]:
+    def _look(self, info: Any, label: str, condition: Any, type_: Any) -> Callable[[], Seen]:
         columns = (Value("dtId"), *map(Value, CHANGING))
         who, store = identity_of(info), server_of(info).store
-        scope = Scope(columns, where(self.plans.catalog, given, type_), limit=param(MOST_TWINS + 1))
+        scope = Scope(columns, where(self.plans.catalog, condition, type_), limit=param(MOST_TWINS + 1))
         parted = label in self.plans.catalog.part_labels
-        asked = print_root(Root(label, Many(scope), access=who.access, parted=parted))
-        parameters = {f"p{index}": one.value(bound({}, who)) for index, one in enumerate(asked.params)}
+        statement = print_root(Root(label, Many(scope), access=who.access, parted=parted))
+        parameters = {f"p{index}": parameter.value(bound({}, who)) for index, parameter in enumerate(statement.params)}
 
         def look() -> Seen:
-            return {dt_id: tuple(state) for dt_id, *state in one_record(store, asked.text, parameters, self.timeout)[0]}
+            return {dt_id: tuple(state) for dt_id, *state in one_record(store, statement.text, parameters, self.timeout)[0]}
 
         return look
 
@@ -255,15 +257,15 @@ class SchemaCache:
     def of(self, catalog: Catalog) -> TwinSchema:
         """Raises: ModelError for models that cannot be served."""
         with self._lock:
-            known = self._last
-            if known is not None and known[0].interfaces is catalog.interfaces and known[0].labels is catalog.labels:
-                return known[1]
+            last = self._last
+            if last is not None and last[0].interfaces is catalog.interfaces and last[0].labels is catalog.labels:
+                return last[1]
             try:
-                made = TwinSchema(catalog, self._settings, self._persisted)
+                schema = TwinSchema(catalog, self._settings, self._persisted)
             except Exception as error:  # whatever graphql-core says of a name or a type
                 raise ModelError(f"the models cannot be served as GraphQL: {error}"[:500], code="MODEL_UNSERVABLE") from error
-            self._last = catalog, made
-            return made
+            self._last = catalog, schema
+            return schema
 
 
 def _with_id(node: Any) -> Any:

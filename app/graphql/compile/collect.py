@@ -27,11 +27,11 @@ class Collector:
 
     def fields(self, type_: Any, sets: Sets) -> Iterator[tuple[str, list[FieldNode]]]:
         """(response key, its nodes) in the order of the document."""
-        found: dict[str, list[FieldNode]] = {}
+        nodes_by_key: dict[str, list[FieldNode]] = {}
         seen: set[str] = set()
-        for given in sets:
-            self._into(type_, given, found, seen)
-        yield from found.items()
+        for selection_set in sets:
+            self._into(type_, selection_set, nodes_by_key, seen)
+        yield from nodes_by_key.items()
 
     def parts(self, type_: Any, sets: Sets) -> list[tuple[str, str]]:
         """(response key, field name) of an object without arguments."""
@@ -40,31 +40,33 @@ class Collector:
     def possible(self, type_: Any) -> list[GraphQLObjectType]:
         return list(self.schema.get_possible_types(type_)) if is_abstract_type(type_) else [type_]
 
-    def _into(self, type_: Any, given: SelectionSetNode, found: dict[str, list[FieldNode]], seen: set[str]) -> None:
-        for node in given.selections:
+    def _into(
+        self, type_: Any, selection_set: SelectionSetNode, nodes_by_key: dict[str, list[FieldNode]], seen: set[str]
+    ) -> None:
+        for node in selection_set.selections:
             if not self._included(node):
                 continue
             if isinstance(node, FieldNode):
-                found.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
+                nodes_by_key.setdefault(node.alias.value if node.alias else node.name.value, []).append(node)
             elif isinstance(node, InlineFragmentNode):
                 if node.type_condition is None or self._applies(node.type_condition.name.value, type_):
-                    self._into(type_, node.selection_set, found, seen)
+                    self._into(type_, node.selection_set, nodes_by_key, seen)
             elif isinstance(node, FragmentSpreadNode) and node.name.value not in seen:
                 seen.add(node.name.value)
                 fragment = self.fragments[node.name.value]
                 if self._applies(fragment.type_condition.name.value, type_):
-                    self._into(type_, fragment.selection_set, found, seen)
+                    self._into(type_, fragment.selection_set, nodes_by_key, seen)
 
     def _applies(self, condition: str, type_: Any) -> bool:
-        wanted = self.schema.type_map[condition]
-        return wanted is type_ or (is_abstract_type(wanted) and self.schema.is_sub_type(wanted, type_))
+        condition_type = self.schema.type_map[condition]
+        return condition_type is type_ or (is_abstract_type(condition_type) and self.schema.is_sub_type(condition_type, type_))
 
     def _included(self, node: Any) -> bool:
         for directive in node.directives or ():
             name = directive.name.value
             if name in ("skip", "include"):
-                given = directive.arguments[0].value
-                chosen = self.raw[given.name.value] if isinstance(given, VariableNode) else given.value
+                argument = directive.arguments[0].value
+                chosen = self.raw[argument.name.value] if isinstance(argument, VariableNode) else argument.value
                 if bool(chosen) is (name == "skip"):
                     return False
         return True

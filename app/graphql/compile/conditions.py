@@ -98,16 +98,16 @@ def _compared(key: Value, value: Arguments, convert: Callable[[Any], Any] | None
 def _inside(part: Predicate, path: str) -> Predicate:
     """A condition on a field of the object at `path`."""
     match part:
-        case Compare(key, operator, given):
-            return Compare(Value(f"{path}.{key.key}"), operator, given)
+        case Compare(key, operator, operand):
+            return Compare(Value(f"{path}.{key.key}"), operator, operand)
         case IsNull(key, null):
             return IsNull(Value(f"{path}.{key.key}"), null)
     return part
 
 
-def orders(catalog: Catalog, given: Any, type_: Any) -> tuple[Order, ...]:
+def orders(catalog: Catalog, entries: Any, type_: Any) -> tuple[Order, ...]:
     """Raises: QueryError for an order by a twin further away than one relationship."""
-    return tuple(order for entry in given or () for order in _orders(catalog, entry, get_named_type(type_).fields))
+    return tuple(order for entry in entries or () for order in _orders(catalog, entry, get_named_type(type_).fields))
 
 
 def _orders(catalog: Catalog, entry: Arguments, fields: Any) -> Iterator[Order]:

@@ -27,9 +27,9 @@ class CursorPart:
 
 def signature(order: tuple[Order, ...]) -> str:
     parts = []
-    for one in order:
-        beyond = f"{'>' if one.hop.outgoing else '<'}{one.hop.types[0]}." if one.hop else ""
-        parts.append(f"{'-' if one.descending else ''}{beyond}{one.key.key}")
+    for criterion in order:
+        beyond = f"{'>' if criterion.hop.outgoing else '<'}{criterion.hop.types[0]}." if criterion.hop else ""
+        parts.append(f"{'-' if criterion.descending else ''}{beyond}{criterion.key.key}")
     return ",".join(parts)
 
 
@@ -40,12 +40,12 @@ def write_cursor(signed: str, values: list[Any]) -> str:
 def read_cursor(cursor: str, signed: str, name: str = "after") -> list[Any]:
     """Raises: QueryError for what is no cursor, or one of another order."""
     try:
-        found, *values = orjson.loads(base64.urlsafe_b64decode(cursor))
+        cursor_order, *values = orjson.loads(base64.urlsafe_b64decode(cursor))
         values = [untagged(value) if isinstance(value, list) else value for value in values]
         if not all(-LONG <= value < LONG for value in values if isinstance(value, int)):
             raise ValueError("no whole number of 64 bits")
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise QueryError("not a cursor of this API", where=name, hint="take it from pageInfo or an edge") from error
-    if found != signed or len(values) != signed.count(",") + bool(signed) + 1:
+    if cursor_order != signed or len(values) != signed.count(",") + bool(signed) + 1:
         raise QueryError("the cursor was made for another orderBy", where=name, hint="keep orderBy while paging")
     return values

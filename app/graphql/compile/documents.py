@@ -54,11 +54,11 @@ class Documents:
         except GraphQLError as error:
             return Read(None, [error])
         errors = refuse_large(self._schema, document, self._limits)
-        errors = [_told(one) for one in errors or validate(self._schema, document, self._rules, max_errors=ERRORS)]
-        made = Read(document, errors)
+        errors = [_told(problem) for problem in errors or validate(self._schema, document, self._rules, max_errors=ERRORS)]
+        checked = Read(document, errors)
         if not errors:
-            self._known.put(text, made, TREE_BYTES * len(text))
-        return made
+            self._known.put(text, checked, TREE_BYTES * len(text))
+        return checked
 
 
 def _told(error: GraphQLError) -> GraphQLError:

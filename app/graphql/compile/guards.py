@@ -88,14 +88,14 @@ class _Left:
     def _fields(self, sets: Sets, spread: set[str]) -> Iterator[FieldNode]:
         waiting = list(sets)
         while waiting:
-            for one in waiting.pop().selections:
-                if isinstance(one, FieldNode):
-                    yield one
-                elif not isinstance(one, FragmentSpreadNode):
-                    waiting.append(one.selection_set)
-                elif one.name.value in self.fragments and one.name.value not in spread:
-                    spread.add(one.name.value)
-                    waiting.append(self.fragments[one.name.value].selection_set)
+            for selection in waiting.pop().selections:
+                if isinstance(selection, FieldNode):
+                    yield selection
+                elif not isinstance(selection, FragmentSpreadNode):
+                    waiting.append(selection.selection_set)
+                elif selection.name.value in self.fragments and selection.name.value not in spread:
+                    spread.add(selection.name.value)
+                    waiting.append(self.fragments[selection.name.value].selection_set)
 
 
 def _pairs(count: int) -> int:

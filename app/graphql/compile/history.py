@@ -27,31 +27,31 @@ class Unsettled(TwingraphError):
         super().__init__("the history is being compacted", hint="ask again")
 
 
-def build_history(form: HistoryForm, given: list[Any], variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+def build_history(form: HistoryForm, reading: list[Any], variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The points of one signal in [from, to), as the form asks. Raises: QueryError when there would be too many."""
-    columns = _columns(form, settled(given), variables)
+    columns = _columns(form, settled(reading), variables)
     shown = [(key, _point(name, columns)) for key, name in form.keys]
     return [{key: values[row] for key, values in shown} for row in range(len(columns["at"]))]
 
 
-def build_series(form: HistoryForm, given: list[Any], variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+def build_series(form: HistoryForm, readings: list[Any], variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One object of columns a signal. Raises: QueryError when there would be too many points."""
     return [
         _series(form, signal, unit, _columns(form, settled(read), variables))
-        for (signal, unit), read in zip(form.names, given, strict=True)
+        for (signal, unit), read in zip(form.names, readings, strict=True)
     ]
 
 
-def settled(given: list[Any]) -> Segments:
+def settled(reading: list[Any]) -> Segments:
     """Raises: Unsettled when compaction has joined segments while they were read: some may have been passed over."""
-    before, segments, after = given
+    before, segments, after = reading
     if before != after:
         raise Unsettled
     return segments  # type: ignore[no-any-return]
 
 
 def _series(form: HistoryForm, signal: str, unit: str, columns: Columns) -> dict[str, Any]:
-    made: dict[str, Callable[[], Any]] = {
+    builders: dict[str, Callable[[], Any]] = {
         "signal": lambda: signal,
         "unit": lambda: unit or None,
         "count": lambda: len(columns["at"]),
@@ -61,7 +61,7 @@ def _series(form: HistoryForm, signal: str, unit: str, columns: Columns) -> dict
         "counts": lambda: _listed(columns["count"]) if "count" in columns else None,
         "__typename": lambda: "Series",
     }
-    return {key: made[name]() if name in made else _numbers(name, columns, None) for key, name in form.keys}
+    return {key: builders[name]() if name in builders else _numbers(name, columns, None) for key, name in form.keys}
 
 
 def _point(name: str, columns: Columns) -> list[Any]:
@@ -76,12 +76,12 @@ def _point(name: str, columns: Columns) -> list[Any]:
 
 
 def _numbers(name: str, columns: Columns, otherwise: Any) -> Any:
-    found = columns.get(name)
-    return otherwise if found is None or has_texts(found) else _listed(found)
+    column = columns.get(name)
+    return otherwise if column is None or has_texts(column) else _listed(column)
 
 
 def _columns(form: HistoryForm, segments: Segments, variables: Mapping[str, Any]) -> Columns:
-    start, end, every = (given.value(variables) for given in (form.start, form.end, form.every))
+    start, end, every = (parameter.value(variables) for parameter in (form.start, form.end, form.every))
     if start >= end:
         raise QueryError("from must lie before to", where="history")
     rows = [segment[0] for segment in segments if len(segment) == 1 and _are_rows(segment[0])]
@@ -101,8 +101,8 @@ def _columns(form: HistoryForm, segments: Segments, variables: Mapping[str, Any]
     return columns if form.fill == "none" else filled(columns, form.fill, form.zone, start, end, every)
 
 
-def _are_rows(given: Any) -> bool:
-    return isinstance(given, list) and len(given) % SEVEN == 0 and (not given or isinstance(given[0], float | int))
+def _are_rows(value: Any) -> bool:
+    return isinstance(value, list) and len(value) % SEVEN == 0 and (not value or isinstance(value[0], float | int))
 
 
 def _is_whole(first: Any, offsets: Any, values: Any) -> bool:
@@ -121,7 +121,7 @@ def _inside(rows: list[float], start: int, end: int) -> list[float]:
 def _points(segments: Segments, start: int, end: int) -> tuple[Any, Any]:
     if not segments:
         return np.empty(0, np.int64), np.empty(0)
-    times, values = ordered([(np.asarray(offsets, np.int64) + first, given) for first, offsets, given in segments])
+    times, values = ordered([(np.asarray(offsets, np.int64) + first, column) for first, offsets, column in segments])
     inside = slice(*np.searchsorted(times, (start, end)))
     return times[inside], values[inside]
 

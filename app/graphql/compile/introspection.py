@@ -36,10 +36,10 @@ class Introspection:
         """`data` of an operation that asks for nothing but the schema. `key` tells operations apart."""
         key = (*key, orjson.dumps(dict(values.coerced), option=orjson.OPT_SORT_KEYS))
         with self._lock:
-            known = self._known.get(key)
-            if known is not None:
+            cached = self._known.get(key)
+            if cached is not None:
                 self._known.move_to_end(key)
-        return known if known is not None else self._keep(key, self._made(operation, fragments, values))
+        return cached if cached is not None else self._keep(key, self._made(operation, fragments, values))
 
     def _made(self, operation: Any, fragments: Any, values: VariableValues) -> bytes:
         writer = _Writer(self._schema, Collector(self._schema, fragments, values.coerced), values)
@@ -50,13 +50,13 @@ class Introspection:
             data[name] = "Query" if field_name == "__typename" else writer.field(META[field_name], nodes)(None)
         return orjson.dumps(data)
 
-    def _keep(self, key: Any, made: bytes) -> bytes:
+    def _keep(self, key: Any, answer: bytes) -> bytes:
         with self._lock:
-            self._known[key] = made
-            self._size += len(made)
+            self._known[key] = answer
+            self._size += len(answer)
             while self._size > KEPT_BYTES and len(self._known) > 1:
                 self._size -= len(self._known.popitem(last=False)[1])
-        return made
+        return answer
 
 
 class _Writer:
@@ -97,10 +97,10 @@ class _Writer:
             if whole:  # seen once each: to keep them would double what the answer takes
                 return orjson.Fragment(orjson.dumps({name: part(value) for name, part in parts}))
             key = (value[0], id(value[1])) if isinstance(value, tuple) else id(value)
-            found = written.get(key)
-            if found is None:
-                found = written[key] = orjson.Fragment(orjson.dumps({name: part(value) for name, part in parts}))
-            return found
+            fragment = written.get(key)
+            if fragment is None:
+                fragment = written[key] = orjson.Fragment(orjson.dumps({name: part(value) for name, part in parts}))
+            return fragment
 
         return make
 

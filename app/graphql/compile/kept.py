@@ -22,11 +22,11 @@ class Kept(Generic[K, V]):
 
     def get(self, key: K) -> V | None:
         with self._lock:
-            found = self._entries.get(key)
-            if found is None:
+            entry = self._entries.get(key)
+            if entry is None:
                 return None
             self._entries.move_to_end(key)
-            return found[0]
+            return entry[0]
 
     def put(self, key: K, value: V, weight: int) -> None:
         with self._lock:
@@ -36,14 +36,14 @@ class Kept(Generic[K, V]):
     def grow(self, key: K, by: int) -> None:
         """The entry, if it is still kept, weighs so much more."""
         with self._lock:
-            found = self._entries.get(key)
-            if found is not None:
+            entry = self._entries.get(key)
+            if entry is not None:
                 self._drop(key)
-                self._keep(key, found[0], found[1] + by)
+                self._keep(key, entry[0], entry[1] + by)
 
     def _drop(self, key: K) -> None:
-        found = self._entries.pop(key, None)
-        self._weight -= found[1] if found is not None else 0
+        entry = self._entries.pop(key, None)
+        self._weight -= entry[1] if entry is not None else 0
 
     def _keep(self, key: K, value: V, weight: int) -> None:
         if weight > self._most // 2:

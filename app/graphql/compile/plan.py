@@ -130,17 +130,17 @@ class Plans:
         self.sizes = Sizes()
 
     def entry(self, query: str, document: DocumentNode, operation_name: str | None) -> Entry | None:
-        found = self.known(query, operation_name)
-        if found is not None:
-            return found
+        cached = self.known(query, operation_name)
+        if cached is not None:
+            return cached
         operation = get_operation_ast(document, operation_name)
         if operation is None:
             return None
-        made = self._inspect(query, document, operation)
+        inspected = self._inspect(query, document, operation)
         read = self.documents.known(query)
         if read is not None and read.document is document:
-            read.entries[operation_name] = made
-        return made
+            read.entries[operation_name] = inspected
+        return inspected
 
     def known(self, query: str, operation_name: str | None) -> Entry | None:
         """An operation that has been answered before, so that its document is valid."""
@@ -151,9 +151,9 @@ class Plans:
         """Whether no variable is an input object."""
         return all(is_leaf_type(get_named_type(type_)) for type_ in entry.types.values())
 
-    def variables(self, entry: Entry, given: Mapping[str, Any]) -> VariableValues:
+    def variables(self, entry: Entry, raw: Mapping[str, Any]) -> VariableValues:
         """Coerced by graphql-core, so errors are the specification's. Raises: GraphQLError."""
-        values = get_variable_values(self.schema, entry.operation.variable_definitions or (), dict(given))
+        values = get_variable_values(self.schema, entry.operation.variable_definitions or (), dict(raw))
         if isinstance(values, list):
             raise values[0] if len(values) == 1 else GraphQLError("; ".join(error.message for error in values))
         return values
@@ -162,25 +162,25 @@ class Plans:
         """`access`: the part of the graph that is there for who asks; None for all."""
         opened = open_variables(values.coerced, entry.types)
         key = (access, _shape(opened), _settled(values.coerced, entry.structural))
-        found = entry.plans.get(key)
-        metrics.PLANS.labels("hit" if found else "miss").inc()
-        if found is not None:
-            return found
+        cached = entry.plans.get(key)
+        metrics.PLANS.labels("hit" if cached else "miss").inc()
+        if cached is not None:
+            return cached
         selector = self._selector(entry.fragments, VariableValues(values.sources, opened), values.coerced, access)
         shaper = self._shaper(typed=False)
         steps = []
         for name, nodes in selector.collector.fields(self.schema.query_type, [entry.operation.selection_set]):
             steps.append(self._step(selector, shaper, name, nodes))
         reads = sum(cost(step.root, self.sizes) for step in steps if step.root is not None)
-        made = Plan(tuple(steps), reads + sum(_given(step.statement) for step in steps if step.statement is not None))
-        self._afford(made.cost, access)
+        plan = Plan(tuple(steps), reads + sum(_given(step.statement) for step in steps if step.statement is not None))
+        self._afford(plan.cost, access)
         entry.structural |= selector.structural
         key = (access, key[1], _settled(values.coerced, entry.structural))
         if len(entry.plans) >= KEPT:
             entry.plans.clear()
-        entry.plans[key] = made
+        entry.plans[key] = plan
         self.documents.grow(entry.text, sum(map(_weight, steps)))
-        return made
+        return plan
 
     def check_explain(self, plan: Plan, store: Store, variables: Mapping[str, Any], access: Access | None) -> None:
         """Has Neo4j explain, once, the statements that do not start from one twin: our sizes may be a minute old.
@@ -191,10 +191,10 @@ class Plans:
         for step in plan.steps:
             if step.statement is not None and step.root is not None and not isinstance(step.root.asked, One):
                 try:
-                    given = parameters(step, variables)
+                    bindings = parameters(step, variables)
                 except QueryError:
                     return  # the step itself tells, with its path
-                self._afford(_most_rows(store.plan(step.statement.text, given)), access, "rows")
+                self._afford(_most_rows(store.plan(step.statement.text, bindings)), access, "rows")
         plan.looked_at.set()
 
     def field_step(
@@ -205,37 +205,37 @@ class Plans:
         Known again by its nodes, which are the same for as long as their document is kept."""
         text = info.operation.loc.source.body
         read = self.documents.known(text)
-        asked = tuple(map(id, (info.operation, *info.field_nodes)))
-        entry = read.fields.get(asked) if read is not None else None
+        node_ids = tuple(map(id, (info.operation, *info.field_nodes)))
+        entry = read.fields.get(node_ids) if read is not None else None
         if entry is None:
             types = {**variable_types(self.schema, info.operation), CHANGED: GraphQLNonNull(GraphQLID)}
             entry = FieldEntry(types)
             if read is not None and read.document is not None and info.operation in read.document.definitions:
-                read.fields[asked] = entry
+                read.fields[node_ids] = entry
         opened = open_variables(values, entry.types)
         key = (access, _shape(opened), _settled(values, entry.structural))
-        found = entry.steps.get(key)
-        if found is not None:
-            return found
+        cached = entry.steps.get(key)
+        if cached is not None:
+            return cached
         selector = self._selector(info.fragments, VariableValues({}, opened), values, access)
         selector.hidden_types = True
         selected = selector.root(info.path.key, field_def, nodes)
         statement = print_root(selected.root)
         self._afford(cost(selected.root, self.sizes) + _given(statement), access)
-        made = Step(info.path.key, statement, self._shaper(typed=True).build(selected))
+        step = Step(info.path.key, statement, self._shaper(typed=True).build(selected))
         entry.structural |= selector.structural
         if len(entry.steps) >= KEPT:
             entry.steps.clear()
-        self.documents.grow(text, _weight(made))
-        entry.steps[access, key[1], _settled(values, entry.structural)] = made
-        return made
+        self.documents.grow(text, _weight(step))
+        entry.steps[access, key[1], _settled(values, entry.structural)] = step
+        return step
 
     def _afford(self, estimate: float, access: Access | None, what: str = "values") -> None:
         """Raises: QueryError; without the number where it would tell of twins that are not seen."""
         if estimate > self.settings.query_cost:
             counted = f"about {estimate:,.0f}" if access is None else "too many"
-            told = f"the operation reads {counted} {what}, at most {self.settings.query_cost:,} are allowed"
-            raise QueryError(told, hint="give first, fewer fields, or pages", code="QUERY_TOO_LARGE")
+            message = f"the operation reads {counted} {what}, at most {self.settings.query_cost:,} are allowed"
+            raise QueryError(message, hint="give first, fewer fields, or pages", code="QUERY_TOO_LARGE")
 
     def _selector(self, fragments: Any, values: VariableValues, raw: Any, access: Access | None) -> Selector:
         collector = Collector(self.schema, fragments, raw)

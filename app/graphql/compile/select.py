@@ -157,10 +157,12 @@ class Selector:
         arguments = get_argument_values(field_def, nodes[0], self.variables)
         self._emits = {}
         self.as_of = param(arguments["asOf"]) if arguments.get("asOf") is not None else None
-        made = self._root(key, origin, field_def, arguments, inner_sets(nodes))
-        parted = made.root.label in self.catalog.part_labels
-        made.root = replace(made.root, access=self.access, as_of=self.as_of, also=self._indexed(made.root), parted=parted)
-        return made
+        selected = self._root(key, origin, field_def, arguments, inner_sets(nodes))
+        parted = selected.root.label in self.catalog.part_labels
+        selected.root = replace(
+            selected.root, access=self.access, as_of=self.as_of, also=self._indexed(selected.root), parted=parted
+        )
+        return selected
 
     def _root(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
         match origin:
@@ -183,8 +185,8 @@ class Selector:
         if root.label not in self.catalog.by_label or self.as_of is not None:
             return ()
         contents = self.catalog.contents[self.catalog.by_label[root.label]]
-        asked = (root.asked.scope or root.asked.aggregate) if isinstance(root.asked, Many) else None
-        fits = asked.where if asked is not None else None
+        selection = (root.asked.scope or root.asked.aggregate) if isinstance(root.asked, Many) else None
+        fits = selection.where if selection is not None else None
         compared = {part.key.key for part in (fits.parts if isinstance(fits, And) else ()) if isinstance(part, Compare)}
         declared = {contents[key].declared_by for key in compared & contents.keys() if is_indexed(contents[key])}
         return tuple(sorted({self.catalog.labels[dtmi] for dtmi in declared} - {root.label}))
@@ -203,8 +205,8 @@ class Selector:
         if model is None:
             return default
         if model not in self.catalog.interfaces and model not in self.catalog.by_label:
-            known = (*self.catalog.by_label, *self.catalog.interfaces)
-            raise QueryError(f"no model {model!r}", hint=nearest(model, known, "see models"))
+            model_names = (*self.catalog.by_label, *self.catalog.interfaces)
+            raise QueryError(f"no model {model!r}", hint=nearest(model, model_names, "see models"))
         return self.catalog.labels[self.catalog.interface(model).dtmi]
 
     def _connection(self, key: str, origin: Origin, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
@@ -219,14 +221,18 @@ class Selector:
     def _groups(self, key: str, origin: TwinGroups, field_def: Any, arguments: Arguments, sets: Sets) -> Selected:
         aggregate, emits = self._measures(field_def, arguments, sets)
         twin_type: Any = self.collector.schema.type_map[origin.type_name]
-        fields: dict[str, Any] = {name: made.extensions[ORIGIN] for name, made in twin_type.fields.items()}
+        fields: dict[str, Any] = {name: graphql_field.extensions[ORIGIN] for name, graphql_field in twin_type.fields.items()}
         names = [str(name) for name in arguments.get("by") or ()]
         hop, via = None, arguments.get("via")
         if via is not None:
             beyond = fields.get(via)
             if type(beyond) is not RelatedTwins:
-                known = ", ".join(name for name, one in fields.items() if type(one) is RelatedTwins and not one.part)
-                raise QueryError(f"{origin.key} has no relationship {via!r}", where="via", hint=f"there are {known}")
+                relationships = ", ".join(
+                    name
+                    for name, field_origin in fields.items()
+                    if type(field_origin) is RelatedTwins and not field_origin.part
+                )
+                raise QueryError(f"{origin.key} has no relationship {via!r}", where="via", hint=f"there are {relationships}")
             hop = hop_of(self.catalog, beyond)
         if not names and hop is None:
             raise QueryError("by: at least one field is needed", where=key, hint="give by: [a property] or via: a relationship")
@@ -328,8 +334,8 @@ class Selector:
                 case Valued():
                     form = self._numbers(get_named_type(type_.fields[kind].type), key_of(own), inner, places)
             emits.append(Emit(name, own, form=form))
-        given = arguments.get("where")
-        fits = where(self.catalog, given, field_def.args["where"].type)
+        condition = arguments.get("where")
+        fits = where(self.catalog, condition, field_def.args["where"].type)
         return Aggregate(tuple(places) or (Measure("count"),), fits), emits
 
     def _numbers(self, type_: Any, key: Value, sets: Sets, places: dict[Measure, int]) -> list[tuple[str, int | None, str]]:
@@ -352,8 +358,8 @@ class Selector:
         for possible in self.collector.possible(type_):
             collected = list(self.collector.fields(possible, sets))
             signed = tuple((name, _defined(possible, nodes), *map(id, nodes)) for name, nodes in collected)
-            known = groups.setdefault(signed, (possible.name, set(), collected, possible))
-            known[1].add(possible.extensions[ORIGIN])
+            group = groups.setdefault(signed, (possible.name, set(), collected, possible))
+            group[1].add(possible.extensions[ORIGIN])
         for name, models, collected, possible in groups.values():
             emits = [self._emit(possible, key, nodes) for key, nodes in collected]
             form.variants.append((name, frozenset(models), emits))
@@ -476,13 +482,13 @@ class Selector:
     def _history(
         self, type_: GraphQLObjectType, key: str, origin: Points | Columns, arguments: Arguments, sets: Sets, field_def: Any
     ) -> Emit:
-        given = self.settle(arguments["signal"] if isinstance(origin, Points) else arguments["signals"])
-        signals = [self.settle(one) for one in given] if isinstance(given, list) else [given]
+        value = self.settle(arguments["signal"] if isinstance(origin, Points) else arguments["signals"])
+        signals = [self.settle(signal_name) for signal_name in value] if isinstance(value, list) else [value]
         model = type_.extensions[ORIGIN]
-        known = self.catalog.telemetry(model) if model in self.catalog.interfaces else {}
+        telemetry = self.catalog.telemetry(model) if model in self.catalog.interfaces else {}
         for signal in signals:
-            if signal not in known:
-                self._unknown_signal(signal, type_.name, known)
+            if signal not in telemetry:
+                self._unknown_signal(signal, type_.name, telemetry)
         end = param("now", now) if arguments.get("to") is None else param(arguments["to"], epoch_ms)
         if arguments.get("from") is not None:
             start = param(arguments["from"], epoch_ms)
@@ -496,17 +502,25 @@ class Selector:
             arguments.get("fill") or "none",
             self._zone(self.settle(arguments.get("tz"))),
             self.collector.parts(get_named_type(field_def.type), sets),
-            tuple((one, known[one].unit if one in known else "") for one in signals) if isinstance(origin, Columns) else (),
+            tuple((signal_name, telemetry[signal_name].unit if signal_name in telemetry else "") for signal_name in signals)
+            if isinstance(origin, Columns)
+            else (),
         )
-        asked = {form.shown, *(name for _, name in form.keys)}
+        columns = {form.shown, *(name for _, name in form.keys)}
         level = param(arguments["every"], Level(form.zone is not None)) if arguments.get("every") is not None else None
-        levels = {one: level for one in known if asked <= ROLLED and column_kind(known[one].schema) in ("int", "float")}
-        return Emit(key, origin, tuple(History(one, start, end, levels.get(one)) for one in signals), form)
+        levels = {
+            signal_name: level
+            for signal_name in telemetry
+            if columns <= ROLLED and column_kind(telemetry[signal_name].schema) in ("int", "float")
+        }
+        return Emit(
+            key, origin, tuple(History(signal_name, start, end, levels.get(signal_name)) for signal_name in signals), form
+        )
 
-    def _unknown_signal(self, signal: str, type_name: str, known: Iterable[str]) -> None:
+    def _unknown_signal(self, signal: str, type_name: str, signals: Iterable[str]) -> None:
         everything = {name for dtmi in self.catalog.interfaces for name in self.catalog.telemetry(dtmi)}
         if signal not in everything:
-            hint = nearest(signal, [*known] or everything, f"signals are {', '.join(known)}")
+            hint = nearest(signal, [*signals] or everything, f"signals are {', '.join(signals)}")
             raise QueryError(f"{type_name} has no signal {signal!r}", where=f"history({signal})", hint=hint)
 
     def _zone(self, name: str | None) -> ZoneInfo | None:
@@ -532,8 +546,8 @@ class Selector:
         return Scope(columns, fits, order, self._limited(arguments, "last" if backward else "first"), offset, after, backward)
 
     def _limited(self, arguments: Arguments, name: str = "first") -> Param:
-        given = arguments.get(name)
-        return param(self.page_limit if given is None else given, Within(self.page_limit, name))
+        count = arguments.get(name)
+        return param(self.page_limit if count is None else count, Within(self.page_limit, name))
 
     # Values ----------------------------------------------------------------------------------------------------------
 
@@ -542,10 +556,10 @@ class Selector:
         if not isinstance(value, VariableRef):
             return value
         self.structural.add(value.path)
-        found: Any = self.collector.raw
+        settled: Any = self.collector.raw
         for step in value.path:
-            found = found[step]
-        return found
+            settled = settled[step]
+        return settled
 
     def bounded(self, name: str, value: Any, least: int, most: int) -> int:
         settled = self.settle(value)

@@ -94,9 +94,9 @@ class Shaper:
 
     def _connection(self, selected: Selected) -> Build:
         page = self._page(selected.form, 0)
-        asked = selected.root.asked
-        assert isinstance(asked, Many)
-        has_rows, has_total = asked.scope is not None, asked.aggregate is not None
+        many = selected.root.asked
+        assert isinstance(many, Many)
+        has_rows, has_total = many.scope is not None, many.aggregate is not None
 
         def build(record: list[Any], variables: Variables) -> Any:
             total = record[-1][0] if has_total else None
@@ -112,17 +112,17 @@ class Shaper:
         names = [(name, _decoder(of, form)) for name, of, form in keys]
         twins = {emit.key: self._compile(emit.form) for emit in emits if emit.of == Part("twin")}
         measures = [emit for emit in emits if emit.of not in (Part("twin"), Part("keys"))]
-        asked = [emit.key for emit in emits]
+        emit_keys = [emit.key for emit in emits]
         key_names = [emit.key for emit in emits if emit.of == Part("keys")]
 
         def build(record: list[Any], variables: Variables) -> Any:
             groups = []
             for totals, values, row in record[0]:
-                said = _aggregated(measures, totals)
+                fields = _aggregated(measures, totals)
                 shared = {name: decode(value) for (name, decode), value in zip(names, values, strict=True)}
-                said |= dict.fromkeys(key_names, shared)
-                said |= {key: None if row is None else twin(row, variables) for key, twin in twins.items()}
-                groups.append({key: said[key] for key in asked})
+                fields |= dict.fromkeys(key_names, shared)
+                fields |= {key: None if row is None else twin(row, variables) for key, twin in twins.items()}
+                groups.append({key: fields[key] for key in emit_keys})
             return groups
 
         return build
@@ -137,16 +137,16 @@ class Shaper:
             if not record[0]:
                 return None
             ((rows, steps),) = record[0]
-            said: dict[str, Any] = {}
+            path: dict[str, Any] = {}
             for key, kind, form in parts:
                 if kind == "twins":
-                    said[key] = [form(row, variables) for row in rows]
+                    path[key] = [form(row, variables) for row in rows]
                 elif kind == "steps":
                     facts = [dict(zip(STEP, step, strict=True)) for step in steps]
-                    said[key] = [{name: fact.get(part, "PathStep") for name, part in form} for fact in facts]
+                    path[key] = [{name: fact.get(part, "PathStep") for name, part in form} for fact in facts]
                 else:
-                    said[key] = len(steps) if kind == "length" else "Path"
-            return said
+                    path[key] = len(steps) if kind == "length" else "Path"
+            return path
 
         return build
 
@@ -172,12 +172,12 @@ class Shaper:
         for name, models, emits in form.variants:
             function = self._variant(form, name, emits)
             table |= dict.fromkeys(models, function)
-        made = f"f{next(self._names)}"
+        builder = f"f{next(self._names)}"
         chooser = ", ".join(f"{model!r}: {function}" for model, function in table.items())
         place = form.columns.index(Value("_model"))
-        self._lines.append(f"{made}_t = {{{chooser}}}")
-        self._lines.append(f"{made} = lambda r, v: {made}_t.get(text(r[{place}]), {table[form.default]})(r, v)")
-        return made
+        self._lines.append(f"{builder}_t = {{{chooser}}}")
+        self._lines.append(f"{builder} = lambda r, v: {builder}_t.get(text(r[{place}]), {table[form.default]})(r, v)")
+        return builder
 
     def _variant(self, form: Form, type_name: str, emits: list[Emit]) -> str:
         own = repr(type_name)
@@ -187,9 +187,9 @@ class Shaper:
         parts = [f"{emit.key!r}: {own if emit.of == TYPENAME else self._expression(form.columns, emit)}" for emit in emits]
         if self.typed:
             parts.append(f"{TYPE_KEY!r}: {own}")
-        made = f"f{next(self._names)}"
-        self._lines.append(f"{made} = lambda r, v: {{{', '.join(parts)}}}")
-        return made
+        builder = f"f{next(self._names)}"
+        self._lines.append(f"{builder} = lambda r, v: {{{', '.join(parts)}}}")
+        return builder
 
     def _expression(self, columns: tuple[Column, ...], emit: Emit) -> str:
         places = [f"r[{columns.index(column)}]" for column in emit.columns]
@@ -218,14 +218,14 @@ class Shaper:
             case RelatedTwins() | Reach():
                 return f"[{self._function(emit.form)}(s, v) for s in {at}]"
             case Points():
-                return f"{self._bound(lambda given, v: build_history(emit.form, given, v))}({at}, v)"
+                return f"{self._bound(lambda raw, v: build_history(emit.form, raw, v))}({at}, v)"
             case Columns():
-                return f"{self._bound(lambda given, v: build_series(emit.form, given, v))}([{', '.join(places)}], v)"
+                return f"{self._bound(lambda raw, v: build_series(emit.form, raw, v))}([{', '.join(places)}], v)"
             case Properties():
                 return f"{self._bound(self._properties)}({at})"
             case Signals():
                 model = f"r[{columns.index(Value('_model'))}]"
-                return f"{self._bound(lambda given, dtmi: self._signals(emit.form, given, dtmi))}({at}, {model})"
+                return f"{self._bound(lambda raw, dtmi: self._signals(emit.form, raw, dtmi))}({at}, {model})"
         raise TypeError(f"no field of a twin: {emit.of}")
 
     def _bound(self, thing: Any) -> str:
@@ -259,15 +259,15 @@ class Shaper:
         node = _open(_as_of(*node) if isinstance(node, list) else node)
         if _text(node.get("_model")) not in self.catalog.interfaces:
             return _nested({key: value for key, value in node.items() if key[0] != "_" and key != "dtId"}) or {}
-        known = self.catalog.properties(node["_model"])
-        flat = {key: value for key, value in node.items() if key.partition(".")[0] in known}
-        said = _nested(flat) or {}
-        return {name: _parsed(value) if _is_text(known[name].schema) else value for name, value in said.items()}
+        properties = self.catalog.properties(node["_model"])
+        flat = {key: value for key, value in node.items() if key.partition(".")[0] in properties}
+        nested = _nested(flat) or {}
+        return {name: _parsed(value) if _is_text(properties[name].schema) else value for name, value in nested.items()}
 
     def _signals(self, keys: list[tuple[str, str]], node: Mapping[str, Any], dtmi: str) -> list[dict[str, Any]]:
-        said, node = [], _open(node)
-        known = self.catalog.telemetry(dtmi) if _text(dtmi) in self.catalog.interfaces else {}
-        for name, signal in known.items():
+        signals, node = [], _open(node)
+        telemetry = self.catalog.telemetry(dtmi) if _text(dtmi) in self.catalog.interfaces else {}
+        for name, signal in telemetry.items():
             at = node.get(f"_at_{name}")
             if not _is_moment(at):
                 continue
@@ -275,8 +275,8 @@ class Shaper:
             value = plain(flat[name]) if name in flat else (_nested(flat) or {}).get(name)
             facts = {"name": field_name(name), "value": value, "at": _instant(at), "age": _age(at), "unit": signal.unit or None}
             facts["quality"] = node.get(f"_quality_{name}") or "Good"
-            said.append({key: facts.get(fact, "Signal") for key, fact in keys})
-        return said
+            signals.append({key: facts.get(fact, "Signal") for key, fact in keys})
+        return signals
 
     # Pages -----------------------------------------------------------------------------------------------------------
 
@@ -294,11 +294,11 @@ class Shaper:
         makers = [(emit.key, self._page_part(emit, edge, page.type_name)) for emit in page.emits]
 
         def build(rows: list[Any], total: int | None, variables: Variables) -> dict[str, Any]:
-            kept = rows[: page.limit.value(variables)]
-            more = len(rows) > len(kept)
+            page_rows = rows[: page.limit.value(variables)]
+            more = len(rows) > len(page_rows)
             if page.backward:
-                kept.reverse()
-            cursors = [write_cursor(page.signed, [row[place] for place in page.places]) for row in kept]
+                page_rows.reverse()
+            cursors = [write_cursor(page.signed, [row[place] for place in page.places]) for row in page_rows]
             facts = {
                 "hasNextPage": page.forward_more if page.backward else more,
                 "hasPreviousPage": more if page.backward else page.forward_more,
@@ -306,7 +306,7 @@ class Shaper:
                 "endCursor": cursors[-1] if cursors else None,
                 "totalCount": total,
             }
-            return {key: make(kept, cursors, facts, variables) for key, make in makers}
+            return {key: make(page_rows, cursors, facts, variables) for key, make in makers}
 
         return build
 
@@ -316,7 +316,7 @@ class Shaper:
                 twin = self._compile_apart(emit.form)
                 return lambda rows, cursors, facts, v: [twin(row, v) for row in rows]
             case "edges":
-                parts = [(one.key, self._edge_part(one, emit.form, edge)) for one in emit.form]
+                parts = [(edge_emit.key, self._edge_part(edge_emit, emit.form, edge)) for edge_emit in emit.form]
                 return lambda rows, cursors, facts, v: [
                     {key: make(row, cursor, v) for key, make in parts} for row, cursor in zip(rows, cursors, strict=True)
                 ]
@@ -335,17 +335,17 @@ class Shaper:
                 return lambda row, cursor, v: cursor
             case Part():
                 return lambda row, cursor, v: emit.form
-        asked = list(dict.fromkeys(column for one in emits for column in one.columns))
-        place = asked.index(emit.columns[0]) - edge
+        columns = list(dict.fromkeys(column for edge_emit in emits for column in edge_emit.columns))
+        place = columns.index(emit.columns[0]) - edge
         decode = _decoder(emit.of, emit.form)
         return lambda row, cursor, v: decode(row[place])
 
     def _compile_apart(self, form: Form) -> Any:
         """Compiled while another function is being written."""
         waiting, self._lines = self._lines, []
-        made = self._compile(form)
+        builder = self._compile(form)
         self._lines = waiting
-        return made
+        return builder
 
 
 FARTHEST_MS = 60_000_000_000_000  # the years 68 to 3871
@@ -353,13 +353,13 @@ STEP = ("relationship", "source", "target", "id")
 
 
 def _aggregated(emits: list[Emit], totals: list[Any]) -> dict[str, Any]:
-    said: dict[str, Any] = {}
+    measures: dict[str, Any] = {}
     for emit in emits:
         if isinstance(emit.of, Valued):
-            said[emit.key] = {key: name if place is None else plain(totals[place]) for key, place, name in emit.form}
+            measures[emit.key] = {key: name if place is None else plain(totals[place]) for key, place, name in emit.form}
         else:
-            said[emit.key] = totals[emit.form] if emit.of == Part("count") else emit.form
-    return said
+            measures[emit.key] = totals[emit.form] if emit.of == Part("count") else emit.form
+    return measures
 
 
 def _decoder(of: Origin, form: Any) -> Callable[[Any], Any]:
@@ -384,10 +384,10 @@ def _decoder(of: Origin, form: Any) -> Callable[[Any], Any]:
 
 def _picker(parts: list[tuple[str, str, Origin, Any]]) -> Callable[[Any], Any]:
     """The fields asked for of an object that is whole already."""
-    made = [(key, name, _inner(of, form)) for key, name, of, form in parts]
+    makers = [(key, name, _inner(of, form)) for key, name, of, form in parts]
 
-    def pick(given: Any) -> Any:
-        return None if given is None else {key: make(given.get(name)) for key, name, make in made}
+    def pick(value: Any) -> Any:
+        return None if value is None else {key: make(value.get(name)) for key, name, make in makers}
 
     return pick
 
@@ -429,15 +429,15 @@ def _parsed(text: Any) -> Any:
 
 def _nested(flat: Mapping[str, Any]) -> dict[str, Any] | None:
     """`{"a.b": 1}` → `{"a": {"b": 1}}`; what is absent is left out, and None when everything is."""
-    said: dict[str, Any] = {}
+    nested: dict[str, Any] = {}
     for path, value in flat.items():
         if value is not None:
             *steps, last = path.split(".")
-            place = said
+            place = nested
             for step in steps:
                 place = place.setdefault(step, {})
             place[last] = plain(value)
-    return said or None
+    return nested or None
 
 
 def _text(value: Any) -> str:

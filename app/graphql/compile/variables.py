@@ -78,8 +78,8 @@ def rank(value: float) -> float:
     return value
 
 
-def each_epoch_ms(given: Any) -> Any:
-    return [epoch_ms(one) for one in given] if isinstance(given, list) else epoch_ms(given)
+def each_epoch_ms(value: Any) -> Any:
+    return [epoch_ms(moment) for moment in value] if isinstance(value, list) else epoch_ms(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,13 +43,13 @@ class DeliveredDiff:
 
     def after(self, count: int) -> Seen:
         """What a client knows who has been told so many of the differences."""
-        known = dict(self.before)
+        seen = dict(self.before)
         for kind, dt_id in self.differences[:count]:
             if kind == "LEFT":
-                known.pop(dt_id, None)
+                seen.pop(dt_id, None)
             else:
-                known[dt_id] = self.found[dt_id]
-        return known
+                seen[dt_id] = self.found[dt_id]
+        return seen
 
 
 class ResumeCache:
@@ -65,10 +65,10 @@ class ResumeCache:
 
     def known(self, cursor: str, question: str) -> Seen | None:
         look, _, count = cursor.rpartition(".")
-        told = self._kept.get(look)
-        if told is None or told.question != question or told.until < time.monotonic() or not count.isdecimal():
+        delivered = self._kept.get(look)
+        if delivered is None or delivered.question != question or delivered.until < time.monotonic() or not count.isdecimal():
             return None
-        return told.after(int(count))
+        return delivered.after(int(count))
 
 
 @dataclass(eq=False, slots=True)
@@ -144,18 +144,18 @@ async def changes(answers: AsyncIterator[Seen], question: str, memory: ResumeCac
     if seen is None:
         seen = {}
         yield Change("RESET", None, f"{session}.0.0")
-    async for found in answers:
-        if len(found) > MOST_TWINS:
+    async for current in answers:
+        if len(current) > MOST_TWINS:
             raise QueryError(f"more than {MOST_TWINS} twins cannot be watched", hint="a narrower where")
-        differences = _differences(seen, found)
+        differences = _differences(seen, current)
         if differences:
             number += 1
             memory.keep(
-                f"{session}.{number}", DeliveredDiff(question, seen, found, differences, time.monotonic() + KEPT_SECONDS)
+                f"{session}.{number}", DeliveredDiff(question, seen, current, differences, time.monotonic() + KEPT_SECONDS)
             )
             for index, (kind, dt_id) in enumerate(differences):
                 yield Change(kind, dt_id, f"{session}.{number}.{index + 1}")
-            seen = found
+            seen = current
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str]]:

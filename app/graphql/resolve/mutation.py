@@ -80,40 +80,42 @@ def _typed_twins(factory: TypeFactory, read: ReadTwin, taken: Taken) -> dict[str
     fields: dict[str, GraphQLField] = {}
     for dtmi, label in sorted(factory.catalog.labels.items(), key=lambda row: row[1]):
         if factory.catalog.properties(dtmi):
-            given = GraphQLArgument(GraphQLNonNull(_input(factory, dtmi)))
-            fields[taken.claim(f"create{label}")] = _create_field(factory, dtmi, given, read)
-            fields[taken.claim(f"update{label}")] = _update_field(factory, dtmi, given, read)
+            argument = GraphQLArgument(GraphQLNonNull(_input(factory, dtmi)))
+            fields[taken.claim(f"create{label}")] = _create_field(factory, dtmi, argument, read)
+            fields[taken.claim(f"update{label}")] = _update_field(factory, dtmi, argument, read)
     return fields
 
 
 def _input(factory: TypeFactory, dtmi: str) -> GraphQLInputObjectType:
     def fields() -> dict[str, GraphQLInputField]:
-        made = {}
+        input_fields = {}
         for name, content in factory.catalog.properties(dtmi).items():
             owner = factory.label(content.declared_by) + upper_first(name)
-            made[name] = GraphQLInputField(factory.schemas.input(content.schema, owner), description=text(content.description))
-        return made
+            input_fields[name] = GraphQLInputField(
+                factory.schemas.input(content.schema, owner), description=text(content.description)
+            )
+        return input_fields
 
     return GraphQLInputObjectType(factory.claimed(dtmi, "Input"), fields)
 
 
-def _create_field(factory: TypeFactory, dtmi: str, given: GraphQLArgument, read: ReadTwin) -> GraphQLField:
+def _create_field(factory: TypeFactory, dtmi: str, argument: GraphQLArgument, read: ReadTwin) -> GraphQLField:
     async def resolve(_: Any, info: Any, dtId: str, input: Any) -> Any:
         properties = {name: _json(value) for name, value in input.items() if value is not None}
         await create(info, [NewTwin(dtId, dtmi, properties)], [])
         return await read(info, dtId)
 
     label = factory.label(dtmi)
-    return _twin_field(factory.output(dtmi), {"dtId": DT_ID, "input": given}, resolve, f"Creates a twin of exactly {label}.")
+    return _twin_field(factory.output(dtmi), {"dtId": DT_ID, "input": argument}, resolve, f"Creates a twin of exactly {label}.")
 
 
-def _update_field(factory: TypeFactory, dtmi: str, given: GraphQLArgument, read: ReadTwin) -> GraphQLField:
+def _update_field(factory: TypeFactory, dtmi: str, argument: GraphQLArgument, read: ReadTwin) -> GraphQLField:
     async def resolve(_: Any, info: Any, dtId: str, input: Any, etag: str | None = None) -> Any:
         await _patch(info, dtId, {name: _json(value) for name, value in input.items()}, etag, dtmi)
         return await read(info, dtId)
 
     description = "Sets writable properties; null removes, what is not named stays."
-    return _twin_field(factory.output(dtmi), {"dtId": DT_ID, "input": given, "etag": ETAG}, resolve, description)
+    return _twin_field(factory.output(dtmi), {"dtId": DT_ID, "input": argument, "etag": ETAG}, resolve, description)
 
 
 def _json(value: Any) -> Any:
@@ -151,7 +153,7 @@ def _command_field(factory: TypeFactory, result: GraphQLObjectType, name: str, c
         owner = factory.label(command.declared_by) + upper_first(name) + upper_first(request.name)
         arguments[argument] = GraphQLArgument(GraphQLNonNull(factory.schemas.input(request.schema, owner)))
 
-    async def resolve(_: Any, info: Any, dtId: str, timeout: float | None = None, wait: bool = True, **given: Any) -> Any:
-        return await send(info, dtId, name, _json(given.get(argument)), timeout, wait)
+    async def resolve(_: Any, info: Any, dtId: str, timeout: float | None = None, wait: bool = True, **inputs: Any) -> Any:
+        return await send(info, dtId, name, _json(inputs.get(argument)), timeout, wait)
 
     return GraphQLField(GraphQLNonNull(result), arguments, resolve, description=text(command.description))

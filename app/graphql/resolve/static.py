@@ -225,15 +225,15 @@ class Query:
         server, who = server_of(info), identity_of(info)
         if not 0 <= first <= MOST:
             raise QueryError(f"first: {first} is outside 0 to {MOST}")
-        wanted = str(dt_id) if dt_id is not None else None
-        found = await at_work(info, alarms, server.store, who.access, who.roots or (), wanted, open, None, first)
-        return [shown_alarm(alarm) for alarm in found]
+        twin_id = str(dt_id) if dt_id is not None else None
+        alarm_events = await at_work(info, alarms, server.store, who.access, who.roots or (), twin_id, open, None, first)
+        return [shown_alarm(alarm) for alarm in alarm_events]
 
     @strawberry.field(description="What the sources of all ingest processes do.")
     async def sources(self, info: Info) -> list[SourceInfo]:
         server = await permitted(info, "metrics")
-        found = await at_work(info, source_states, server.store)
-        return [SourceInfo(**asdict(state)) for state in found]
+        states = await at_work(info, source_states, server.store)
+        return [SourceInfo(**asdict(state)) for state in states]
 
     @strawberry.field(description="How far a job is.")
     async def job(self, info: Info, id: strawberry.ID) -> JobState:
@@ -262,10 +262,10 @@ class Mutation:
     async def create_twins(
         self, info: Info, twins: list[TwinInput], relationships: list[RelationshipInput] | None = None
     ) -> list[strawberry.ID]:
-        links = [_link(one) for one in relationships or []]
-        made = [NewTwin(str(one.dt_id), one.model, cast(Any, one.properties) or {}) for one in twins]
-        await create(info, made, links)
-        return [one.dt_id for one in twins]
+        links = [_link(entry) for entry in relationships or []]
+        new_twins = [NewTwin(str(entry.dt_id), entry.model, cast(Any, entry.properties) or {}) for entry in twins]
+        await create(info, new_twins, links)
+        return [entry.dt_id for entry in twins]
 
     @strawberry.mutation(description="Relates one twin to another, or gives their relationship other properties.")
     async def relate(
@@ -298,13 +298,15 @@ class Mutation:
     @strawberry.mutation(description="Brings twins and relationships, as Azure Digital Twins writes them, in a job.")
     async def import_twins(self, info: Info, documents: list[JSON]) -> JobState:
         server = await permitted(info, "model")
-        given = cast(Any, documents)
-        return _job(await at_work(info, start_import, server.store, server.registry.catalog, given, still_allowed(info)))
+        raw_documents = cast(Any, documents)
+        return _job(
+            await at_work(info, start_import, server.store, server.registry.catalog, raw_documents, still_allowed(info))
+        )
 
     @strawberry.mutation(description="Loads DTDL interfaces; answers those that are new.")
     async def load_models(self, info: Info, documents: list[JSON]) -> list[Model]:
         server = await permitted(info, "model")
-        parsed = [_document(index, one) for index, one in enumerate(documents)]
+        parsed = [_document(index, document) for index, document in enumerate(documents)]
         before = set(server.registry.catalog.interfaces)
         await at_work(info, server.registry.load, parsed, long=True)
         catalog = server.registry.catalog
@@ -343,12 +345,12 @@ class Mutation:
 def _delete(server: Server, identity: Identity, dt_id: str, relationships: bool) -> None:
     """Relationships that are not there for who deletes a twin end with it; of the others each must be theirs to end."""
     if not identity.is_whole:
-        access, found = identity.access or Access(), write.related(server.store, dt_id)
-        seen = server.gate.seen(identity, [other for other, _, _ in found])
-        held = [(name, labels) for other, name, labels in found if other in seen and not access.hides(name, labels)]
+        access, related = identity.access or Access(), write.related(server.store, dt_id)
+        seen = server.gate.seen(identity, [other for other, _, _ in related])
+        visible = [(name, labels) for other, name, labels in related if other in seen and not access.hides(name, labels)]
         if not relationships:
-            write.require_free(dt_id, len(held))
-        for name, labels in held:
+            write.require_free(dt_id, len(visible))
+        for name, labels in visible:
             require_change(identity, labels, (name,))
         relationships = True
     write.delete(server.store, dt_id, relationships)
@@ -368,35 +370,36 @@ async def create(info: Any, twins: list[NewTwin], links: list[NewRelationship]) 
         _require_below(identity, new, links)
     if not identity.is_whole:
         _require_made(identity, server.registry.catalog, twins, links)
-        made = {twin.dt_id: twin.model for twin in twins}
+        models_by_twin = {twin.dt_id: twin.model for twin in twins}
         for link in links:
-            if link.source not in made:
+            if link.source not in models_by_twin:
                 await change(info, link.source, (link.name,), lambda: None)
     await at_work(info, write.create, server.store, server.registry.catalog, twins, links)
 
 
 def _require_made(identity: Identity, catalog: Catalog, twins: list[NewTwin], links: list[NewRelationship]) -> None:
     """What is made, with components and relationships of its own. Raises: Forbidden, NotFound."""
-    made = {twin.dt_id: catalog.interface(twin.model).dtmi for twin in twins}
+    models_by_twin = {twin.dt_id: catalog.interface(twin.model).dtmi for twin in twins}
     for twin in twins:
-        dtmi = made[twin.dt_id]
+        dtmi = models_by_twin[twin.dt_id]
         require_made(identity, catalog.node_labels(dtmi), twin.properties)
         for name, value in twin.properties.items():
             part = catalog.contents[dtmi].get(name)
             if isinstance(part, Component) and isinstance(value, dict):
                 require_change(identity, catalog.node_labels(part.interface), value)
     for link in links:
-        if link.source in made:
-            require_change(identity, catalog.node_labels(made[link.source]), (link.name,))
+        if link.source in models_by_twin:
+            require_change(identity, catalog.node_labels(models_by_twin[link.source]), (link.name,))
 
 
 def _require_below(identity: Identity, new: set[str], links: list[NewRelationship]) -> None:
-    held = set[str]()
+    reachable = set[str]()
     while (
-        below := {k.target for k in links if k.name in identity.via and (k.source not in new or k.source in held)} & new - held
+        below := {k.target for k in links if k.name in identity.via and (k.source not in new or k.source in reachable)}
+        & new - reachable
     ):
-        held |= below
-    for dt_id in sorted(new - held):
+        reachable |= below
+    for dt_id in sorted(new - reachable):
         raise NotFound(
             f"{dt_id} would lie outside what {identity.name} sees",
             hint=f"create it with a relationship ({', '.join(identity.via)}) from a twin that is seen: createTwins",
@@ -454,13 +457,15 @@ def _model(catalog: Catalog, dtmi: str) -> Model:
     )
 
 
-def _link(given: RelationshipInput) -> NewRelationship:
-    properties = cast(Any, given.properties) or {}
-    return NewRelationship(str(given.source), given.relationship, str(given.target), properties, given.id or "")
+def _link(relationship: RelationshipInput) -> NewRelationship:
+    properties = cast(Any, relationship.properties) or {}
+    return NewRelationship(
+        str(relationship.source), relationship.relationship, str(relationship.target), properties, relationship.id or ""
+    )
 
 
-def _document(index: int, given: Any) -> Document:
-    parsed = parse(f"documents[{index}]", json.dumps(given, indent=2))
+def _document(index: int, document: Any) -> Document:
+    parsed = parse(f"documents[{index}]", json.dumps(document, indent=2))
     if not isinstance(parsed, Document):
         raise ModelError("not JSON", problems=(parsed,))
     return parsed

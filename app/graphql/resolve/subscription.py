@@ -152,32 +152,34 @@ class Subscription:
             raise QueryError(f"every: {every} is outside 0.1 to 3600 s")
         server = server_of(info)
         model, access = await visible(info, str(dt_id)), identity_of(info).access
-        labels, known = server.registry.catalog.node_labels(model), server.registry.catalog.telemetry(model)
+        labels, known_signals = server.registry.catalog.node_labels(model), server.registry.catalog.telemetry(model)
         if access is not None:
-            known = {name: signal for name, signal in known.items() if not access.hides(name, labels)}
+            known_signals = {name: signal for name, signal in known_signals.items() if not access.hides(name, labels)}
         for signal in signals or ():
-            if signal not in known:
-                raise QueryError(f"no signal {signal!r}", where=str(dt_id), hint=f"signals are {', '.join(known)}")
+            if signal not in known_signals:
+                raise QueryError(f"no signal {signal!r}", where=str(dt_id), hint=f"signals are {', '.join(known_signals)}")
         since = epoch_ms(_moment(after)) if after is not None else epoch_ms(datetime.now(UTC))
-        asked = signals or list(known)
+        signal_names = signals or list(known_signals)
         async with server.feed.listen(Topic(Kind.TWIN, str(dt_id))) as news:
             while True:
                 limit = clock.limit(server.settings.max_skew_seconds)
                 if since > limit:  # the clock was ahead
                     since = epoch_ms(datetime.now(UTC))
-                points = await at_work(info, fresh, server.store, str(dt_id), asked, since, limit)
+                points = await at_work(info, fresh, server.store, str(dt_id), signal_names, since, limit)
                 if points:
                     await visible(info, str(dt_id))
                     since = max(last[-1][0] for last in points.values())
-                    rows = [_fresh(signal, known[signal].unit, found) for signal, found in points.items()]
+                    rows = [
+                        _fresh(signal, known_signals[signal].unit, signal_points) for signal, signal_points in points.items()
+                    ]
                     yield TelemetryEvent(dt_id=dt_id, signals=rows, cursor=_cursor(since))
                 await asyncio.sleep(every)
                 await news.next()
 
 
-def _fresh(signal: str, unit: str, found: list[tuple[int, Any]]) -> FreshPoints:
-    times = [_cursor(at) for at, _ in found]
-    return FreshPoints(signal=signal, unit=unit or None, timestamps=times, values=[value for _, value in found])
+def _fresh(signal: str, unit: str, points: list[tuple[int, Any]]) -> FreshPoints:
+    times = [_cursor(at) for at, _ in points]
+    return FreshPoints(signal=signal, unit=unit or None, timestamps=times, values=[value for _, value in points])
 
 
 def _cursor(milliseconds: int) -> str:

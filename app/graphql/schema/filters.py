@@ -104,10 +104,10 @@ class Filters:
     def _where_fields(self, dtmi: str) -> dict[str, GraphQLInputField]:
         own = self.where(dtmi)
         fields: dict[str, GraphQLInputField] = {}
-        for name, made in self._fields_of(dtmi).items():
-            given = self._shared("where", made, self._condition)
-            if given is not None:
-                fields[name] = given
+        for name, output_field in self._fields_of(dtmi).items():
+            input_field = self._shared("where", output_field, self._condition)
+            if input_field is not None:
+                fields[name] = input_field
         many = GraphQLList(GraphQLNonNull(own))
         glue = {"and": (many, AllOf()), "or": (many, AnyOf()), "not": (own, NoneOf())}
         return {
@@ -156,9 +156,9 @@ class Filters:
 
     def _numbers(self, name: str, fields: tuple[str, ...], description: str) -> GraphQLInputObjectType:
         if ("numbers", name) not in self._made:
-            made = {one: GraphQLInputField(GraphQLNonNull(GraphQLFloat)) for one in fields}
+            inputs = {field: GraphQLInputField(GraphQLNonNull(GraphQLFloat)) for field in fields}
             claimed = self.factory.taken.claim(name)
-            self._made["numbers", name] = GraphQLInputObjectType(claimed, made, description=description)
+            self._made["numbers", name] = GraphQLInputObjectType(claimed, inputs, description=description)
         return self._made["numbers", name]
 
     def _object(self, type_: Any, path: str) -> GraphQLInputObjectType:
@@ -171,9 +171,9 @@ class Filters:
 
     def _object_fields(self, type_: Any) -> dict[str, GraphQLInputField]:
         conditions = {}
-        for name, made in type_.fields.items():
-            origin = made.extensions[ORIGIN]
-            condition = self._condition(made.type, origin)
+        for name, output_field in type_.fields.items():
+            origin = output_field.extensions[ORIGIN]
+            condition = self._condition(output_field.type, origin)
             if condition is not None:
                 conditions[name] = _given(condition, origin)
         return conditions or {"isNull": GraphQLInputField(GraphQLBoolean, extensions={ORIGIN: Nothing()})}
@@ -201,10 +201,10 @@ class Filters:
 
     def _order_fields(self, dtmi: str) -> dict[str, GraphQLInputField]:
         fields: dict[str, GraphQLInputField] = {}
-        for name, made in self._fields_of(dtmi).items():
-            given = self._shared("order", made, self._sorting)
-            if given is not None:
-                fields[name] = given
+        for name, output_field in self._fields_of(dtmi).items():
+            input_field = self._shared("order", output_field, self._sorting)
+            if input_field is not None:
+                fields[name] = input_field
         return fields
 
     def _sorting(self, type_: Any, origin: Origin) -> Any:
@@ -214,12 +214,12 @@ class Filters:
             return self.order(origin.target)
         return None
 
-    def _shared(self, use: str, made: Any, of: Callable[[Any, Origin], Any]) -> GraphQLInputField | None:
+    def _shared(self, use: str, output_field: Any, of: Callable[[Any, Origin], Any]) -> GraphQLInputField | None:
         """One input field for a field that many types share."""
-        key = (use, id(made))
+        key = (use, id(output_field))
         if key not in self._inputs:
-            origin: Origin = made.extensions[ORIGIN]
-            type_ = of(made.type, origin)
+            origin: Origin = output_field.extensions[ORIGIN]
+            type_ = of(output_field.type, origin)
             self._inputs[key] = None if type_ is None else _given(type_, origin)
         return self._inputs[key]
 

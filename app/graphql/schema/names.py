@@ -47,7 +47,7 @@ class Taken:
 
     def claim(self, *wanted: str) -> str:
         """The first of `wanted` that is free, else the last one with `_` at its end."""
-        name = next((one for one in wanted if one not in self._names), wanted[-1])
+        name = next((candidate for candidate in wanted if candidate not in self._names), wanted[-1])
         while name in self._names:
             name += "_"
         self._names.add(name)
@@ -59,4 +59,4 @@ def root_names(catalog: Catalog, reserved: Iterable[str]) -> dict[str, tuple[str
     taken = Taken(reserved)
     labelled = sorted(catalog.labels.items(), key=lambda row: row[1])
     ones = {dtmi: (lower_first(label), taken.claim(lower_first(label))) for dtmi, label in labelled}
-    return {dtmi: (one, taken.claim(plural(name), f"{name}List")) for dtmi, (name, one) in ones.items()}
+    return {dtmi: (singular, taken.claim(plural(name), f"{name}List")) for dtmi, (name, singular) in ones.items()}

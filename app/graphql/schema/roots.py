@@ -47,10 +47,10 @@ def query_fields(factory: TypeFactory, resolve: Callable[..., Any], names: Mappi
     if factory.relationships:
         fields["shortestPath"] = _shortest_path(factory)
     taken = Taken([*ANY_TWIN, *factory.roots, *(name for pair in names.values() for name in pair)])
-    for dtmi, (one, many) in names.items():
-        fields |= _of_model(factory, dtmi, one, many, taken)
-    for made in fields.values():
-        made.resolve = resolve
+    for dtmi, (singular, many) in names.items():
+        fields |= _of_model(factory, dtmi, singular, many, taken)
+    for field in fields.values():
+        field.resolve = resolve
     return fields
 
 
@@ -70,11 +70,11 @@ def _any_twin(factory: TypeFactory) -> dict[str, GraphQLField]:
     }
 
 
-def _of_model(factory: TypeFactory, dtmi: str, one: str, many: str, taken: Taken) -> dict[str, GraphQLField]:
+def _of_model(factory: TypeFactory, dtmi: str, singular: str, many: str, taken: Taken) -> dict[str, GraphQLField]:
     label, type_ = factory.catalog.labels[dtmi], factory.output(dtmi)
     where = {"where": GraphQLArgument(factory.filters.where(dtmi))}
     return {
-        one: made_field(type_, OneTwin(label), f"The {label} with this identifier", _one(factory)),
+        singular: made_field(type_, OneTwin(label), f"The {label} with this identifier", _one(factory)),
         many: made_field(
             listed(type_), TwinList(label), f"Every {label}", factory.filters.list_arguments(dtmi) | _as_of(factory)
         ),
@@ -97,7 +97,7 @@ def _of_model(factory: TypeFactory, dtmi: str, one: str, many: str, taken: Taken
 
 
 def _group_arguments(factory: TypeFactory, dtmi: str) -> dict[str, GraphQLArgument]:
-    fields = {name: made.extensions[ORIGIN] for name, made in factory.fields(dtmi).items()}
+    fields = {name: field.extensions[ORIGIN] for name, field in factory.fields(dtmi).items()}
     keys = {name: name for name, origin in fields.items() if isinstance(origin, GROUPED)}
     arguments = {"first": GraphQLArgument(GraphQLInt)}
     if keys:

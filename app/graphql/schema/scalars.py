@@ -15,21 +15,21 @@ LONG = "Whole number of 64 bits"
 
 
 def _text(parse: Callable[[str], Any], what: str) -> Callable[[Any], Any]:
-    def value(given: Any) -> Any:
-        if not isinstance(given, str):
-            raise GraphQLError(f"{what} must be a string, not {given!r:.40}")
+    def value(raw_value: Any) -> Any:
+        if not isinstance(raw_value, str):
+            raise GraphQLError(f"{what} must be a string, not {raw_value!r:.40}")
         try:
-            return parse(given)
+            return parse(raw_value)
         except (ValueError, OverflowError, isodate.ISO8601Error) as error:
-            raise GraphQLError(f"{given!r:.60} is not {what}") from error
+            raise GraphQLError(f"{raw_value!r:.60} is not {what}") from error
 
     return value
 
 
-def whole(given: Any) -> int:
-    if isinstance(given, bool) or not isinstance(given, int) or not -LARGEST <= given < LARGEST:
-        raise GraphQLError(f"{given!r:.40} is not a whole number of 64 bits")
-    return given
+def whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not -LARGEST <= value < LARGEST:
+        raise GraphQLError(f"{value!r:.40} is not a whole number of 64 bits")
+    return value
 
 
 def _duration(text: str) -> float:
@@ -40,8 +40,8 @@ def _duration(text: str) -> float:
     return float(parsed.total_seconds())
 
 
-def _anything(given: Any) -> Any:
-    return given
+def _anything(value: Any) -> Any:
+    return value
 
 
 ROWS: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (

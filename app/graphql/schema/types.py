@@ -119,15 +119,15 @@ class TypeFactory:
                 description=description,
                 extensions={ORIGIN: dtmi},
             )
-        made = GraphQLObjectType(
+        object_type = GraphQLObjectType(
             name,
             lambda: self.fields(dtmi),
             interfaces=lambda: self._interfaces(dtmi, itself=True),
             description=description,
             extensions={ORIGIN: dtmi},
         )
-        self.objects[dtmi] = made
-        self.outputs.setdefault(dtmi, made)
+        self.objects[dtmi] = object_type
+        self.outputs.setdefault(dtmi, object_type)
 
     def _interfaces(self, dtmi: str, itself: bool) -> list[GraphQLInterfaceType]:
         above = [self.outputs[name] for name in self.catalog.ancestors[dtmi]]
@@ -295,14 +295,14 @@ class TypeFactory:
     @cached_property
     def reverses(self) -> dict[str, tuple[str, set[str]]]:
         """Relationship → (the interface that declares it, empty when several do; its targets)."""
-        found: dict[str, tuple[str, set[str]]] = {}
+        by_relationship: dict[str, tuple[str, set[str]]] = {}
         for dtmi, interface in self.catalog.interfaces.items():
             for content in interface.contents:
                 if isinstance(content, Relationship) and content.target in self.catalog.interfaces:
-                    owner, targets = found.setdefault(content.name, (dtmi, set()))
+                    owner, targets = by_relationship.setdefault(content.name, (dtmi, set()))
                     targets.add(content.target)
-                    found[content.name] = (owner if owner == dtmi else "", targets)
-        return found
+                    by_relationship[content.name] = (owner if owner == dtmi else "", targets)
+        return by_relationship
 
     def _reverse(self, name: str, owner: str) -> dict[str, GraphQLField]:
         key = ("reverse", name)
@@ -318,12 +318,14 @@ class TypeFactory:
         key = ("connection", owner if edge else target, bool(edge))
         if key not in self._made:
             properties = {
-                field_name(one.name) if one.name not in ("node", "cursor") else f"{one.name}_": made_field(
-                    self.schemas.output(one.schema, owner + upper_first(one.name)),
-                    value_origin(one.name, one.schema, False, one.unit),
-                    text(one.description),
+                field_name(edge_property.name)
+                if edge_property.name not in ("node", "cursor")
+                else f"{edge_property.name}_": made_field(
+                    self.schemas.output(edge_property.schema, owner + upper_first(edge_property.name)),
+                    value_origin(edge_property.name, edge_property.schema, False, edge_property.unit),
+                    text(edge_property.description),
                 )
-                for one in edge
+                for edge_property in edge
             }
             names = (owner,) if edge else (f"{self.label(target) or 'Twin'}Related",)
             self._made[key] = self.page_types(target, names[0], properties | self._since)
@@ -371,21 +373,23 @@ class TypeFactory:
         return self._made[key]  # type: ignore[no-any-return]
 
     def _aggregate_fields(self, dtmi: str, grouped: bool) -> dict[str, GraphQLField]:
-        made = {}
-        for name, one in (self.fields(dtmi) if dtmi in self.catalog.interfaces else {}).items():
-            if isinstance(one.extensions[ORIGIN], AGGREGATED):
-                made[name] = self._measured(one)
+        measures = {}
+        for name, twin_field in (self.fields(dtmi) if dtmi in self.catalog.interfaces else {}).items():
+            if isinstance(twin_field.extensions[ORIGIN], AGGREGATED):
+                measures[name] = self._measured(twin_field)
         own = {"count": made_field(GraphQLNonNull(GraphQLInt), Part("count"))}
         if grouped:
             own["keys"] = made_field(GraphQLNonNull(self.scalars["JSON"]), Part("keys"), "What the twins of the group share")
             own["twin"] = made_field(self.twin, Part("twin"), "The related twin of `via`")
-        return made | own
+        return measures | own
 
-    def _measured(self, one: GraphQLField) -> GraphQLField:
-        key = ("measured", id(one))
+    def _measured(self, twin_field: GraphQLField) -> GraphQLField:
+        key = ("measured", id(twin_field))
         if key not in self._made:
-            kind = MEASURES_OF.get(type_name(one.type), "Values")
-            self._made[key] = made_field(GraphQLNonNull(self._measures[kind]), one.extensions[ORIGIN], one.description)
+            kind = MEASURES_OF.get(type_name(twin_field.type), "Values")
+            self._made[key] = made_field(
+                GraphQLNonNull(self._measures[kind]), twin_field.extensions[ORIGIN], twin_field.description
+            )
         return self._made[key]  # type: ignore[no-any-return]
 
     @cached_property
@@ -508,4 +512,4 @@ def text(texts: Mapping[str, str]) -> str:
 
 
 def _names(name: str, values: list[str]) -> GraphQLEnumType:
-    return GraphQLEnumType(name, {one: one for one in values} or {"NONE": "NONE"})
+    return GraphQLEnumType(name, {value: value for value in values} or {"NONE": "NONE"})

@@ -111,7 +111,7 @@ class Schemas:
     def _enum(self, schema: Enum, owner: str) -> GraphQLEnumType:
         key = (owner, False)
         if key not in self._outputs:
-            values = {enum_name(one.name): one.value for one in schema.values}
+            values = {enum_name(member.name): member.value for member in schema.values}
             self._outputs[key] = NamedEnum(self.taken.claim(owner), values, extensions={ORIGIN: EnumValue()})
         return self._outputs[key]  # type: ignore[no-any-return]
 
@@ -123,12 +123,12 @@ class Schemas:
 
     def _fields(self, schema: Object, owner: str) -> dict[str, GraphQLField]:
         return {
-            one.name: GraphQLField(
-                self.output(one.schema, owner + upper_first(one.name)),
+            object_field.name: GraphQLField(
+                self.output(object_field.schema, owner + upper_first(object_field.name)),
                 resolve=by_key,
-                extensions={ORIGIN: value_kind(one.schema)(one.name)},
+                extensions={ORIGIN: value_kind(object_field.schema)(object_field.name)},
             )
-            for one in schema.fields
+            for object_field in schema.fields
         }
 
     def _input(self, schema: Object, owner: str) -> GraphQLInputObjectType:
@@ -143,9 +143,9 @@ class Schemas:
 
 def leaf_paths(schema: Object) -> list[str]:
     paths = []
-    for one in schema.fields:
-        inner = leaf_paths(one.schema) if isinstance(one.schema, Object) else [""]
-        paths += [f"{one.name}.{path}".rstrip(".") for path in inner]
+    for object_field in schema.fields:
+        inner = leaf_paths(object_field.schema) if isinstance(object_field.schema, Object) else [""]
+        paths += [f"{object_field.name}.{path}".rstrip(".") for path in inner]
     return paths
 
 
