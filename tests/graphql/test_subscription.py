@@ -3,18 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import time_machine
+from fastapi import FastAPI
 from gql import Client, gql
 from gql.transport.exceptions import TransportError
 from gql.transport.websockets import WebsocketsTransport
 
 from app.graph.statements import statement
+from app.graphql.resolve.subscription import Subscription
 from app.history.series import Series
 from app.identity import keys
 from app.identity.keys import Grant
+from app.identity.policy import LOCAL
 from app.settings import Settings
 from app.twins.registry import Registry
 from app.twins.write import Batch, Event, append, patch
@@ -83,6 +88,34 @@ async def test_telemetry_goes_on_after_a_reconnect(served: Settings, secured: Se
     assert values == {"signal": "power", "unit": "kilowatt", "values": [2.0, 3.0]}
 
 
+async def test_a_signal_behind_the_others_is_told_too(served: Settings, secured: Settings, plant: Registry) -> None:
+    """Its point is older than the newest that was sent, of another signal; also after a reconnect."""
+    query = """subscription($after: String) { telemetry(dtId: "t2", every: 0.1, after: $after)
+      { cursor signals { signal values } } }"""
+
+    def measured(seconds: int, **values: float) -> None:
+        at = round(datetime.now(UTC).timestamp() * 1000) + seconds * 1000
+        append(plant.store, Batch([Series("t2", [at], {name: [value] for name, value in values.items()}, values)]))
+
+    async with listening(served, secured.token, query) as following:
+        waiting = asyncio.create_task(following())
+        await asyncio.sleep(1)
+        measured(60, power=1.0)
+        ahead = await waiting
+        measured(30, windSpeed=2.0)
+        behind = await following()
+    measured(40, windSpeed=3.0)
+    async with listening(served, secured.token, query, after=behind["cursor"]) as following:
+        again = await following()
+    assert [event["signals"] for event in (ahead, behind, again)] == [
+        [{"signal": "power", "values": [1.0]}],
+        [{"signal": "windSpeed", "values": [2.0]}],
+        [{"signal": "windSpeed", "values": [3.0]}],
+    ]
+    with pytest.raises(TransportError, match="not a cursor"):
+        await first(served, secured.token, 'subscription { telemetry(dtId: "t2", after: "2026-01-01~power=x") { cursor } }')
+
+
 async def test_alarms_begin_and_end(served: Settings, secured: Settings, plant: Registry) -> None:
     def alarm(code: str) -> Event:
         return Event("t1", f"t1|{code}", "alarm", {"code": code, "severity": "warning", "at": datetime.now(UTC)})
@@ -149,3 +182,19 @@ async def test_a_revoked_key_ends_its_subscriptions(served: Settings, plant: Reg
     keys.revoke(plant.store, key.split("_")[1])
     with pytest.raises(TransportError, match="valid token"):
         await waiting
+
+
+async def test_alarms_are_told_while_the_clock_of_the_server_is_ahead(app: FastAPI, plant: Registry) -> None:
+    info: Any = SimpleNamespace(context={"server": app.state.server, "identity": LOCAL})
+    subscribe: Any = Subscription.__strawberry_definition__.get_field("alarms").base_resolver.wrapped_func  # type: ignore[attr-defined]
+    when = {"severity": "warning", "at": datetime.now(UTC)}
+    append(plant.store, Batch(events=[Event("t2", "t2|OPEN", "alarm", {"code": "OPEN", **when})]))
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1), tick=True):
+        alarms = subscribe(Subscription(), info, dt_id="t2")
+        codes = [(await anext(alarms)).code]
+        coming = asyncio.create_task(anext(alarms))
+        await asyncio.sleep(1)
+        await asyncio.to_thread(append, plant.store, Batch(events=[Event("t2", "t2|NEW", "alarm", {"code": "NEW", **when})]))
+        codes.append((await asyncio.wait_for(coming, PACE * 20)).code)
+        await alarms.aclose()
+    assert codes == ["OPEN", "NEW"]

@@ -118,7 +118,7 @@ def test_F36_readers_of_what_is_new(registry: Registry, twin: str) -> None:
         append(
             store, Batch([Series("g", [moment], {"vibrationMean": [value]}, {"vibrationMean": value})], limit=moment + 600_000)
         )
-    assert fresh(store, "g", ["vibrationMean"], start - 1, start + 600_000) == {"vibrationMean": [(start, 2.0)]}
+    assert fresh(store, "g", {"vibrationMean": start - 1}, start + 600_000) == {"vibrationMean": [(start, 2.0)]}
     windows = Windows()
     with ahead():
         append(store, Batch([Series("g", [later + 5], {"vibrationMean": [3.0]}, {"vibrationMean": 3.0})]))

@@ -7,7 +7,7 @@ then everything as it is."""
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -116,7 +116,8 @@ class Subscription:
         server, who = server_of(info), identity_of(info)
         if dt_id is not None:
             await visible(info, str(dt_id))
-        since = _moment(after) if after is not None else datetime.now(UTC)
+        now = await at_work(info, server.store.time)  # of the clock by which alarms are recorded
+        since = _moment(after) if after is not None else datetime.fromtimestamp(now, UTC)
         sent: OrderedDict[tuple[str, str | None], None] = OrderedDict()
 
         def found(**conditions: Any) -> list[Alarm]:
@@ -138,7 +139,8 @@ class Subscription:
                 await news.next()
 
     @strawberry.subscription(  # type: ignore[untyped-decorator]
-        description="Every point of a twin's signals, gathered for at least `every` seconds; from `after`, or from now on."
+        description="Points of a twin's signals, gathered for at least `every` seconds; from `after`, or from now on. What"
+        " comes late, behind newer points of its signal that were sent, is in the history alone."
     )
     async def telemetry(
         self,
@@ -158,21 +160,22 @@ class Subscription:
         for signal in signals or ():
             if signal not in known_signals:
                 raise QueryError(f"no signal {signal!r}", where=str(dt_id), hint=f"signals are {', '.join(known_signals)}")
-        since = epoch_ms(_moment(after)) if after is not None else epoch_ms(datetime.now(UTC))
-        signal_names = signals or list(known_signals)
+        if not known_signals:
+            raise QueryError(f"{server.registry.catalog.labels[model]} has no telemetry", where=str(dt_id))
+        since = _sent(after, signals or list(known_signals))
         async with server.feed.listen(Topic(Kind.TWIN, str(dt_id))) as news:
             while True:
                 limit = clock.limit(server.settings.max_skew_seconds)
-                if since > limit:  # the clock was ahead
-                    since = epoch_ms(datetime.now(UTC))
-                points = await at_work(info, fresh, server.store, str(dt_id), signal_names, since, limit)
+                now = epoch_ms(datetime.now(UTC))
+                since = {signal: at if at <= limit else now for signal, at in since.items()}  # the clock may have been ahead
+                points = await at_work(info, fresh, server.store, str(dt_id), since, limit)
                 if points:
                     await visible(info, str(dt_id))
-                    since = max(last[-1][0] for last in points.values())
+                    since |= {signal: signal_points[-1][0] for signal, signal_points in points.items()}
                     rows = [
                         _fresh(signal, known_signals[signal].unit, signal_points) for signal, signal_points in points.items()
                     ]
-                    yield TelemetryEvent(dt_id=dt_id, signals=rows, cursor=_cursor(since))
+                    yield TelemetryEvent(dt_id=dt_id, signals=rows, cursor=_telemetry_cursor(since))
                 await asyncio.sleep(every)
                 await news.next()
 
@@ -180,6 +183,23 @@ class Subscription:
 def _fresh(signal: str, unit: str, points: list[tuple[int, Any]]) -> FreshPoints:
     times = [_cursor(at) for at, _ in points]
     return FreshPoints(signal=signal, unit=unit or None, timestamps=times, values=[value for _, value in points])
+
+
+def _telemetry_cursor(since: Mapping[str, int]) -> str:
+    """The newest time that was sent, and how far behind it [ms] each signal is that is."""
+    newest = max(since.values())
+    return "~".join([_cursor(newest), *(f"{signal}={newest - at}" for signal, at in since.items() if at < newest)])
+
+
+def _sent(cursor: str | None, signals: list[str]) -> dict[str, int]:
+    """What has been sent of each signal, by a cursor. Raises: QueryError."""
+    if cursor is None:
+        return dict.fromkeys(signals, epoch_ms(datetime.now(UTC)))
+    moment, *behind = cursor.split("~")
+    newest, lags = epoch_ms(_moment(moment)), dict(part.partition("=")[::2] for part in behind)
+    if not all(lag.isdecimal() and len(lag) < 16 for lag in lags.values()):
+        raise QueryError("not a cursor of this API", where="after", hint="take it from an event")
+    return {signal: newest - int(lags.get(signal, "0")) for signal in signals}
 
 
 def _cursor(milliseconds: int) -> str:
