@@ -23,8 +23,9 @@ from app.stack.endpoints import print_endpoints, running
 from app.stack.parts import BROKER, NEO4J, python_part
 from app.stack.supervise import Supervisor
 from app.twins.directory import Directory
+from app.twins.edit import ensure
 from app.twins.registry import read_models
-from app.twins.write import Batch, append, ensure
+from app.twins.write import Batch, append
 from ingest.mapping.declaration import read_mapping
 from ingest.mapping.match import Matcher
 from ingest.pipeline.assemble import Assembler

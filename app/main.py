@@ -36,12 +36,12 @@ from app.stack.secrets import secret
 from app.twins.changes import Changes
 from app.twins.directory import Directory
 from app.twins.registry import Registry, read_models
-from ingest.mapping.declaration import Mapping, check_against
+from ingest.mapping.declaration import SourceMapping, check_against
 from ingest.mapping.match import Matcher
 from ingest.pipeline.assemble import Assembler
 from ingest.pipeline.housekeeping import housekeep
+from ingest.pipeline.managed import Runner
 from ingest.pipeline.pipeline import Pipeline
-from ingest.pipeline.runner import Runner
 from ingest.sources import MAPPINGS, make_source, mapping_files, outlets, read_mappings
 
 log = structlog.get_logger()
@@ -212,7 +212,7 @@ async def ingest(settings: Settings, paths: list[Path]) -> None:
         tasks.create_task(_every(FOLLOW_SECONDS, clock.look, "clock comparison"))
 
 
-def assemblers(settings: Settings, mappings: list[Mapping], store: Store) -> dict[str, Assembler]:
+def assemblers(settings: Settings, mappings: list[SourceMapping], store: Store) -> dict[str, Assembler]:
     """What makes batches of each source's messages. Raises: MappingError, StoreError."""
     registry, directory = Registry(store), Directory(store)
     for mapping in mappings:
@@ -220,12 +220,12 @@ def assemblers(settings: Settings, mappings: list[Mapping], store: Store) -> dic
     return {mapping.source: _assembler(settings, mapping, registry, directory) for mapping in mappings}
 
 
-def _assembler(settings: Settings, mapping: Mapping, registry: Registry, directory: Directory) -> Assembler:
+def _assembler(settings: Settings, mapping: SourceMapping, registry: Registry, directory: Directory) -> Assembler:
     return Assembler(mapping.source, registry.catalog, Matcher(mapping, directory), settings.max_skew_seconds)
 
 
 def _pipeline(
-    settings: Settings, mapping: Mapping, store: Store, registry: Registry, directory: Directory, gate: Gate
+    settings: Settings, mapping: SourceMapping, store: Store, registry: Registry, directory: Directory, gate: Gate
 ) -> Pipeline:
     assembler = _assembler(settings, mapping, registry, directory)
     source = make_source(mapping, settings)

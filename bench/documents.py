@@ -8,7 +8,7 @@ import httpx
 from app.identity import keys
 from app.identity.keys import Grant
 from app.settings import Settings
-from app.twins.write import NewTwin, ensure
+from app.twins.edit import NewTwin, ensure
 from bench.stack import bench_stack, process, show
 from tests.conftest import eventually
 from tests.graphql.test_documents import DEAR, looked

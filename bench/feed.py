@@ -19,8 +19,9 @@ from gql.transport.websockets import WebsocketsTransport
 from app.history.series import Series
 from app.main import with_secrets
 from app.settings import Settings
+from app.twins.edit import NewTwin, ensure, patch
 from app.twins.registry import Registry
-from app.twins.write import Batch, NewTwin, append, ensure, patch
+from app.twins.write import Batch, append
 from bench.stack import bench_stack, cpu, process, show
 from ingest.sources import MAPPINGS
 

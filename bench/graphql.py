@@ -31,7 +31,8 @@ from app.identity.keys import Grant
 from app.main import with_secrets
 from app.settings import Settings
 from app.simulate.layout import Layout
-from app.twins.write import Batch, NewTwin, append, ensure
+from app.twins.edit import NewTwin, ensure
+from app.twins.write import Batch, append
 from bench.stack import CONSOLE, bench_stack, cpu, free_port, process, show
 
 PEER = Path(__file__).parent / "peer"

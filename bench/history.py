@@ -12,7 +12,8 @@ from app.graph.store import Store
 from app.history.compaction import POINTS
 from app.history.series import Series
 from app.settings import Settings
-from app.twins.write import Batch, NewRelationship, NewTwin, append, ensure
+from app.twins.edit import NewRelationship, NewTwin, ensure
+from app.twins.write import Batch, append
 from bench.graphql import Endpoint, ours
 from bench.stack import CONSOLE, bench_stack, cpu, show
 

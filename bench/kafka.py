@@ -19,10 +19,10 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from app.graph.store import Store
 from app.settings import Settings
 from app.stack.secrets import secret
-from app.twins.write import NewTwin, ensure
+from app.twins.edit import NewTwin, ensure
 from bench.mqtt import SIGNALS
 from bench.stack import ROOT, bench_stack, cpu, free_port, process, show
-from tests.parts.kafka import start_kafka
+from tests.rigs.kafka import start_kafka
 
 TWINS, TOPIC, POLL = 500, "bench", 1000
 MAPPING = """source: bench

@@ -15,7 +15,7 @@ import orjson
 from mqtt5 import QoS
 
 from app.settings import Settings
-from app.twins.write import NewTwin, ensure
+from app.twins.edit import NewTwin, ensure
 from bench.stack import bench_stack, cpu, free_port, process, show
 from ingest.mqtt import connect
 from tests.conftest import installed

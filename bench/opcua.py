@@ -17,10 +17,10 @@ import yaml
 
 from app.graph.store import Store
 from app.settings import Settings
-from app.twins.write import NewTwin, ensure
+from app.twins.edit import NewTwin, ensure
 from bench.mqtt import SIGNALS
 from bench.stack import bench_stack, cpu, free_port, process, show
-from tests.parts.nodeopcua import fetch, start_plant
+from tests.rigs.nodeopcua import fetch, start_plant
 
 COUNT = """MATCH (:Twin)-[:_HISTORY]->(s:_Segment)
 RETURN coalesce(sum(reduce(n = 0, k IN $names | n + size(coalesce(s[k], [])))), 0)"""

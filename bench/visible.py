@@ -8,11 +8,11 @@ import httpx
 import orjson
 
 from app.main import with_secrets
-from app.twins.write import NewTwin, ensure
+from app.twins.edit import NewTwin, ensure
 from bench.stack import bench_stack, process, show
 from ingest.mqtt import connect
 from ingest.sources import MAPPINGS
-from tests.ingest.test_mqtt import publish
+from tests.rigs.mqtt import publish
 
 RATE, WARM, SECONDS, PROBE_EVERY = 500, 20, 60, 0.25
 QUERY = '{ turbine(dtId: "wf01-t00") { power } }'

@@ -16,13 +16,13 @@ from app.identity import Gate, Identity, allow
 from app.identity.gate import THREADS, admitted
 from app.identity.logins import Logins
 from app.identity.policy import DEVICE
-from ingest.mapping.declaration import Mapping, fill, pattern
+from ingest.mapping.declaration import SourceMapping, fill, pattern
 
 HINT = "twingraph keys create --role ingest"
 
 
 class Admission:
-    def __init__(self, mapping: Mapping, token: str, gate: Gate | None) -> None:
+    def __init__(self, mapping: SourceMapping, token: str, gate: Gate | None) -> None:
         """`token`: the one of a gateway, which has no gate."""
         self._mapping, self._token, self._gate = mapping, token, gate
         self._rules = [(pattern(rule.match), rule) for rule in mapping.rules]

@@ -11,8 +11,7 @@ it."""
 import asyncio
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
-from collections.abc import Mapping as Map
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -34,7 +33,7 @@ from app.http.statuses import HEADERS, body_of, status_of
 from app.settings import Settings
 from ingest.admission import Admission
 from ingest.certificates import check
-from ingest.mapping.declaration import Mapping
+from ingest.mapping.declaration import SourceMapping
 from ingest.options import Options
 from ingest.payload.lineprotocol import lines
 from ingest.payload.remotewrite import samples
@@ -75,7 +74,7 @@ class HttpOptions(Options):
 
 
 class HttpSource(Source):
-    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+    def __init__(self, mapping: SourceMapping, settings: Settings) -> None:
         self.name = mapping.source
         self._mapping, self._push_token = mapping, settings.push_token
         options = HttpOptions.of(mapping)
@@ -150,7 +149,7 @@ class HttpSource(Source):
             return _refused(503, "NOT_COMMITTED", "not committed yet: send it again", {"Retry-After": "5"})
         return JSONResponse({"messages": len(messages)}, 202)
 
-    async def _committed(self, messages: list[Given], attributes: Map[str, str] | None) -> bool:
+    async def _committed(self, messages: list[Given], attributes: Mapping[str, str] | None) -> bool:
         assert self._take is not None
         receipt = Receipt(len(messages))
         try:

@@ -19,7 +19,7 @@ from app.errors import StackError, Unavailable
 from app.settings import Settings
 from app.twins.write import Position
 from ingest.backoff import pauses
-from ingest.mapping.declaration import PART, Mapping
+from ingest.mapping.declaration import PART, SourceMapping
 from ingest.options import Options
 from ingest.source import Message, Source, Take
 
@@ -38,7 +38,7 @@ class KafkaOptions(Options):
 
 
 class KafkaSource(Source):
-    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+    def __init__(self, mapping: SourceMapping, settings: Settings) -> None:
         self.name = mapping.source
         options = KafkaOptions.of(mapping)
         self._keyed = options.key
@@ -63,7 +63,7 @@ class KafkaSource(Source):
         self._closing = False
         self._look_at = 0.0
 
-    def _matched(self, mapping: Mapping) -> list[str]:
+    def _matched(self, mapping: SourceMapping) -> list[str]:
         templates = [rule.match.rpartition("/")[0] if self._keyed else rule.match for rule in mapping.rules]
         return ["^" + PART.sub("[^/]+", re.escape(t).replace(r"\{", "{").replace(r"\}", "}")) + "$" for t in templates]
 

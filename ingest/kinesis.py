@@ -4,8 +4,7 @@ An address is the stream's name, or with `key: true` stream/partition key. Crede
 profile, role). A shard that was split or merged is read to its end, and committed, before those that came of it begin."""
 
 import asyncio
-from collections.abc import Mapping as Map
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import boto3
@@ -18,7 +17,7 @@ from app import metrics
 from app.errors import StackError, Unavailable
 from app.settings import Settings
 from app.twins.write import Position
-from ingest.mapping.declaration import Mapping
+from ingest.mapping.declaration import SourceMapping
 from ingest.options import Options
 from ingest.source import Message, Reconnecting, Take
 
@@ -43,7 +42,7 @@ class KinesisOptions(Options):
 class KinesisSource(Reconnecting):
     LOST = (BotoCoreError, ClientError, Unavailable)
 
-    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+    def __init__(self, mapping: SourceMapping, settings: Settings) -> None:
         self.name, options = mapping.source, KinesisOptions.of(mapping)
         self._stream, self._keyed = options.stream, options.key
         self._from, self._every, self._look = options.start, options.every, options.look
@@ -96,7 +95,7 @@ class KinesisSource(Reconnecting):
         keys = ("ParentShardId", "AdjacentParentShardId")
         return {shard["ShardId"]: tuple(shard[key] for key in keys if key in shard) for shard in shards}
 
-    async def _read(self, client: Any, shard: str, stored: Map[str, int | str], take: Take) -> None:
+    async def _read(self, client: Any, shard: str, stored: Mapping[str, int | str], take: Take) -> None:
         iterator = await asyncio.to_thread(self._iterator, client, shard, str(stored.get(shard, "")))
         log.info("reading shard", source=self.name, shard=shard, after=stored.get(shard))
         newest = ""

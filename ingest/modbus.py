@@ -28,7 +28,7 @@ from app.commands.outlet import Answer, CommandStatus, Delivery
 from app.errors import CommandError, MappingError
 from app.settings import Settings
 from ingest.backoff import stop_if_asked
-from ingest.mapping.declaration import Mapping, Strict, fill
+from ingest.mapping.declaration import SourceMapping, Strict, fill
 from ingest.mapping.match import Commanded
 from ingest.options import Options
 from ingest.source import Message, Reconnecting, Take
@@ -140,7 +140,7 @@ def _raw(words: Sequence[int], register: Register) -> bytes:
 class ModbusSource(Reconnecting):
     LOST = LOST
 
-    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+    def __init__(self, mapping: SourceMapping, settings: Settings) -> None:
         self.name, self._options = mapping.source, ModbusOptions.of(mapping)
         self._registers = self._options.map(mapping.source)
         self._single: set[Register] = set()  # refused once inside a block
@@ -227,7 +227,7 @@ def blocks(registers: Sequence[Register], single: set[Register]) -> Iterator[lis
 class ModbusOutlet(Commanded):
     """A command writes the holding register or coil of its name; `to` is the device."""
 
-    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+    def __init__(self, mapping: SourceMapping, settings: Settings) -> None:
         super().__init__(mapping)
         self._options = ModbusOptions.of(mapping)
         self._registers = self._options.map(mapping.source)

@@ -9,8 +9,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Mapping as Map
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
@@ -25,7 +24,7 @@ from app.errors import CommandError, StackError
 from app.settings import Settings
 from ingest.broker import Connection, Refused, connected
 from ingest.certificates import context
-from ingest.mapping.declaration import PART, Mapping, fill
+from ingest.mapping.declaration import PART, SourceMapping, fill
 from ingest.mapping.match import Commanded
 from ingest.options import BrokerOptions
 from ingest.source import Message, Reconnecting, Take
@@ -106,7 +105,7 @@ class MqttSource(BrokerSource):
 
     _options: MqttOptions
 
-    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+    def __init__(self, mapping: SourceMapping, settings: Settings) -> None:
         self.name = mapping.source
         self._settings, self._options = settings, MqttOptions.of(mapping)
         self._share = self._options.share
@@ -159,7 +158,7 @@ class MqttSource(BrokerSource):
         metrics.DROPPED_BY_BROKER.labels(self.name).set(count)
 
 
-def _attributes(packet: PublishPacket) -> Map[str, str] | None:
+def _attributes(packet: PublishPacket) -> Mapping[str, str] | None:
     """A CloudEvent's, in its binary mode."""
     attributes = dict(packet.user_properties)
     return attributes if "specversion" in attributes else None
@@ -172,7 +171,7 @@ TLS = "options.ca: who signed the broker's certificate; options.certificate and 
 class MqttOutlet(Commanded):
     """Delivers commands; answers come back as messages on the reply topic and are ingested like any other."""
 
-    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+    def __init__(self, mapping: SourceMapping, settings: Settings) -> None:
         super().__init__(mapping)
         self._settings, self._options = settings, MqttOptions.of(mapping)
         self._lock = asyncio.Lock()

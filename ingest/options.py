@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.errors import MappingError, nearest
-from ingest.mapping.declaration import Mapping
+from ingest.mapping.declaration import SourceMapping
 
 
 class Options(BaseModel):
@@ -16,7 +16,7 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     @classmethod
-    def of(cls, mapping: Mapping) -> Self:
+    def of(cls, mapping: SourceMapping) -> Self:
         """Raises: MappingError naming the option."""
         return cls.read(mapping.options, mapping.source)
 

@@ -16,9 +16,10 @@ from app.errors import MappingError, MessageError
 from app.graph.store import Store
 from app.graph.values import flatten
 from app.history.series import Series
-from app.twins.write import Batch, NewTwin, append, ensure, model_of
+from app.twins.edit import NewTwin, ensure, model_of
+from app.twins.write import Batch, append
 from ingest.mapping.convert import conversion_of
-from ingest.mapping.declaration import PART, Mapping, Rule, Target, check_against, fill
+from ingest.mapping.declaration import PART, Rule, SourceMapping, Target, check_against, fill
 
 POINTS_PER_SEGMENT = 4320  # thirty days of ten-minute means
 VALUES_PER_COMMIT = 150_000
@@ -40,7 +41,7 @@ class Replayed:
 
 
 def replay(
-    store: Store, catalog: Catalog, mapping: Mapping, path: Path, progress: Callable[[int, int], Any] | None = None
+    store: Store, catalog: Catalog, mapping: SourceMapping, path: Path, progress: Callable[[int, int], Any] | None = None
 ) -> Replayed:
     """Writes the table at `path` (Parquet, NDJSON or CSV) as the mapping's first rule says; a second run changes nothing.
 

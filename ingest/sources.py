@@ -1,6 +1,6 @@
 """SOURCES: protocol → its module, its source and its outlet. A new protocol is a module and a row."""
 
-from collections.abc import Mapping as Map
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 from app.commands.outlet import Outlet
 from app.errors import MappingError, nearest
 from app.settings import ROOT, Settings
-from ingest.mapping.declaration import Mapping, read_mapping
+from ingest.mapping.declaration import SourceMapping, read_mapping
 from ingest.options import Options
 from ingest.source import Source
 
@@ -26,7 +26,7 @@ class Kind:
     extra: str = ""
 
 
-SOURCES: Map[str, Kind] = {
+SOURCES: Mapping[str, Kind] = {
     "mqtt": Kind("mqtt.MqttSource", "mqtt.MqttOptions", "mqtt.MqttOutlet", "mqtt"),
     "opcua": Kind("opcua.source.opcua_source", "opcua.options.OpcUaOptions", "opcua.methods.OpcUaOutlet", "opcua"),
     "sparkplug": Kind(
@@ -39,7 +39,7 @@ SOURCES: Map[str, Kind] = {
 }
 
 
-def make_source(mapping: Mapping, settings: Settings) -> Source:
+def make_source(mapping: SourceMapping, settings: Settings) -> Source:
     """Raises: MappingError for options that do not do, or a package that is not installed."""
     source: Source = _named(mapping.protocol, SOURCES[mapping.protocol].source, mapping.source)(mapping, settings)
     return source
@@ -53,12 +53,12 @@ def options_of(protocol: str) -> type[Options]:
     return options_class
 
 
-def outlets(mappings: list[Mapping], settings: Settings) -> list[Outlet]:
+def outlets(mappings: list[SourceMapping], settings: Settings) -> list[Outlet]:
     """Of those with commands. Raises: MappingError for a protocol that takes none."""
     return [_outlet(mapping)(mapping, settings) for mapping in mappings if mapping.commands]
 
 
-def _outlet(mapping: Mapping) -> Any:
+def _outlet(mapping: SourceMapping) -> Any:
     name = SOURCES[mapping.protocol].outlet
     if not name:
         hint = f"commands go over {', '.join(protocol for protocol, kind in SOURCES.items() if kind.outlet)}"
@@ -77,7 +77,7 @@ def _named(protocol: str, path: str, where: str) -> Any:
         raise MappingError(f"{protocol} needs {error.name}", where=where, hint=hint) from error
 
 
-def read_mappings(paths: list[Path]) -> list[Mapping]:
+def read_mappings(paths: list[Path]) -> list[SourceMapping]:
     """Every mapping of files and folders. Raises: MappingError, also for an unknown protocol or a name used twice."""
     files = mapping_files(paths)
     mappings = [read_mapping(file) for file in files]

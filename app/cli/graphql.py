@@ -30,7 +30,7 @@ def explain(
     database: Annotated[bool, typer.Option("--database", help="also Neo4j's own plan")] = False,
 ) -> None:
     """Shows the select tree, its estimated cost, and the Cypher that a query becomes."""
-    from app.graph.select import Access
+    from app.graph.select.tree import Access
     from app.graphql.answer.explain import explained
     from app.main import open_store
 

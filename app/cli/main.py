@@ -184,8 +184,8 @@ def fleet(
     from app.main import with_secrets
     from app.simulate.fleet import Fleet
     from app.simulate.layout import Layout
-    from app.simulate.runner import Run
-    from app.simulate.runner import run as run_fleet
+    from app.simulate.running import Run
+    from app.simulate.running import run as run_fleet
     from app.stack.parts import say_ready
 
     settings = with_secrets(Settings.read())
@@ -367,7 +367,7 @@ def predict_score() -> None:
     """Scores the whole fleet once and writes the prognoses back."""
     from app.main import open_store
     from app.predict.hazard import Hazard
-    from app.predict.runner import score_once
+    from app.predict.schedule import score_once
     from app.predict.windows import Windows
     from app.twins.registry import Registry
 
@@ -383,7 +383,7 @@ def predict_run() -> None:
     """Scores the fleet again and again."""
     from app.main import open_store
     from app.predict.hazard import Hazard
-    from app.predict.runner import run
+    from app.predict.schedule import run
     from app.stack.parts import say_ready
     from app.twins.registry import Registry
 

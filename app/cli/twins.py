@@ -26,9 +26,9 @@ def create(
 ) -> None:
     """Creates one twin with its components."""
     from app.main import open_store
+    from app.twins.edit import create as create_twins
     from app.twins.exchange import new_twin, twin
     from app.twins.registry import Registry
-    from app.twins.write import create as create_twins
 
     document = _object(_text(file), str(file)) if file else {}
     if dt_id and document.get("$dtId", dt_id) != dt_id:

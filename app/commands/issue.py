@@ -20,7 +20,7 @@ from app.graph.store import Store
 from app.graph.typed import typed
 from app.graph.values import checker
 from app.logs import log_failure
-from app.twins.write import model_of
+from app.twins.edit import model_of
 
 T = TypeVar("T")
 

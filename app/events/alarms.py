@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from app.graph.cypher import seen
 from app.graph.records import native, plain
-from app.graph.select import Access
+from app.graph.select.printer import seen
+from app.graph.select.tree import Access
 from app.graph.store import Store
 from app.graph.typed import all_typed
 

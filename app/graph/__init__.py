@@ -4,16 +4,10 @@ In: Cypher with parameters, plans. Out: plain values.
 
     store       one driver; reads, one-transaction writes, its errors translated
     statements  the standing statements of `cypher/`, by name
-    names       identifiers quoted, by the one function that may put a name into Cypher
+    quoting     identifiers quoted, by the one function that may put a name into Cypher
     ddl         a GraphPlan applied with a ledger
-    select      the tree a query becomes: what is asked of which twins
+    select/     the tree a query becomes, its cost, its Cypher
     rollup      what a column says of each minute, hour, day, kept beside it
-    cost        how much a select tree may read, estimated
-    operators   the operators of filters, one row each
-    pattern     the syntax of `matches`: a part of RE2's
-    automaton   a pattern → the table that the database walks
-    cypher      select tree → one statement and its parameters
-    past        what the graph said at a moment, as Cypher
     records     Neo4j's values → JSON's
     typed       nodes of the graph → frozen values
     values      DTDL value ↔ what Neo4j stores, one row a schema

@@ -2,7 +2,7 @@
 
 from app.dtdl.lower import Definition, GraphPlan
 from app.errors import StoreError, StoreUnavailable
-from app.graph.names import quote
+from app.graph.quoting import quote
 from app.graph.statements import statement
 from app.graph.store import Store, Transaction
 

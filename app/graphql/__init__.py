@@ -20,9 +20,9 @@ A content that bears a name of the system (`dtId`, `model`, `etag`, …: names.S
 DTDL name has; where a name that is grown is taken, the grown one gets it.
 
 Access: a request may see a part of the graph only (app.identity). The select tree carries over which relationships, which
-models and what of them is hidden, the request carries from which twins; `app.graph.cypher` prints the conditions wherever a
-statement reaches a twin, a relationship or a key. A random query under a random key is tried against the same query on a
-graph cut down to what the key sees (tests/graphql/test_differential.py).
+models and what of them is hidden, the request carries from which twins; `app.graph.select.printer` prints the conditions
+wherever a statement reaches a twin, a relationship or a key. A random query under a random key is tried against the same
+query on a graph cut down to what the key sees (tests/graphql/test_differential.py).
 
 Where plans differ from what one would write first, and why:
 - A field's Emit is made once for all types that share the field, and `__typename` of an abstract type is looked up from the

@@ -22,8 +22,8 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import Bas
 
 from app.dtdl import Catalog
 from app.errors import TwingraphError, Unauthenticated
-from app.graph.cost import count_sizes
 from app.graph.records import in_json
+from app.graph.select.cost import count_sizes
 from app.graphql.answer import direct
 from app.graphql.answer.schema import SchemaCache, TwinSchema
 from app.http.statuses import HEADERS, status_of

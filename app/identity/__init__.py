@@ -11,7 +11,7 @@ In: the `Authorization` header of a request, or of a WebSocket's first message. 
 
 A scope is a set of twins, `roots`, and relationships, `via`: whatever lies below a root over these is seen, nothing else.
 A key bound to farm wf01 over contains and hasComponent sees the farm, its turbines and their components. The cut is part of
-every compiled statement (app.graph.cypher), not a filter on its answer; what is outside is not there: NOT_FOUND, null, 0.
+every compiled statement (app.graph.select), not a filter on its answer; what is outside is not there: NOT_FOUND, null, 0.
 Rights narrow a key further, by model and name: twins of other models, and properties, signals, components and relationships
 that are hidden, are not there either; what is changed and sent has lists of its own."""
 

@@ -14,7 +14,7 @@ from threading import Lock
 import structlog
 
 from app.errors import IdentityUnavailable, NotFound, StoreError, Unauthenticated, Unavailable
-from app.graph.cypher import seen
+from app.graph.select.printer import seen
 from app.graph.store import Store
 from app.identity import keys
 from app.identity.logins import Logins

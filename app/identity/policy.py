@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from app.errors import Forbidden, Unauthenticated
-from app.graph.select import Access
+from app.graph.select.tree import Access
 
 ROLES = ("reader", "operator", "engineer", "administrator")  # each may do what those before it may
 DEVICE = "ingest"  # pushes readings, and nothing else

@@ -8,7 +8,7 @@ In: ten-minute bins of the condition signals over the last day. Out: telemetry `
     features  a window of bins → one row of numbers per component
     hazard    LightGBM discrete-time hazard: P(failure in each interval ahead), with censoring
     score     model + features → prognoses, rolled up along the graph
-    runner    every minute: windows → score → twins.write
+    schedule  every minute: windows → score → twins.write
 
 Health is the probability of running two more weeks without failure. The expected failure time is the median of the
 predicted distribution, given when it lies within the horizon of thirty days. Confidence is read off assets kept out

@@ -13,12 +13,12 @@ from app.dtdl import Document
 from app.dtdl.syntax import parse
 from app.errors import Forbidden, ModelError, NotFound
 from app.graph.records import plain
-from app.graph.select import Access, base
+from app.graph.select.tree import Access, base
 from app.identity import Identity, allow, require_change, require_command, require_made, require_named
 from app.report import reading, report_names, run_report
 from app.server import Server
-from app.twins import write
-from app.twins.write import NewTwin
+from app.twins import edit
+from app.twins.edit import NewTwin
 
 T = TypeVar("T")
 
@@ -136,7 +136,7 @@ async def create(server: Held, who: Who, body: TwinIn) -> dict[str, Any]:
     require_made(who, labels, body.properties)
     require_named(who, [body.dtId])
     twins = [NewTwin(body.dtId, body.model, body.properties)]
-    await at_work(server, who, write.create, server.store, server.registry.catalog, twins)
+    await at_work(server, who, edit.create, server.store, server.registry.catalog, twins)
     return await twin(server, who, body.dtId)
 
 
@@ -151,7 +151,7 @@ def _patch(server: Server, who: Identity, dt_id: str, body: dict[str, Any], etag
     allow(who, "write")
     if not who.is_whole:
         require_change(who, server.gate.labels(who, [dt_id])[dt_id], body)
-    return {"etag": write.patch(server.store, server.registry.catalog, dt_id, body, etag)}
+    return {"etag": edit.patch(server.store, server.registry.catalog, dt_id, body, etag)}
 
 
 @router.post("/twins/{dt_id}/commands/{name}", summary="Send a command and wait for the device's answer")

@@ -11,7 +11,7 @@ In: a seed, sizes, a clock. Out: MQTT messages, an OPC UA server, answers to com
     training    an accelerated run → cases → a trained model of `app.predict`
     publish     MQTT: telemetry, events, commands obeyed and answered
     controller  the OPC UA server of one farm
-    runner      the clock: steps and publishes, saves its state
+    running     the clock: steps and publishes, saves its state
 
 A component is healthy until its onset, which comes at random and sooner under load; then its damage grows as a gamma
 process towards failure in 3 to 30 days. Observables follow damage and load. Onset and failure times are the truth: they

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from app.twins.write import NewRelationship, NewTwin
+from app.twins.edit import NewRelationship, NewTwin
 
 RATED_POWER = 3300.0
 FARMS = (

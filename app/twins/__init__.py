@@ -4,7 +4,8 @@ In: models as documents, telemetry as Series, patches, relationships, events. Ou
 
     registry   models: compile → apply → publish; every process follows the generation
     directory  which twins there are and of which model, in memory
-    write      the one write path: check → one transaction (latest, segment, position) → then the source is acknowledged
+    edit       twins and relationships created, changed, deleted, each checked against its model
+    write      the one write path of sources: one transaction (latest, segment, position), then the acknowledgement
     sound      stored models → those that can be used together, and why not the others
     exchange   twins and relationships as Azure Digital Twins writes them
     migrate    twins from one version of a model to another

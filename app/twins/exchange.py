@@ -15,7 +15,7 @@ from app.graph.statements import statement
 from app.graph.store import Store
 from app.graph.typed import passed_over
 from app.graph.values import gather, parse_instant
-from app.twins.write import NewRelationship, NewTwin, checked_link, relate_all, twin_row
+from app.twins.edit import NewRelationship, NewTwin, checked_link, relate_all, twin_row
 
 Json = dict[str, Any]
 BATCH = 1000

@@ -15,7 +15,7 @@ from app.errors import Conflict
 from app.graph.statements import statement
 from app.graph.store import Store
 from app.graph.values import fits
-from app.twins.write import LONGEST_INDEXED
+from app.twins.edit import LONGEST_INDEXED
 
 BATCH = 500
 

@@ -31,11 +31,11 @@ from pydantic import Field, ValidationError
 
 from app.errors import MappingError, MessageError, TwinError, TwingraphError, Unavailable
 from app.settings import Settings
-from app.twins.write import check_dt_id
+from app.twins.edit import check_dt_id
 from ingest.backoff import pauses
 from ingest.gateway.spool import Aggregate, Reading, Spool, lines
 from ingest.mapping.convert import Conversion, conversion_of
-from ingest.mapping.declaration import Mapping, Rule, Strict, fill, pattern
+from ingest.mapping.declaration import Rule, SourceMapping, Strict, fill, pattern
 from ingest.payload import decode
 from ingest.payload.quality import GOOD, is_bad, quality
 from ingest.pipeline.assemble import LONGEST_PAYLOAD, writable
@@ -75,7 +75,7 @@ class Plan(Strict):
     mappings: tuple[Path, ...]
 
 
-def read_plan(path: Path) -> tuple[Plan, list[Mapping]]:
+def read_plan(path: Path) -> tuple[Plan, list[SourceMapping]]:
     """Raises: MappingError naming file and place."""
     try:
         plan = Plan.model_validate(yaml.safe_load(path.read_text("utf-8")))
@@ -125,7 +125,7 @@ async def run_gateway(settings: Settings, path: Path) -> None:
 class Spooling(Batcher):
     """Into the spool. Without models: fields become signals as the rules say, and are checked at the far end."""
 
-    def __init__(self, source: Source, mapping: Mapping, spool: Spool, settings: Settings, windowed: bool) -> None:
+    def __init__(self, source: Source, mapping: SourceMapping, spool: Spool, settings: Settings, windowed: bool) -> None:
         super().__init__(source, settings.flush_seconds, settings.batch_messages)
         self._spool, self._mapping, self._windowed = spool, mapping, windowed
         self._rules = [(pattern(rule.match), rule) for rule in mapping.rules]

@@ -32,7 +32,7 @@ commands:
 """
 
 import re
-from collections.abc import Mapping as Map
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
@@ -132,7 +132,7 @@ class CommandRule(Strict):
     reply: str = ""
 
 
-class Mapping(Strict):
+class SourceMapping(Strict):
     source: str
     protocol: str
     options: dict[str, Any] = Field(default_factory=dict)
@@ -150,11 +150,11 @@ class Mapping(Strict):
         return any(fnmatchcase(dt_id, glob) for glob in self.bound)
 
 
-def read_mapping(path: Path) -> Mapping:
+def read_mapping(path: Path) -> SourceMapping:
     """Raises: MappingError naming file and place."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        mapping = Mapping.model_validate(document)
+        mapping = SourceMapping.model_validate(document)
     except UnicodeDecodeError as error:
         raise MappingError("not UTF-8", where=str(path)) from error
     except OSError as error:
@@ -179,7 +179,7 @@ def read_mapping(path: Path) -> Mapping:
     return mapping
 
 
-def check_against(mapping: Mapping, catalog: Catalog, where: str = "") -> None:
+def check_against(mapping: SourceMapping, catalog: Catalog, where: str = "") -> None:
     """Raises: MappingError when a rule names a model, signal or relationship that no model has, or a unit that does not fit."""
     everything = {name: signal for dtmi in catalog.interfaces for name, signal in catalog.telemetry(dtmi).items()}
     for index, rule in enumerate(mapping.rules):
@@ -200,7 +200,7 @@ def check_against(mapping: Mapping, catalog: Catalog, where: str = "") -> None:
             _check_signal(signal, signals, f"fixed.{signal}", place)
 
 
-def _check_signal(signal: str, signals: Map[str, Telemetry], key: str, place: str) -> None:
+def _check_signal(signal: str, signals: Mapping[str, Telemetry], key: str, place: str) -> None:
     if signal not in signals:
         raise MappingError(f"{key}: no telemetry {signal!r}", where=place, hint=_near(signal, signals))
 
@@ -222,7 +222,7 @@ def pattern(template: str) -> re.Pattern[str]:
     return re.compile("".join(fragments))
 
 
-def fill(template: str, parts: Map[str, str]) -> str:
+def fill(template: str, parts: Mapping[str, str]) -> str:
     return PART.sub(lambda part: parts[part[1]], template)
 
 

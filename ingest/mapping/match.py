@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from app.errors import CommandError
 from app.twins.directory import Directory
-from app.twins.write import NewRelationship, NewTwin
-from ingest.mapping.declaration import CommandRule, Mapping, Rule, fill, pattern
+from app.twins.edit import NewRelationship, NewTwin
+from ingest.mapping.declaration import CommandRule, Rule, SourceMapping, fill, pattern
 
 REMEMBERED = 200_000
 
@@ -22,7 +22,7 @@ class Route:
 
 
 class Matcher:
-    def __init__(self, mapping: Mapping, directory: Directory) -> None:
+    def __init__(self, mapping: SourceMapping, directory: Directory) -> None:
         self._rules = [(pattern(rule.match), rule) for rule in mapping.rules]
         self._mapping, self._directory = mapping, directory
         self._creates = any(rule.create for rule in mapping.rules)
@@ -78,7 +78,7 @@ class Matcher:
 class Commanded:
     """An outlet's knowledge of its mapping's commands."""
 
-    def __init__(self, mapping: Mapping) -> None:
+    def __init__(self, mapping: SourceMapping) -> None:
         self._mapping = mapping
         self._commands = [(pattern(rule.twin), rule) for rule in mapping.commands]
 

@@ -17,7 +17,7 @@ from asyncua import Client, Node, ua
 from app.commands.outlet import Answer, CommandStatus, Delivery
 from app.errors import CommandError, MappingError, TwinError
 from app.settings import Settings
-from ingest.mapping.declaration import Mapping, fill
+from ingest.mapping.declaration import SourceMapping, fill
 from ingest.mapping.match import Commanded
 from ingest.opcua.nodes import node
 from ingest.opcua.options import OpcUaOptions
@@ -37,7 +37,7 @@ UNFIT = (AttributeError, TypeError, ValueError, OverflowError, struct.error)
 
 
 class OpcUaOutlet(Commanded):
-    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+    def __init__(self, mapping: SourceMapping, settings: Settings) -> None:
         super().__init__(mapping)
         self._options = OpcUaOptions.of(mapping)
         if not isinstance(self._options.url, str):

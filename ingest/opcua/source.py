@@ -28,7 +28,7 @@ from app import metrics
 from app.errors import MappingError, StackError
 from app.settings import Settings
 from ingest.backoff import pauses
-from ingest.mapping.declaration import Mapping, pattern
+from ingest.mapping.declaration import SourceMapping, pattern
 from ingest.opcua import alarms
 from ingest.opcua.nodes import Item, browsed, listed, node
 from ingest.opcua.options import OpcUaOptions
@@ -76,7 +76,7 @@ class OpcUaSource(Reconnecting):
 
     LOST = LOST
 
-    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+    def __init__(self, mapping: SourceMapping, settings: Settings) -> None:
         self.name, self._options = mapping.source, OpcUaOptions.of(mapping)
         self._patterns = [pattern(rule.match) for rule in mapping.rules if rule.kind == "telemetry"]
         self._url = url_of(self._options, settings)
@@ -305,7 +305,7 @@ class OpcUaSource(Reconnecting):
 class OpcUaServers(Source):
     """Several servers of one mapping; one that refuses is tried again, later and later, without the others."""
 
-    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+    def __init__(self, mapping: SourceMapping, settings: Settings) -> None:
         self.name = mapping.source
         urls = [str(url) for url in mapping.options["url"]]
         options = [{**mapping.options, "url": url} for url in urls]
@@ -354,7 +354,7 @@ class OpcUaServers(Source):
         """The protocol has acknowledged them already."""
 
 
-def opcua_source(mapping: Mapping, settings: Settings) -> Source:
+def opcua_source(mapping: SourceMapping, settings: Settings) -> Source:
     """Raises: MappingError."""
     many = not isinstance(OpcUaOptions.of(mapping).url, str)
     return OpcUaServers(mapping, settings) if many else OpcUaSource(mapping, settings)

@@ -16,7 +16,8 @@ from app.dtdl.kinds import column_kind
 from app.errors import MessageError, NotFound, TwinError, nearest
 from app.graph.values import flatten, storable
 from app.history.series import Series
-from app.twins.write import Batch, Event, NewRelationship, NewTwin, Position, Quality, twin_row
+from app.twins.edit import NewRelationship, NewTwin, twin_row
+from app.twins.write import Batch, Event, Position, Quality
 from ingest.mapping.convert import Conversion, conversion_of
 from ingest.mapping.declaration import Target
 from ingest.mapping.match import Matcher, Route

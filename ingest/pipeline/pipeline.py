@@ -12,7 +12,8 @@ import structlog
 from app import metrics
 from app.errors import MessageError, StoreError, StoreUnavailable, TwingraphError, Unavailable
 from app.graph.store import Store
-from app.twins.write import Batch, Outcome, append, ensure, positions_of
+from app.twins.edit import ensure
+from app.twins.write import Batch, Outcome, append, positions_of
 from ingest.backoff import pauses
 from ingest.pipeline.assemble import Assembled, Assembler, letter
 from ingest.source import Message, Source

@@ -21,7 +21,7 @@ from app.commands.outlet import Answer, CommandStatus, Delivery
 from app.errors import CommandError, MessageError
 from app.settings import Settings
 from ingest.broker import Connection, Refused
-from ingest.mapping.declaration import Mapping, fill
+from ingest.mapping.declaration import SourceMapping, fill
 from ingest.mapping.match import Commanded
 from ingest.mqtt import BrokerSource, client_id, connect
 from ingest.options import BrokerOptions
@@ -226,7 +226,7 @@ class SparkplugOptions(BrokerOptions):
 class SparkplugSource(BrokerSource):
     _options: SparkplugOptions
 
-    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+    def __init__(self, mapping: SourceMapping, settings: Settings) -> None:
         self.name, self._settings = mapping.source, settings
         options = self._options = SparkplugOptions.of(mapping)
         self._host_id = options.host_id or f"twingraph-{mapping.source}"
@@ -304,7 +304,7 @@ class SparkplugOutlet(Commanded):
     """A command writes the metric of its name: `to` is group/node or group/node/device. Sparkplug devices do not answer; what
     they then say of the metric is what counts."""
 
-    def __init__(self, mapping: Mapping, settings: Settings) -> None:
+    def __init__(self, mapping: SourceMapping, settings: Settings) -> None:
         super().__init__(mapping)
         self._settings, self._options = settings, SparkplugOptions.of(mapping)
 

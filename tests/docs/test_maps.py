@@ -107,3 +107,19 @@ def test_the_compiler_is_pure() -> None:
     below = {name.split(".")[0] if not room(name) else room(name) for module, name in IMPORTS if room(module) == "dtdl"}
     assert below & {name for names in RANKS for name in names} == {"dtdl", "errors"}
     assert not below & {"neo4j", "httpx", "requests", "socket", "urllib", "asyncio"}
+
+
+PAGES = [ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_names_of_the_code_is_there(page: Path) -> None:
+    """Files, folders, and modules with what is in them; a package's name is followed by those of its modules."""
+    for path in re.findall(r"`((?:app|ingest|cypher|tests|bench|dtdl_models|docs|\.ci)/[\w./-]*)`", page.read_text()):
+        assert (ROOT / path).exists(), path
+    for name in re.findall(r"`((?:app|ingest)(?:\.\w+)+)`", page.read_text()):
+        *modules, last = name.split(".")
+        module = ROOT.joinpath(*modules)
+        there = (module / last).exists() or (module / f"{last}.py").exists()
+        source = module / "__init__.py" if module.is_dir() else module.with_suffix(".py")
+        assert there or (source.exists() and re.search(rf"\b{last}\b", source.read_text())), name

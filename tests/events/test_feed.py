@@ -13,8 +13,9 @@ from app.events.feed import Feed, Kind, Topic
 from app.graph.statements import statement
 from app.graph.store import Store
 from app.history.series import Series
+from app.twins.edit import NewTwin, create, delete, patch
 from app.twins.registry import Registry
-from app.twins.write import Batch, Event, NewTwin, Quality, append, create, delete, patch
+from app.twins.write import Batch, Event, Quality, append
 from tests.pace import PACE
 
 T1 = Topic(Kind.TWIN, "t1")

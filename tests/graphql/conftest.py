@@ -13,8 +13,9 @@ from app.history.series import Series
 from app.main import make_app
 from app.settings import Settings
 from app.stack.child import Child
+from app.twins.edit import NewRelationship, NewTwin, ensure
 from app.twins.registry import Registry
-from app.twins.write import Batch, NewRelationship, NewTwin, append, ensure
+from app.twins.write import Batch, append
 from tests.conftest import program
 
 START = 1_700_000_000_000 // 3_600_000 * 3_600_000  # a full hour: 2023-11-14T22:00Z

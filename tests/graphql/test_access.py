@@ -17,8 +17,8 @@ from app.errors import Unauthenticated
 from app.identity import keys
 from app.identity.keys import Grant
 from app.sources.state import DesiredState, report
-from app.twins import write
-from app.twins.write import NewRelationship, NewTwin
+from app.twins import edit
+from app.twins.edit import NewRelationship, NewTwin
 from tests.graphql.conftest import Ask
 from tests.graphql.test_cases import CASES, variables_of
 
@@ -182,28 +182,28 @@ async def test_relationships_with_what_is_hidden_are_not_counted(app: FastAPI, s
     store, catalog = app.state.server.store, app.state.server.registry.catalog
     twins = [NewTwin("south-t6", "Turbine"), NewTwin("south-t6-yaw", "YawSystem")]
     links = [NewRelationship("south", "contains", "south-t6"), NewRelationship("south-t6", "feeds", "sub")]
-    write.create(store, catalog, twins, [*links, NewRelationship("south-t6", "hasComponent", "south-t6-yaw")])
+    edit.create(store, catalog, twins, [*links, NewRelationship("south-t6", "hasComponent", "south-t6-yaw")])
     text = 'mutation { deleteTwin(dtId: "south-t6") }'
     assert (await asked(app, south, text))["errors"][0]["message"] == "2 relationship(s) hold south-t6"
     for source, name, target in (("south", "contains", "south-t6"), ("south-t6", "hasComponent", "south-t6-yaw")):
-        write.unrelate(store, NewRelationship(source, name, target))
+        edit.unrelate(store, NewRelationship(source, name, target))
     near = keys.create(store, Grant("near", "engineer", ("south-t6",), VIA))
     assert (await asked(app, near, text))["data"] == {"deleteTwin": True}
-    write.delete(store, "south-t6-yaw", relationships=True)
+    edit.delete(store, "south-t6-yaw", relationships=True)
 
 
 async def test_the_past_does_not_show_what_has_left(app: FastAPI, south: str) -> None:
     """t5 was south's and is north's now: south sees it neither now nor then."""
     server = app.state.server
     store, catalog = server.store, server.registry.catalog
-    write.create(store, catalog, [NewTwin("t5", "Turbine", {"name": "Left"})], [NewRelationship("south", "contains", "t5")])
+    edit.create(store, catalog, [NewTwin("t5", "Turbine", {"name": "Left"})], [NewRelationship("south", "contains", "t5")])
     before = datetime.now(UTC).isoformat()
-    write.unrelate(store, NewRelationship("south", "contains", "t5"))
-    write.relate(store, catalog, NewRelationship("north", "contains", "t5"))
+    edit.unrelate(store, NewRelationship("south", "contains", "t5"))
+    edit.relate(store, catalog, NewRelationship("north", "contains", "t5"))
     query = """query($at: DateTime!) { windFarms(asOf: $at) { dtId contains { dtId } containsAggregate { count } }
       left: windFarms(asOf: $at, where: { contains: { some: { name: { eq: "Left" } } } }) { dtId } }"""
     said = (await asked(app, south, query, at=before))["data"]
-    write.delete(store, "t5", relationships=True)
+    edit.delete(store, "t5", relationships=True)
     assert said == {
         "windFarms": [{"dtId": "south", "contains": [{"dtId": "t3"}], "containsAggregate": {"count": 1}}],
         "left": [],

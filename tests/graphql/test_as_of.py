@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from app.history.series import Series
+from app.twins.edit import NewRelationship, NewTwin, create, patch, relate, unrelate
 from app.twins.registry import Registry
-from app.twins.write import Batch, NewRelationship, NewTwin, Quality, append, create, patch, relate, unrelate
+from app.twins.write import Batch, Quality, append
 from tests.graphql.conftest import Ask
 
 

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.graph.select import param
-from app.graphql.compile.history import build_history
+from app.graph.select.tree import param
+from app.graphql.compile.columns import build_history
 from app.graphql.compile.select import HistoryForm
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -16,8 +16,9 @@ from app.history.series import Series
 from app.identity import keys
 from app.identity.keys import Grant
 from app.settings import Settings
+from app.twins.edit import NewRelationship, NewTwin, ensure
 from app.twins.registry import Registry
-from app.twins.write import Batch, NewRelationship, NewTwin, append, ensure
+from app.twins.write import Batch, append
 from tests.graphql.reference import Plant, answer, instrument
 
 Reference = tuple[GraphQLSchema, Plant]

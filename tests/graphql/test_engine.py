@@ -8,9 +8,9 @@ import pytest
 from fastapi import FastAPI
 from graphql import GraphQLObjectType, build_client_schema, get_introspection_query, validate_schema
 
-from app.graph.cost import Sizes
+from app.graph.select.cost import Sizes
 from app.graph.store import Store
-from app.twins.write import NewTwin, create
+from app.twins.edit import NewTwin, create
 from tests.graphql.conftest import Ask, schema_of
 
 PAGE = """query Page($after: String) {

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from app.twins.edit import NewTwin, ensure
 from app.twins.registry import Registry
-from app.twins.write import NewTwin, ensure
 from tests.extremes import model, signals
 from tests.graphql.conftest import Ask
 

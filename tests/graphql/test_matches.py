@@ -12,13 +12,13 @@ import pytest
 import re2
 
 from app.errors import QueryError
-from app.graph.automaton import automaton
-from app.graph.operators import CHUNK, OPERATORS
+from app.graph.select.automaton import automaton
+from app.graph.select.operators import CHUNK, OPERATORS
 from app.graph.store import Store
 from app.settings import Settings
 from app.stack.child import Child
+from app.twins.edit import NewRelationship, NewTwin, ensure
 from app.twins.registry import Registry
-from app.twins.write import NewRelationship, NewTwin, ensure
 from tests.conftest import apart, free_port, program
 from tests.graphql.conftest import Ask, is_ready
 

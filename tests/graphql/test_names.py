@@ -18,8 +18,8 @@ from app.graphql.schema.types import GROWN_TYPES
 from app.main import make_app
 from app.settings import Settings
 from app.stack.child import Child
+from app.twins.edit import NewTwin, create
 from app.twins.registry import Registry
-from app.twins.write import NewTwin, create
 from tests.conftest import twingraph
 
 

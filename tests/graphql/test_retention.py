@@ -13,8 +13,9 @@ from app.errors import SettingError
 from app.history.compaction import Tier, compact
 from app.history.retention import Keep, forget, limits, read_retention
 from app.history.series import Series
+from app.twins.edit import NewTwin, ensure
 from app.twins.registry import Registry
-from app.twins.write import Batch, NewTwin, append, ensure
+from app.twins.write import Batch, append
 from tests.graphql.conftest import Ask
 
 DAY = 86_400_000

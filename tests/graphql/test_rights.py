@@ -11,14 +11,15 @@ from fastapi import FastAPI
 from app.dtdl import Document, compile_models
 from app.dtdl.syntax import parse
 from app.errors import SettingError
-from app.graph.cypher import print_root
-from app.graph.select import Access, Many, Root, Scope, Value
+from app.graph.select.printer import print_root
+from app.graph.select.tree import Access, Many, Root, Scope, Value
 from app.history.series import Series
 from app.identity import keys
 from app.identity.keys import Grant
 from app.settings import Settings
-from app.twins import write
-from app.twins.write import Batch, Event, NewRelationship, NewTwin, Quality, append
+from app.twins import edit
+from app.twins.edit import NewRelationship, NewTwin
+from app.twins.write import Batch, Event, Quality, append
 from tests.conftest import twingraph
 from tests.graphql.test_access import asked, client
 from tests.graphql.test_subscription import listening
@@ -80,9 +81,9 @@ async def test_a_property_is_not_there(app: FastAPI) -> None:
 
 async def test_its_past_is_not_there(app: FastAPI) -> None:
     server = app.state.server
-    write.patch(server.store, server.registry.catalog, "t3", {"maintenanceNote": "before"})
+    edit.patch(server.store, server.registry.catalog, "t3", {"maintenanceNote": "before"})
     moment = datetime.now(UTC).isoformat()
-    write.patch(server.store, server.registry.catalog, "t3", {"maintenanceNote": "after"})
+    edit.patch(server.store, server.registry.catalog, "t3", {"maintenanceNote": "after"})
     query = 'query ($at: DateTime!) { turbine(dtId: "t3", asOf: $at) { maintenanceNote name properties } }'
     whole, narrow = key(app), key(app, hidden=("*.maintenanceNote",))
     before = (await asked(app, whole, query, at=moment))["data"]["turbine"]
@@ -256,7 +257,7 @@ async def test_what_is_made_is_of_models_and_names_that_are_there(app: FastAPI) 
     for name in ("t1", "never"):
         answer = await asked(app, of_gears, f'mutation {{ createTwin(dtId: "{name}", model: "Gearbox") {{ dtId }} }}')
         assert answer["errors"][0]["message"] == "narrow may not create twins of this name"
-    write.delete(app.state.server.store, "gear-1", relationships=True)
+    edit.delete(app.state.server.store, "gear-1", relationships=True)
 
 
 async def test_hidden_relationships_are_not_made_nor_counted(app: FastAPI) -> None:
@@ -265,8 +266,8 @@ async def test_hidden_relationships_are_not_made_nor_counted(app: FastAPI) -> No
       relationships: [{ source: "hidden-1", relationship: "feeds", target: "sub" }]) }"""
     assert (await asked(app, narrow, made))["errors"][0]["extensions"]["code"] == "FORBIDDEN"
     server = app.state.server
-    write.create(server.store, server.registry.catalog, [NewTwin("hidden-2", "Turbine")], [])
-    write.relate(server.store, server.registry.catalog, NewRelationship("hidden-2", "feeds", "sub"))
+    edit.create(server.store, server.registry.catalog, [NewTwin("hidden-2", "Turbine")], [])
+    edit.relate(server.store, server.registry.catalog, NewRelationship("hidden-2", "feeds", "sub"))
     assert (await asked(app, narrow, 'mutation { deleteTwin(dtId: "hidden-2") }'))["data"] == {"deleteTwin": True}
 
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from app.history.compaction import POINTS, Tier, compact
 from app.history.series import Series
+from app.twins.edit import NewTwin, ensure
 from app.twins.registry import Registry
-from app.twins.write import Batch, NewTwin, append, ensure
+from app.twins.write import Batch, append
 from tests.conftest import ROOT
 from tests.graphql.conftest import Ask
 

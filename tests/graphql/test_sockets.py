@@ -18,8 +18,8 @@ from app.identity import keys
 from app.identity.keys import Grant
 from app.jobs.imports import find_job
 from app.settings import Settings
+from app.twins.edit import NewRelationship, NewTwin, delete, ensure
 from app.twins.registry import Registry
-from app.twins.write import NewRelationship, NewTwin, delete, ensure
 from tests.conftest import twingraph
 from tests.pace import PACE
 

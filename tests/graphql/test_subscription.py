@@ -21,8 +21,9 @@ from app.identity import keys
 from app.identity.keys import Grant
 from app.identity.policy import LOCAL
 from app.settings import Settings
+from app.twins.edit import patch
 from app.twins.registry import Registry
-from app.twins.write import Batch, Event, append, patch
+from app.twins.write import Batch, Event, append
 from tests.pace import PACE
 
 WEAK = """subscription($after: String) { turbinesChanged(where: { healthScore: { lt: 0.5 } }, after: $after)

@@ -13,8 +13,8 @@ from app.http.workers import Workers
 from app.identity import keys
 from app.identity.keys import Grant
 from app.settings import Settings
+from app.twins.edit import NewTwin, ensure
 from app.twins.registry import Registry
-from app.twins.write import NewTwin, ensure
 
 
 class Gate:

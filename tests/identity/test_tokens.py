@@ -13,7 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, RSAKey
 
 from app.errors import IdentityUnavailable, Unauthenticated
-from app.graph.select import Access
+from app.graph.select.tree import Access
 from app.identity.tokens import Provider
 from app.settings import Settings
 

@@ -9,10 +9,10 @@ import pytest
 
 from app.errors import StoreUnavailable
 from app.graph.store import Store
-from app.twins import write
+from app.twins import edit
 from app.twins.directory import Directory
 from app.twins.registry import Registry
-from ingest.mapping.declaration import Mapping
+from ingest.mapping.declaration import SourceMapping
 from ingest.mapping.match import Matcher
 from ingest.pipeline.assemble import Assembler
 from ingest.pipeline.pipeline import Pipeline
@@ -34,11 +34,11 @@ class SourceContract:
     @pytest.fixture
     def twins(self, registry: Registry) -> list[str]:
         names = ["c-01", "c-02", "c-03"]
-        write.ensure(registry.store, registry.catalog, [write.NewTwin(name, "Turbine") for name in names], [])
+        edit.ensure(registry.store, registry.catalog, [edit.NewTwin(name, "Turbine") for name in names], [])
         return names
 
     @pytest.fixture
-    async def running(self, registry: Registry, twins: list[str], mapping: Mapping, source: Any) -> Any:
+    async def running(self, registry: Registry, twins: list[str], mapping: SourceMapping, source: Any) -> Any:
         registry.store.command("MATCH (s:_Segment|_DeadLetter) DETACH DELETE s")
         registry.store.run("MATCH (t:Twin) REMOVE t._last, t.power, t._at_power, t.windSpeed, t._at_windSpeed")
         assembler = Assembler(mapping.source, registry.catalog, Matcher(mapping, Directory(registry.store)), 600)

@@ -14,13 +14,14 @@ from app.history.series import Series
 from app.predict.windows import Windows
 from app.settings import Settings
 from app.stack.child import Child
+from app.twins.edit import NewRelationship, NewTwin, ensure
 from app.twins.fresh import fresh
 from app.twins.registry import Registry
-from app.twins.write import Batch, NewRelationship, NewTwin, Quality, append, ensure
-from ingest.mapping.declaration import Mapping, Rule
+from app.twins.write import Batch, Quality, append
+from ingest.mapping.declaration import Rule, SourceMapping
 from ingest.mqtt import MqttSource, connect
 from tests.ingest.test_extremes import Running
-from tests.ingest.test_mqtt import publish
+from tests.rigs.mqtt import publish
 
 HOUR = 3_600_000
 LATEST = "MATCH (t:Twin {dtId: $dtId}) RETURN t.power, t._at_power, t._last, t._received, t._quality_power, t._stale"
@@ -48,7 +49,7 @@ def latest(registry: Registry) -> dict[str, Any]:
 
 async def test_F36_clock_ahead_then_right(registry: Registry, twin: str, secured: Settings, broker: Child) -> None:
     """Readings without a time of their own, over the broker: received in the future, then now."""
-    mapping = Mapping(source=f"clock-{time.time_ns()}", protocol="mqtt", rules=(Rule(match="c/{unit}", twin="{unit}"),))
+    mapping = SourceMapping(source=f"clock-{time.time_ns()}", protocol="mqtt", rules=(Rule(match="c/{unit}", twin="{unit}"),))
     running, clock = Running(MqttSource(mapping, secured), mapping, registry), Clock(registry.store.time)
     clock.look()
     jumps = REGISTRY.get_sample_value("twingraph_clock_jumps_total") or 0.0

@@ -8,8 +8,9 @@ from app.errors import Conflict
 from app.settings import Settings
 from app.sources.deadletters import fix, listed, shown
 from app.twins.directory import Directory
+from app.twins.edit import NewTwin, create, ensure
 from app.twins.registry import Registry
-from app.twins.write import NewTwin, append, create, ensure
+from app.twins.write import append
 from ingest.mapping.declaration import read_mapping
 from ingest.mapping.match import Matcher
 from ingest.pipeline.assemble import LONGEST_PAYLOAD, Assembler

@@ -24,7 +24,7 @@ import ingest.payload.avro
 from app.errors import Unavailable
 from app.settings import Settings
 from ingest.kinesis import KinesisSource
-from ingest.mapping.declaration import Mapping
+from ingest.mapping.declaration import SourceMapping
 from ingest.opcua.nodes import browsed
 from ingest.opcua.pages import past, references
 from ingest.opcua.session import restored
@@ -197,7 +197,7 @@ def shards() -> Iterator[dict[str, Any]]:
 async def test_F37_shards_and_records_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingest.kinesis, "MOST_SHARDS", 20)
     options = {"stream": "s", "every": 0.01}
-    source = KinesisSource(Mapping(source="endless", protocol="kinesis", options=options, rules=RULES), Settings())
+    source = KinesisSource(SourceMapping(source="endless", protocol="kinesis", options=options, rules=RULES), Settings())
     before = told("listing shards")
     client: Any = SimpleNamespace(get_paginator=lambda _: SimpleNamespace(paginate=lambda **_: shards()))
     assert len(source._shards(client)) == 21

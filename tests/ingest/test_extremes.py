@@ -15,10 +15,10 @@ from app.identity import Gate
 from app.settings import Settings
 from app.stack.child import Child
 from app.twins.directory import Directory
+from app.twins.edit import NewTwin, create
 from app.twins.registry import Registry
-from app.twins.write import NewTwin, create
 from ingest.http import HttpSource
-from ingest.mapping.declaration import Mapping, Rule
+from ingest.mapping.declaration import Rule, SourceMapping
 from ingest.mapping.match import Matcher
 from ingest.mqtt import MqttSource, connect
 from ingest.pipeline.assemble import Assembler
@@ -26,8 +26,8 @@ from ingest.pipeline.pipeline import Pipeline
 from tests.conftest import free_port
 from tests.extremes import model, signals
 from tests.ingest.base import recent
-from tests.ingest.test_mqtt import publish
 from tests.pace import PACE
+from tests.rigs.mqtt import publish
 
 SENT = [(name, value) for name, _, values in signals() for value in values]
 RULES = (Rule(match="x/{unit}", twin="{unit}"),)
@@ -74,7 +74,7 @@ def judge(store: Store, start: int) -> None:
 
 
 class Running:
-    def __init__(self, source: Any, mapping: Mapping, registry: Registry) -> None:
+    def __init__(self, source: Any, mapping: SourceMapping, registry: Registry) -> None:
         assembler = Assembler(mapping.source, registry.catalog, Matcher(mapping, Directory(registry.store)), 600)
         self.pipeline = Pipeline(source, assembler, registry.store, 0.05, 1000)
 
@@ -95,7 +95,7 @@ class Running:
 
 
 async def test_F27_extremes_over_mqtt(extreme: Registry, secured: Settings, broker: Child) -> None:
-    mapping = Mapping(source="extreme-mqtt", protocol="mqtt", rules=RULES)
+    mapping = SourceMapping(source="extreme-mqtt", protocol="mqtt", rules=RULES)
     running, start = Running(MqttSource(mapping, secured), mapping, extreme), recent()
     async with running, connect(secured, "extreme-plant", clean_start=True) as plant:
         for body in bodies(start):
@@ -108,7 +108,7 @@ async def test_F27_extremes_over_mqtt(extreme: Registry, secured: Settings, brok
 @pytest.fixture
 async def pushing(extreme: Registry, secured: Settings) -> AsyncIterator[httpx.AsyncClient]:
     port = free_port()
-    mapping = Mapping(source="extreme-http", protocol="http", rules=RULES, options={"port": port})
+    mapping = SourceMapping(source="extreme-http", protocol="http", rules=RULES, options={"port": port})
     headers = {"Authorization": f"Bearer {secured.token}", "Content-Type": "application/x-ndjson"}
     url = f"http://127.0.0.1:{port}"
     source = HttpSource(mapping, secured)

@@ -21,10 +21,11 @@ from app.settings import Settings
 from app.stack.broker import start_broker
 from app.stack.child import Child
 from app.twins.directory import Directory
+from app.twins.edit import NewTwin, create
 from app.twins.registry import Registry
-from app.twins.write import NewTwin, append, create
+from app.twins.write import append
 from ingest.http import HttpSource
-from ingest.mapping.declaration import Mapping, Rule
+from ingest.mapping.declaration import Rule, SourceMapping
 from ingest.mapping.match import Matcher
 from ingest.mqtt import MqttOptions, MqttSource, connect
 from ingest.pipeline.assemble import Assembled, Assembler
@@ -32,9 +33,9 @@ from ingest.pipeline.pipeline import Pipeline
 from ingest.source import Message
 from tests.conftest import apart, free_port, installed, program
 from tests.ingest.base import recent
-from tests.ingest.test_mqtt import publish
 from tests.ingest.test_opcua_faults import Line
 from tests.pace import PACE
+from tests.rigs.mqtt import publish
 
 RULES = (Rule(match="f/{unit}", twin="{unit}"),)
 
@@ -50,7 +51,7 @@ class Endpoint:
     """Messages straight to the write path, a batch each time."""
 
     def __init__(self, registry: Registry) -> None:
-        mapping = Mapping(source="faults", protocol="mqtt", rules=RULES)
+        mapping = SourceMapping(source="faults", protocol="mqtt", rules=RULES)
         self.store = registry.store
         self._assembler = Assembler("faults", registry.catalog, Matcher(mapping, Directory(registry.store)), 600)
 
@@ -171,7 +172,7 @@ def own_broker(tmp_path: Path, settings: Settings) -> Iterator[tuple[Settings, l
 async def test_F1_a_connection_reset(registry: Registry, twin: str, secured: Settings, broker: Child) -> None:
     """As after `kill -9` of a broker under work."""
     source = f"reset-{time.time_ns()}"
-    mapping = Mapping(source=source, protocol="mqtt", rules=(Rule(match=f"{source}/{{unit}}", twin="{unit}"),))
+    mapping = SourceMapping(source=source, protocol="mqtt", rules=(Rule(match=f"{source}/{{unit}}", twin="{unit}"),))
     start = recent()
     async with Line(secured.mqtt_port) as line:
         through = apart(secured, mqtt_port=line.port)
@@ -193,7 +194,7 @@ async def test_F1_a_connection_reset(registry: Registry, twin: str, secured: Set
 async def test_F1_broker_restart(registry: Registry, twin: str, own_broker: tuple[Settings, list[Child]]) -> None:
     """Stopped in order and killed under work: the session resumes; what was acknowledged is in the graph, once."""
     own, held = own_broker
-    mapping = Mapping(source="restarts", protocol="mqtt", rules=RULES)
+    mapping = SourceMapping(source="restarts", protocol="mqtt", rules=RULES)
     assembler = Assembler("restarts", registry.catalog, Matcher(mapping, Directory(registry.store)), 600)
     pipeline = asyncio.create_task(Pipeline(MqttSource(mapping, own), assembler, registry.store, 0.05, 1000).run())
     plant, stop, start = Plant(own), asyncio.Event(), recent()
@@ -224,8 +225,8 @@ async def test_F1_broker_restart(registry: Registry, twin: str, own_broker: tupl
 async def test_F2_database_outage(registry: Registry, twin: str, secured: Settings, broker: Child, neo4j: Child) -> None:
     """Neo4j stands still under work: HTTP answers 503, nothing is acknowledged to the broker, all is there after."""
     store, source, port = registry.store, f"outage-{time.time_ns()}", free_port()
-    mqtt = Mapping(source=source, protocol="mqtt", rules=(Rule(match=f"{source}/{{unit}}", twin="{unit}"),))
-    http = Mapping(source=f"{source}-http", protocol="http", rules=RULES, options={"port": port, "wait": 2})
+    mqtt = SourceMapping(source=source, protocol="mqtt", rules=(Rule(match=f"{source}/{{unit}}", twin="{unit}"),))
+    http = SourceMapping(source=f"{source}-http", protocol="http", rules=RULES, options={"port": port, "wait": 2})
     pushed = HttpSource(http, secured)
     pushed.gate = Gate(store, secured)
     pipelines = [
@@ -320,7 +321,7 @@ async def test_F26_broker_side_loss(registry: Registry, twin: str, tmp_path: Pat
     conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 100\nsys_interval 1\n")
     broker = await asyncio.create_subprocess_exec("mosquitto", "-c", str(conf))
     options = {"host": "127.0.0.1", "port": port, "client_id": "lossy"}
-    mapping = Mapping(source="lossy", protocol="mqtt", rules=RULES, options=options)
+    mapping = SourceMapping(source="lossy", protocol="mqtt", rules=RULES, options=options)
     await asyncio.sleep(0.5)
 
     async def away_and_back(seconds: float) -> None:

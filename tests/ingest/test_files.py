@@ -7,7 +7,7 @@ import pytest
 
 from app.errors import MessageError
 from app.twins.registry import Registry
-from ingest.mapping.declaration import Mapping
+from ingest.mapping.declaration import SourceMapping
 from ingest.replay import replay
 
 START = pd.Timestamp("2025-11-24T00:00:00Z")
@@ -28,7 +28,7 @@ RULE = {
         "mode": {"to": "operatingState", "values": {1: "running", 2: "stopped"}},
     },
 }
-MAPPING = Mapping.model_validate({"source": "files", "protocol": "file", "rules": [RULE]})
+MAPPING = SourceMapping.model_validate({"source": "files", "protocol": "file", "rules": [RULE]})
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "ndjson"])

@@ -18,15 +18,16 @@ import pytest
 from app.errors import MappingError, Unavailable
 from app.settings import Settings
 from app.stack.child import Child
+from app.twins.edit import NewTwin, create
 from app.twins.registry import Registry
-from app.twins.write import NewTwin, Position, create
+from app.twins.write import Position
 from ingest.gateway.gateway import forward, read_plan
 from ingest.gateway.spool import Aggregate, Spool, lines
 from ingest.mqtt import connect
 from tests.conftest import apart, eventually, free_port, program
 from tests.ingest.base import recent
-from tests.ingest.test_mqtt import publish
 from tests.pace import PACE
+from tests.rigs.mqtt import publish
 
 EDGE = """
 gateway: edge

@@ -10,16 +10,16 @@ import pytest
 
 from app.settings import Settings
 from app.stack.child import Child
+from app.twins.edit import NewTwin, ensure
 from app.twins.registry import Registry
-from app.twins.write import NewTwin, ensure
-from ingest.mapping.declaration import Mapping, Rule
+from ingest.mapping.declaration import Rule, SourceMapping
 from ingest.mqtt import MqttSource, connect
 from ingest.sparkplug.source import SparkplugSource
 from tests.ingest.base import recent
 from tests.ingest.test_extremes import Running
-from tests.ingest.test_mqtt import publish
 from tests.ingest.test_sparkplug import body, power
 from tests.pace import PACE
+from tests.rigs.mqtt import publish
 
 COUNT = 300
 PIECES = (
@@ -51,7 +51,7 @@ async def test_hostile_mqtt(payload: Any, registry: Registry, secured: Settings,
     ensure(registry.store, registry.catalog, [NewTwin(f"{name}-t", "Turbine")], [])
     twin = f"{name}-{{unit}}"
     rules = (Rule(match=f"{name}/{{unit}}/power", twin=twin, payload=payload), Rule(match=f"{name}/{{unit}}/sound", twin=twin))
-    mapping = Mapping(source=name, protocol="mqtt", rules=rules)
+    mapping = SourceMapping(source=name, protocol="mqtt", rules=rules)
     rng, running = random.Random(payload), Running(MqttSource(mapping, secured), mapping, registry)
     async with running, connect(secured, f"{name}-plant", clean_start=True) as plant:
         for hostile in payloads(rng):
@@ -67,7 +67,7 @@ async def test_hostile_sparkplug(registry: Registry, secured: Settings, broker: 
     """Random bytes, broken births, numbers out of turn; then an edge node as it should be."""
     ensure(registry.store, registry.catalog, [NewTwin("edge-D", "Turbine")], [])
     rules = (Rule(match="Hostile/{node}/{device}", twin="edge-{device}"),)
-    mapping = Mapping(source="hostile-sparkplug", protocol="sparkplug", options={"groups": ["Hostile"]}, rules=rules)
+    mapping = SourceMapping(source="hostile-sparkplug", protocol="sparkplug", options={"groups": ["Hostile"]}, rules=rules)
     rng, running = random.Random(7), Running(SparkplugSource(mapping, secured), mapping, registry)
     sound = (body(0, bd_seq=0, at=recent()), body(1, power(1.0), at=recent()), body(None, bd_seq=1))
     async with running, connect(secured, "hostile-edge", clean_start=True) as plant:

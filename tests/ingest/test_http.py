@@ -24,10 +24,10 @@ from app.identity import Gate, gate, keys
 from app.identity.keys import Grant
 from app.settings import Settings
 from app.twins.directory import Directory
+from app.twins.edit import NewTwin, create
 from app.twins.registry import Registry
-from app.twins.write import NewTwin, create
 from ingest.http import HttpSource
-from ingest.mapping.declaration import Mapping, Rule, Target, Under
+from ingest.mapping.declaration import Rule, SourceMapping, Target, Under
 from ingest.mapping.match import Matcher
 from ingest.payload.unpack import LONGEST
 from ingest.pipeline.assemble import Assembler
@@ -40,7 +40,7 @@ from tests.ingest.test_tls import Authority
 LINES = {"Content-Type": "application/x-ndjson"}
 
 
-def gated(mapping: Mapping, settings: Settings, registry: Registry) -> HttpSource:
+def gated(mapping: SourceMapping, settings: Settings, registry: Registry) -> HttpSource:
     source = HttpSource(mapping, settings)
     source.gate = Gate(registry.store, settings)
     return source
@@ -48,17 +48,17 @@ def gated(mapping: Mapping, settings: Settings, registry: Registry) -> HttpSourc
 
 class TestHttp(SourceContract):
     @pytest.fixture
-    def mapping(self) -> Mapping:
+    def mapping(self) -> SourceMapping:
         rules = (Rule(match="plant/{unit}", twin="{unit}"),)
         options = {"port": free_port(), "wait": 3}
-        return Mapping(source=f"push-{uuid.uuid4().hex}", protocol="http", options=options, rules=rules, bound=("c-*",))
+        return SourceMapping(source=f"push-{uuid.uuid4().hex}", protocol="http", options=options, rules=rules, bound=("c-*",))
 
     @pytest.fixture
-    def source(self, mapping: Mapping, secured: Settings, registry: Registry) -> HttpSource:
+    def source(self, mapping: SourceMapping, secured: Settings, registry: Registry) -> HttpSource:
         return gated(mapping, secured, registry)
 
     @pytest.fixture(autouse=True)
-    async def client(self, mapping: Mapping, secured: Settings) -> AsyncIterator[None]:
+    async def client(self, mapping: SourceMapping, secured: Settings) -> AsyncIterator[None]:
         url, headers = f"http://127.0.0.1:{mapping.options['port']}", {"Authorization": f"Bearer {secured.token}"}
         async with httpx.AsyncClient(base_url=url, headers=headers, timeout=20) as self.http:
             yield
@@ -147,12 +147,12 @@ class TestHttp(SourceContract):
         assert len(await self.stored(registry.store, 0)) == 3
 
     async def test_a_number_too_large_for_the_graph_stops_nothing(
-        self, running: Any, registry: Registry, mapping: Mapping, secured: Settings
+        self, running: Any, registry: Registry, mapping: SourceMapping, secured: Settings
     ) -> None:
         """F10: also where the type alone does not refuse it."""
         start, port = recent(), free_port()
         rules = (Rule(match="plant/{unit}", twin="{unit}", kind="event"),)
-        events = Mapping(source="events", protocol="http", options={"port": port}, rules=rules)
+        events = SourceMapping(source="events", protocol="http", options={"port": port}, rules=rules)
         assembler = Assembler("events", registry.catalog, Matcher(events, Directory(registry.store)), 600)
         task = asyncio.create_task(Pipeline(gated(events, secured, registry), assembler, registry.store, 0.02, 1000).run())
         await asyncio.sleep(0.5)
@@ -167,7 +167,7 @@ class TestHttp(SourceContract):
             await self.http.post(url, json=event)
 
     async def test_clients_of_influxdb_write(
-        self, registry: Registry, twins: list[str], mapping: Mapping, secured: Settings
+        self, registry: Registry, twins: list[str], mapping: SourceMapping, secured: Settings
     ) -> None:
         registry.store.command("MATCH (s:_Segment|_DeadLetter) DETACH DELETE s")
         rules = (Rule(match="turbine,line={line},unit={unit}", twin="{line}-{unit}"),)
@@ -189,7 +189,9 @@ turbine,line=c,unit=02 power=2i {start + 1}000000
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    async def test_prometheus_writes(self, registry: Registry, twins: list[str], mapping: Mapping, secured: Settings) -> None:
+    async def test_prometheus_writes(
+        self, registry: Registry, twins: list[str], mapping: SourceMapping, secured: Settings
+    ) -> None:
         """By a client that is not ours; what has gone is stale."""
         registry.store.command("MATCH (s:_Segment|_DeadLetter) DETACH DELETE s")
         match = "power_kw,instance={line}:{unit},job=farm"
@@ -225,7 +227,7 @@ turbine,line=c,unit=02 power=2i {start + 1}000000
         await asyncio.gather(task, return_exceptions=True)
 
     async def test_events_come_whole_or_with_headers(
-        self, registry: Registry, twins: list[str], mapping: Mapping, secured: Settings
+        self, registry: Registry, twins: list[str], mapping: SourceMapping, secured: Settings
     ) -> None:
         """CloudEvents in structured and in binary mode; the event's time is that of data without one."""
         registry.store.command("MATCH (s:_Segment|_DeadLetter) DETACH DELETE s")
@@ -247,7 +249,7 @@ turbine,line=c,unit=02 power=2i {start + 1}000000
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    async def test_a_taken_port_is_named(self, running: Any, mapping: Mapping, secured: Settings) -> None:
+    async def test_a_taken_port_is_named(self, running: Any, mapping: SourceMapping, secured: Settings) -> None:
         with pytest.raises(StackError, match="cannot listen"):
             await HttpSource(mapping, secured).run(nowhere)
 
@@ -287,7 +289,7 @@ turbine,line=c,unit=02 power=2i {start + 1}000000
         assert (await self.http.post("/plant/c-01", json={"power": 1.0}, headers=headers)).status_code == 401
 
     async def test_a_line_of_another_twin_refuses_all(
-        self, registry: Registry, twins: list[str], mapping: Mapping, secured: Settings
+        self, registry: Registry, twins: list[str], mapping: SourceMapping, secured: Settings
     ) -> None:
         registry.store.command("MATCH (s:_Segment|_DeadLetter) DETACH DELETE s")
         rules = (Rule(match="turbine,unit={unit}", twin="c-{unit}"),)
@@ -306,7 +308,7 @@ turbine,line=c,unit=02 power=2i {start + 1}000000
                 assert (answer.status_code, answer.json()["code"]) == (400, "NOT_LINE_PROTOCOL")
 
     async def test_twins_that_a_rule_makes_are_made_below_what_the_device_is_bound_to(
-        self, registry: Registry, twins: list[str], mapping: Mapping, secured: Settings
+        self, registry: Registry, twins: list[str], mapping: SourceMapping, secured: Settings
     ) -> None:
         rule = Rule(match="{farm}/{unit}", twin="{farm}-{unit}", create="Turbine", under=Under(twin="{farm}", by="contains"))
         mapped = mapping.model_copy(update={"rules": (rule,), "bound": ("*",)})
@@ -347,7 +349,7 @@ turbine,line=c,unit=02 power=2i {start + 1}000000
         assert (await self.http.post("/plant/c-01", json={"power": 1.0})).status_code == 202
 
     async def test_a_client_certificate_stands_for_its_key(
-        self, registry: Registry, twins: list[str], mapping: Mapping, secured: Settings, tmp_path: Path
+        self, registry: Registry, twins: list[str], mapping: SourceMapping, secured: Settings, tmp_path: Path
     ) -> None:
         authority = Authority(tmp_path, "authority")
         server, device, other = (authority.issue(name) for name in ("server", "device", "other"))
@@ -370,7 +372,7 @@ turbine,line=c,unit=02 power=2i {start + 1}000000
 async def test_a_gateways_source_knows_its_own_token_alone(secured: Settings) -> None:
     """Not the administrator's."""
     port = free_port()
-    mapping = Mapping(source="g", protocol="http", options={"port": port}, rules=(Rule(match="{unit}", twin="{unit}"),))
+    mapping = SourceMapping(source="g", protocol="http", options={"port": port}, rules=(Rule(match="{unit}", twin="{unit}"),))
     task = asyncio.create_task(HttpSource(mapping, secured).run(acknowledged))
     await asyncio.sleep(0.5)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
@@ -388,7 +390,7 @@ async def acknowledged(message: Message) -> None:
 
 
 @asynccontextmanager
-async def pushed(mapping: Mapping, settings: Settings, registry: Registry) -> AsyncIterator[None]:
+async def pushed(mapping: SourceMapping, settings: Settings, registry: Registry) -> AsyncIterator[None]:
     """The source of another mapping, at its port."""
     assembler = Assembler(mapping.source, registry.catalog, Matcher(mapping, Directory(registry.store)), 600)
     task = asyncio.create_task(Pipeline(gated(mapping, settings, registry), assembler, registry.store, 0.02, 1000).run())

@@ -23,13 +23,13 @@ from app.twins.directory import Directory
 from app.twins.registry import Registry
 from app.twins.write import positions_of
 from ingest.kafka import KafkaSource
-from ingest.mapping.declaration import Mapping, Rule
+from ingest.mapping.declaration import Rule, SourceMapping
 from ingest.mapping.match import Matcher
 from ingest.pipeline.assemble import Assembler
 from ingest.pipeline.pipeline import Pipeline
 from tests.conftest import free_port
 from tests.ingest.base import SourceContract, recent
-from tests.parts.kafka import start_kafka
+from tests.rigs.kafka import start_kafka
 
 PARTITIONS = 4
 
@@ -57,7 +57,7 @@ def kafka(settings: Settings) -> Iterator[Broker]:
     broker.child.stop()
 
 
-def pipeline(source: KafkaSource, mapping: Mapping, registry: Registry) -> "asyncio.Task[None]":
+def pipeline(source: KafkaSource, mapping: SourceMapping, registry: Registry) -> "asyncio.Task[None]":
     assembler = Assembler(mapping.source, registry.catalog, Matcher(mapping, Directory(registry.store)), 600)
     return asyncio.create_task(Pipeline(source, assembler, registry.store, 0.02, 1000).run())
 
@@ -70,17 +70,17 @@ async def ended(*tasks: "asyncio.Task[None]") -> None:
 
 class TestKafka(SourceContract):
     @pytest.fixture
-    def mapping(self, kafka: Broker) -> Mapping:
+    def mapping(self, kafka: Broker) -> SourceMapping:
         self.topic = f"plant.{uuid.uuid4().hex}"
         admin = AdminClient({"bootstrap.servers": kafka.server})
         admin.create_topics([NewTopic(self.topic, PARTITIONS, 1)])[self.topic].result(30)
         self.producer = Producer({"bootstrap.servers": kafka.server, "log_level": 2})
         options = {"servers": kafka.server, "key": True, "config": {"session.timeout.ms": 6000, "heartbeat.interval.ms": 500}}
         rules = (Rule(match=f"{self.topic}/{{unit}}", twin="{unit}"),)
-        return Mapping(source=f"kafka-{self.topic}", protocol="kafka", options=options, rules=rules, bound=("c-*",))
+        return SourceMapping(source=f"kafka-{self.topic}", protocol="kafka", options=options, rules=rules, bound=("c-*",))
 
     @pytest.fixture
-    def source(self, mapping: Mapping, secured: Settings) -> KafkaSource:
+    def source(self, mapping: SourceMapping, secured: Settings) -> KafkaSource:
         return KafkaSource(mapping, secured)
 
     def produce(self, key: str, value: bytes) -> None:
@@ -90,7 +90,7 @@ class TestKafka(SourceContract):
         self.produce(dt_id, orjson.dumps({"ts": at, **values}))
         await asyncio.to_thread(self.producer.flush, 30)
 
-    async def test_positions_lie_beside_the_readings(self, running: Any, registry: Registry, mapping: Mapping) -> None:
+    async def test_positions_lie_beside_the_readings(self, running: Any, registry: Registry, mapping: SourceMapping) -> None:
         start = recent()
         for i in range(60):
             self.produce(f"c-0{1 + i % 3}", orjson.dumps({"ts": start + i, "power": float(i)}))
@@ -101,7 +101,7 @@ class TestKafka(SourceContract):
         assert all(part.startswith(f"{self.topic}/") for part in positions)
 
     async def test_a_rewind_changes_nothing(
-        self, running: Any, registry: Registry, mapping: Mapping, source: KafkaSource, secured: Settings, kafka: Broker
+        self, running: Any, registry: Registry, mapping: SourceMapping, source: KafkaSource, secured: Settings, kafka: Broker
     ) -> None:
         """F5: the group's offsets are set back; what comes again is counted and stored once."""
         start = recent()
@@ -122,7 +122,7 @@ class TestKafka(SourceContract):
         assert after == [*before, ["c-01", start + 1000, 99.0]]
 
     async def test_the_graph_says_where_to_go_on(
-        self, running: Any, registry: Registry, mapping: Mapping, secured: Settings
+        self, running: Any, registry: Registry, mapping: SourceMapping, secured: Settings
     ) -> None:
         """A restart reads nothing twice, and a graph put back to an earlier state is filled again."""
         await self.send("c-01", recent(), {"power": 1.0})
@@ -140,7 +140,7 @@ class TestKafka(SourceContract):
         assert [row[2] for row in await self.stored(registry.store, 2)] == [1.0, 2.0]
         await ended(task)
 
-    async def test_F23_rebalance(self, running: Any, registry: Registry, mapping: Mapping, secured: Settings) -> None:
+    async def test_F23_rebalance(self, running: Any, registry: Registry, mapping: SourceMapping, secured: Settings) -> None:
         """Consumers come and go at work: no gap, and what two have read is stored once."""
         start, sent = recent(), 0
         stop = asyncio.Event()
@@ -192,7 +192,7 @@ class TestKafka(SourceContract):
         assert len({row[1] for row in found}) == len(found)
 
     async def test_no_room_pauses_the_partitions(
-        self, running: Any, registry: Registry, mapping: Mapping, source: KafkaSource, monkeypatch: pytest.MonkeyPatch
+        self, running: Any, registry: Registry, mapping: SourceMapping, source: KafkaSource, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """F2: while the database is away the member stays in its group, and memory is bounded."""
 
@@ -226,7 +226,9 @@ class TestKafka(SourceContract):
             await asyncio.sleep(0.05)
         assert codes == [["NOT_BOUND"], ["NOT_JSON"], ["NOT_JSON"], ["NO_RULE"]]
 
-    async def test_avro_of_a_registry(self, registry: Registry, twins: list[str], mapping: Mapping, secured: Settings) -> None:
+    async def test_avro_of_a_registry(
+        self, registry: Registry, twins: list[str], mapping: SourceMapping, secured: Settings
+    ) -> None:
         """Logical types too; the registry is asked once; while it is away the message waits."""
         registry.store.command("MATCH (s:_Segment|_DeadLetter) DETACH DELETE s")
         fields = [

@@ -16,7 +16,7 @@ from app.twins.directory import Directory
 from app.twins.registry import Registry
 from app.twins.write import positions_of
 from ingest.kinesis import ENDED, KinesisSource
-from ingest.mapping.declaration import Mapping, Rule
+from ingest.mapping.declaration import Rule, SourceMapping
 from ingest.mapping.match import Matcher
 from ingest.pipeline.assemble import Assembler
 from ingest.pipeline.pipeline import Pipeline
@@ -35,7 +35,7 @@ def moto() -> Iterator[str]:
 
 class TestKinesis(SourceContract):
     @pytest.fixture
-    def mapping(self, moto: str, monkeypatch: pytest.MonkeyPatch) -> Mapping:
+    def mapping(self, moto: str, monkeypatch: pytest.MonkeyPatch) -> SourceMapping:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         self.stream = f"plant-{uuid.uuid4().hex}"
@@ -43,17 +43,17 @@ class TestKinesis(SourceContract):
         self.aws.create_stream(StreamName=self.stream, ShardCount=2)
         options = {"stream": self.stream, "region": "eu-central-1", "endpoint": moto, "key": True, "every": 0.05, "look": 0.3}
         rules = (Rule(match=f"{self.stream}/{{unit}}", twin="{unit}"),)
-        return Mapping(source=self.stream, protocol="kinesis", options=options, rules=rules, bound=("c-*",))
+        return SourceMapping(source=self.stream, protocol="kinesis", options=options, rules=rules, bound=("c-*",))
 
     @pytest.fixture
-    def source(self, mapping: Mapping, secured: Settings) -> KinesisSource:
+    def source(self, mapping: SourceMapping, secured: Settings) -> KinesisSource:
         return KinesisSource(mapping, secured)
 
     async def send(self, dt_id: str, at: int, values: dict[str, Any]) -> None:
         data = orjson.dumps({"ts": at, **values})
         await asyncio.to_thread(self.aws.put_record, StreamName=self.stream, Data=data, PartitionKey=dt_id)
 
-    async def test_F23_reshard(self, running: Any, registry: Registry, mapping: Mapping, secured: Settings) -> None:
+    async def test_F23_reshard(self, running: Any, registry: Registry, mapping: SourceMapping, secured: Settings) -> None:
         """A shard split, two merged, while records come: no gap, parents at their end before their children begin."""
         start, sent = recent(), 0
         stop = asyncio.Event()
@@ -88,7 +88,7 @@ class TestKinesis(SourceContract):
         assert registry.store.read("MATCH (d:_DeadLetter) RETURN count(d)") == [[0]]
 
     async def test_a_restart_goes_on_where_it_was(
-        self, running: Any, registry: Registry, mapping: Mapping, secured: Settings
+        self, running: Any, registry: Registry, mapping: SourceMapping, secured: Settings
     ) -> None:
         start = recent()
         for i in range(10):
@@ -105,7 +105,7 @@ class TestKinesis(SourceContract):
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    async def test_a_stream_that_is_not_there_is_told(self, mapping: Mapping, secured: Settings) -> None:
+    async def test_a_stream_that_is_not_there_is_told(self, mapping: SourceMapping, secured: Settings) -> None:
         other = mapping.model_copy(update={"options": {**mapping.options, "stream": "missing"}})
         source = KinesisSource(other, secured)
         with pytest.raises(StackError, match="Kinesis refuses"):

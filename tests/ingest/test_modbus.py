@@ -20,7 +20,7 @@ from app.errors import MappingError
 from app.settings import Settings
 from app.twins.directory import Directory
 from app.twins.registry import Registry
-from ingest.mapping.declaration import CommandRule, Mapping, Rule
+from ingest.mapping.declaration import CommandRule, Rule, SourceMapping
 from ingest.mapping.match import Matcher
 from ingest.modbus import ModbusOutlet, ModbusSource, Register, blocks
 from ingest.pipeline.assemble import Assembler
@@ -72,14 +72,14 @@ async def serving(plc: Plc, port: int, framer: FramerType = FramerType.SOCKET) -
         await plc.server.shutdown()
 
 
-def mapped(options: dict[str, Any], *registers: dict[str, Any], **rule: Any) -> Mapping:
+def mapped(options: dict[str, Any], *registers: dict[str, Any], **rule: Any) -> SourceMapping:
     options = {"every": 0.05, "device": "line/01", "timeout": 1, **options, "registers": list(registers)}
     rules = (Rule.model_validate({"match": "line/{unit}", "twin": "c-{unit}"} | rule),)
     commands = (CommandRule(twin="c-{unit}", to="line/{unit}"),)
-    return Mapping(source="plc", protocol="modbus", options=options, rules=rules, commands=commands)
+    return SourceMapping(source="plc", protocol="modbus", options=options, rules=rules, commands=commands)
 
 
-async def first(mapping: Mapping, settings: Settings, count: int = 1) -> list[Message]:
+async def first(mapping: SourceMapping, settings: Settings, count: int = 1) -> list[Message]:
     """The first messages of a source."""
     taken: list[Message] = []
 
@@ -280,4 +280,4 @@ async def test_a_command_writes_a_register(
 )
 def test_a_mistake_is_explained(options: dict[str, Any], said: str, secured: Settings) -> None:
     with pytest.raises(MappingError, match=said):
-        ModbusSource(Mapping(source="plc", protocol="modbus", options={"device": "d", **options}, rules=()), secured)
+        ModbusSource(SourceMapping(source="plc", protocol="modbus", options={"device": "d", **options}, rules=()), secured)

@@ -15,28 +15,24 @@ from app.settings import Settings
 from app.stack.child import Child
 from app.twins.directory import Directory
 from app.twins.registry import Registry
-from ingest.broker import Connection
-from ingest.mapping.declaration import Mapping, Rule
+from ingest.mapping.declaration import Rule, SourceMapping
 from ingest.mapping.match import Matcher
 from ingest.mqtt import MqttSource, client_id, connect
 from ingest.pipeline.assemble import Assembler
 from ingest.pipeline.pipeline import Pipeline
 from tests.conftest import apart, installed
 from tests.ingest.base import SourceContract, nowhere, recent
-
-
-async def publish(client: Connection, topic: str, payload: bytes) -> None:
-    await client.publish(topic, payload, qos=QoS.AT_LEAST_ONCE)
+from tests.rigs.mqtt import publish
 
 
 class TestMqtt(SourceContract):
     @pytest.fixture
-    def mapping(self) -> Mapping:
+    def mapping(self) -> SourceMapping:
         rules = (Rule(match="plant/{line}/{unit}/telemetry", twin="{line}-{unit}"),)
-        return Mapping(source=f"plant-{uuid.uuid4().hex}", protocol="mqtt", rules=rules, bound=("c-*",))
+        return SourceMapping(source=f"plant-{uuid.uuid4().hex}", protocol="mqtt", rules=rules, bound=("c-*",))
 
     @pytest.fixture
-    def source(self, mapping: Mapping, secured: Settings, broker: Child) -> MqttSource:
+    def source(self, mapping: SourceMapping, secured: Settings, broker: Child) -> MqttSource:
         return MqttSource(mapping, secured)
 
     @pytest.fixture(autouse=True)
@@ -119,7 +115,7 @@ class TestMqtt(SourceContract):
         assert [row[2] for row in await self.stored(registry.store, 2)] == [4.5, 4.5]
 
     async def test_workers_share_a_subscription(
-        self, registry: Registry, twins: list[str], mapping: Mapping, secured: Settings
+        self, registry: Registry, twins: list[str], mapping: SourceMapping, secured: Settings
     ) -> None:
         """Each message goes to one of them, together they have all."""
         registry.store.command("MATCH (s:_Segment|_DeadLetter) DETACH DELETE s")
@@ -142,7 +138,7 @@ class TestMqtt(SourceContract):
         assert min(counts) > 20
 
     async def test_unacknowledged_messages_come_again(
-        self, registry: Registry, twins: list[str], mapping: Mapping, secured: Settings, running: Any
+        self, registry: Registry, twins: list[str], mapping: SourceMapping, secured: Settings, running: Any
     ) -> None:
         """F3 in small: the process ends between delivery and commit; the broker delivers again, stored once."""
         running.cancel()
@@ -159,7 +155,7 @@ class TestMqtt(SourceContract):
 
 
 async def test_a_wrong_password_is_told(secured: Settings, broker: Child) -> None:
-    mapping = Mapping(source="wrong", protocol="mqtt", rules=(Rule(match="a/{x}", twin="{x}"),))
+    mapping = SourceMapping(source="wrong", protocol="mqtt", rules=(Rule(match="a/{x}", twin="{x}"),))
     source = MqttSource(mapping, apart(secured, mqtt_password="wrong"))
     with pytest.raises(StackError, match="TWINGRAPH_MQTT_PASSWORD"):
         await source.run(nowhere)

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from app.commands.outlet import Delivery
 from app.settings import Settings
 from app.twins.registry import Registry
-from ingest.mapping.declaration import CommandRule, Mapping, Rule
+from ingest.mapping.declaration import CommandRule, Rule, SourceMapping
 from ingest.opcua.methods import OpcUaOutlet
 from ingest.opcua.source import OpcUaSource
 from tests.conftest import free_port
@@ -76,14 +76,14 @@ class TestOpcUa(SourceContract):
         await self.served.server.stop()
 
     @pytest.fixture
-    def mapping(self, plant: None) -> Mapping:
+    def mapping(self, plant: None) -> SourceMapping:
         options = {"url": self.served.url, "namespace": NAMESPACE, "publishing_ms": 50}
         rules = (Rule(match="{line}.{unit}.{signal}", twin="{line}-{unit}"),)
         commands = (CommandRule(twin="{line}-{unit}", to="{line}.{unit}"),)
-        return Mapping(source="opc", protocol="opcua", options=options, rules=rules, commands=commands)
+        return SourceMapping(source="opc", protocol="opcua", options=options, rules=rules, commands=commands)
 
     @pytest.fixture
-    def source(self, mapping: Mapping, secured: Settings) -> OpcUaSource:
+    def source(self, mapping: SourceMapping, secured: Settings) -> OpcUaSource:
         return OpcUaSource(mapping, secured)
 
     async def prepare(self) -> None:
@@ -141,7 +141,7 @@ class TestOpcUa(SourceContract):
                 break
         assert len(await self.stored(registry.store, 2)) >= 2
 
-    async def test_what_a_full_queue_drops_is_counted(self, mapping: Mapping, secured: Settings) -> None:
+    async def test_what_a_full_queue_drops_is_counted(self, mapping: SourceMapping, secured: Settings) -> None:
         """Nobody reads while thirty changes come: the newest that fit are kept, the others are counted."""
         few = mapping.model_copy(update={"source": "few", "options": {**mapping.options, "queue": 10}})
         taken: list[Any] = []
@@ -167,7 +167,9 @@ class TestOpcUa(SourceContract):
         assert dropped >= self.served.variables + 30 - len(taken)  # and some ticks of the server's clock
 
     @pytest.mark.parametrize(("limit", "status"), [(100.0, "SUCCEEDED"), (-1.0, "REFUSED")])
-    async def test_a_command_is_a_method_call(self, limit: float, status: str, mapping: Mapping, secured: Settings) -> None:
+    async def test_a_command_is_a_method_call(
+        self, limit: float, status: str, mapping: SourceMapping, secured: Settings
+    ) -> None:
         outlet = OpcUaOutlet(mapping, secured)
         assert outlet.serves("c-01")
         answer = await outlet.send(Delivery("1", "c-01", "setPowerLimit", limit, 5.0))

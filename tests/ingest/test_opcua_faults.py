@@ -24,7 +24,7 @@ from prometheus_client import REGISTRY
 
 from app.errors import MappingError, StackError
 from app.settings import Settings
-from ingest.mapping.declaration import Mapping, Rule
+from ingest.mapping.declaration import Rule, SourceMapping
 from ingest.opcua.source import OpcUaSource
 from ingest.source import DeviceState, Message
 from ingest.sources import make_source
@@ -32,22 +32,22 @@ from tests.conftest import free_port
 from tests.ingest.base import recent
 from tests.ingest.test_opcua import NAMESPACE, Plant
 from tests.pace import PACE
-from tests.parts.nodeopcua import fetch, start_plant
+from tests.rigs.nodeopcua import fetch, start_plant
 
 pytestmark = pytest.mark.slow
 
 RULES = (Rule(match="{line}.{unit}.{signal}", twin="{line}-{unit}"),)
 
 
-def mapped(plant: Plant, name: str = "opc", **options: Any) -> Mapping:
+def mapped(plant: Plant, name: str = "opc", **options: Any) -> SourceMapping:
     given = {"url": plant.url, "publishing_ms": 50, **options}
-    return Mapping(source=name, protocol="opcua", options=given, rules=RULES)
+    return SourceMapping(source=name, protocol="opcua", options=given, rules=RULES)
 
 
 class Reader:
     """What a source hands over."""
 
-    def __init__(self, mapping: Mapping) -> None:
+    def __init__(self, mapping: SourceMapping) -> None:
         self.taken: list[Message] = []
         self.source = OpcUaSource(mapping, Settings())
 
@@ -75,7 +75,7 @@ async def serving(plant: Plant) -> AsyncIterator[Plant]:
 
 
 @asynccontextmanager
-async def reading(mapping: Mapping) -> AsyncIterator[Reader]:
+async def reading(mapping: SourceMapping) -> AsyncIterator[Reader]:
     reader = Reader(mapping)
     task = asyncio.create_task(reader.source.run(reader.take))
     try:
@@ -117,7 +117,7 @@ def independent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 async def test_a_server_that_is_not_asyncuas(independent: str) -> None:
     options = {"url": independent, "namespace": "urn:test:node", "publishing_ms": 100, "sampling_ms": 10}
-    async with reading(Mapping(source="node", protocol="opcua", options=options, rules=RULES)) as reader:
+    async with reading(SourceMapping(source="node", protocol="opcua", options=options, rules=RULES)) as reader:
         await reader.until(lambda: len(reader.values("c.01.s1")) > 50)
         await reader.until(lambda: len(reader.values("c.01.s0")) == 1)
     counted = reader.values("c.01.s1")
@@ -130,7 +130,7 @@ async def test_F19_server_queue_overflow(independent: str) -> None:
     nodes = [{"id": f"nsu=urn:test:node;s=c.01.{name}", "queue": 2, "sampling": 10} for name in ("s0", "s1")]
     options = {"url": independent, "nodes": nodes, "publishing_ms": 1000}
     with structlog.testing.capture_logs() as logs:
-        async with reading(Mapping(source="overflow", protocol="opcua", options=options, rules=RULES)) as reader:
+        async with reading(SourceMapping(source="overflow", protocol="opcua", options=options, rules=RULES)) as reader:
             await reader.until(lambda: len(reader.values("c.01.s1")) > 5)
     dropped = REGISTRY.get_sample_value("twingraph_ingest_dropped_total", {"source": "overflow"})
     assert dropped is not None
@@ -182,7 +182,7 @@ async def test_F17_a_connection_cut_for_a_moment_loses_nothing(independent: str)
     async with Line(port) as line:
         nodes = [{"id": "nsu=urn:test:node;s=c.01.s1", "queue": 1000, "sampling": 10}]
         options = {"url": f"opc.tcp://127.0.0.1:{line.port}/plant", "nodes": nodes, "publishing_ms": 100}
-        async with reading(Mapping(source="cut", protocol="opcua", options=options, rules=RULES)) as reader:
+        async with reading(SourceMapping(source="cut", protocol="opcua", options=options, rules=RULES)) as reader:
             await reader.until(lambda: len(reader.values("c.01.s1")) > 100)
             line.cut = True
             line.drop()
@@ -202,7 +202,7 @@ async def test_conditions_become_alarms(independent: str) -> None:
     """Active, no longer active, active again, each with what the server says of it."""
     rules = (*RULES, Rule(match="{unit}", twin="{unit}", kind="event"))
     options = {"url": independent, "events": True, "publishing_ms": 100}
-    async with reading(Mapping(source="alarms", protocol="opcua", options=options, rules=rules)) as reader:
+    async with reading(SourceMapping(source="alarms", protocol="opcua", options=options, rules=rules)) as reader:
         await reader.until(lambda: len([one for one in reader.taken if one.address == "tank.level"]) > 3)
     said = [one for one in reader.taken if one.address == "tank.level"]
     records = [one.payload for one in said]
@@ -365,7 +365,7 @@ class SecurePlant(Plant):
         self.server.set_security_policy(policies, permission_ruleset=SimpleRoleRuleset())
 
 
-async def refused(mapping: Mapping) -> str:
+async def refused(mapping: SourceMapping) -> str:
     async with asyncio.timeout(PACE * 30):
         with pytest.raises(StackError) as raised:
             await Reader(mapping).source.run(lambda message: None)  # type: ignore[arg-type, return-value]

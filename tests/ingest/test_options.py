@@ -8,7 +8,7 @@ import pytest
 from app.errors import MappingError
 from app.settings import Settings
 from ingest import sources
-from ingest.mapping.declaration import Mapping, Rule
+from ingest.mapping.declaration import Rule, SourceMapping
 from ingest.sources import SOURCES, make_source, options_of
 from tests.conftest import twingraph
 
@@ -21,8 +21,8 @@ NEEDED: dict[str, dict[str, Any]] = {
 RULES = (Rule(match="{unit}", twin="{unit}"),)
 
 
-def mapping(protocol: str, **options: Any) -> Mapping:
-    return Mapping(source="s", protocol=protocol, options={**NEEDED.get(protocol, {}), **options}, rules=RULES)
+def mapping(protocol: str, **options: Any) -> SourceMapping:
+    return SourceMapping(source="s", protocol=protocol, options={**NEEDED.get(protocol, {}), **options}, rules=RULES)
 
 
 @pytest.mark.parametrize("protocol", SOURCES)
@@ -117,7 +117,7 @@ def test_all_mistakes_are_told_together_each_with_the_nearest_name() -> None:
 
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(MappingError, match="options need servers"):
-        make_source(Mapping(source="s", protocol="kafka", rules=RULES), Settings())
+        make_source(SourceMapping(source="s", protocol="kafka", rules=RULES), Settings())
 
 
 @pytest.mark.parametrize("fault", [TypeError("ours"), KeyError("ours"), AttributeError("ours")])

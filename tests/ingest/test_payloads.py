@@ -14,7 +14,7 @@ from app.dtdl import compile_models, read_documents
 from app.dtdl.extensions import families
 from app.errors import MessageError
 from app.twins.directory import Directory
-from ingest.mapping.declaration import Mapping
+from ingest.mapping.declaration import SourceMapping
 from ingest.mapping.match import Matcher
 from ingest.mapping.units import conversion
 from ingest.payload.lineprotocol import lines
@@ -39,7 +39,7 @@ class Known(dict[str, str]):
 
 def assembled(rule: str, body: Any, attributes: Any = None) -> Assembled:
     rules = [{"match": "a/{unit}", "twin": "{unit}"} | (yaml.safe_load(rule) or {})]
-    mapping = Mapping.model_validate({"source": "s", "protocol": "mqtt", "rules": rules})
+    mapping = SourceMapping.model_validate({"source": "s", "protocol": "mqtt", "rules": rules})
     matcher = Matcher(mapping, cast(Directory, Known(t1=CATALOG.interface("Turbine").dtmi)))
     return Assembler("s", CATALOG, matcher, 600).assemble([Message("a/t1", body, attributes=attributes)])
 

@@ -9,9 +9,9 @@ import pytest
 from app.errors import StoreUnavailable
 from app.graph.store import Store
 from app.twins.directory import Directory
+from app.twins.edit import NewTwin, create
 from app.twins.registry import Registry
-from app.twins.write import NewTwin, create
-from ingest.mapping.declaration import Mapping, Rule, Under
+from ingest.mapping.declaration import Rule, SourceMapping, Under
 from ingest.mapping.match import Matcher
 from ingest.pipeline.assemble import Assembler
 from ingest.pipeline.pipeline import GRACE_SECONDS, Pipeline
@@ -61,7 +61,7 @@ async def test_missing_twins_are_created_by_rule(registry: Registry) -> None:
     store = registry.store
     create(store, registry.catalog, [NewTwin("wf1", "WindFarm")])
     rule = Rule(match="{farm}/{unit}", twin="{farm}-{unit}", create="Turbine", under=Under(twin="{farm}", by="contains"))
-    mapping = Mapping(source="one", protocol="mqtt", rules=(rule,), bound=("wf*",))
+    mapping = SourceMapping(source="one", protocol="mqtt", rules=(rule,), bound=("wf*",))
     source = Some(*(Message(address, b'{"power": 1}', recent()) for address in ("wf1/t1", "wf1/t2", "x/t1", "wf1/ü /")))
     assembler = Assembler("one", registry.catalog, Matcher(mapping, Directory(store)), 600)
     running = asyncio.create_task(Pipeline(source, assembler, store, 0.01, 10).run())
@@ -76,7 +76,7 @@ async def test_missing_twins_are_created_by_rule(registry: Registry) -> None:
 
 async def test_a_stop_does_not_wait_for_a_database_that_is_gone(registry: Registry) -> None:
     create(registry.store, registry.catalog, [NewTwin("a", "Turbine")])
-    mapping = Mapping(source="one", protocol="mqtt", rules=(Rule(match="{unit}", twin="{unit}"),))
+    mapping = SourceMapping(source="one", protocol="mqtt", rules=(Rule(match="{unit}", twin="{unit}"),))
     source = One()
     assembler = Assembler("one", registry.catalog, Matcher(mapping, Directory(registry.store)), 600)
     with Store(f"bolt://127.0.0.1:{free_port()}", "neo4j", "x") as away:
@@ -95,7 +95,7 @@ async def test_no_message_stops_the_others(registry: Registry) -> None:
     store.command("MATCH (n:Twin|_Segment|_DeadLetter) DETACH DELETE n")
     create(store, registry.catalog, [NewTwin("a", "Turbine")])
     rules = (Rule(match="answer", twin="a", kind="answer"), Rule(match="{unit}", twin="{unit}"))
-    mapping = Mapping(source="one", protocol="mqtt", rules=rules)
+    mapping = SourceMapping(source="one", protocol="mqtt", rules=rules)
     deep = b'{"id": "1", "status": "SUCCEEDED", "response": ' + b"[" * 300 + b"]" * 300 + b"}"
     good = [Message("a", b'{"power": 1}', start + number, number) for number in range(20)]
     source = Some(*good[:10], Message("answer", deep, None, 100), Message("a", b'{"power": 1}', 2**70, 101), *good[10:])
@@ -118,7 +118,7 @@ async def test_what_was_under_way_comes_first_when_a_source_is_started_again(
     store, start = registry.store, recent()
     store.command("MATCH (n:Twin|_Segment|_DeadLetter) DETACH DELETE n")
     create(store, registry.catalog, [NewTwin("a", "Turbine")])
-    mapping = Mapping(source="one", protocol="mqtt", rules=(Rule(match="{unit}", twin="{unit}"),))
+    mapping = SourceMapping(source="one", protocol="mqtt", rules=(Rule(match="{unit}", twin="{unit}"),))
     source = Some(*(Message("a", b'{"power": 1}', start + number, number) for number in range(6)))
     assembler = Assembler("one", registry.catalog, Matcher(mapping, Directory(store)), 600)
     pipeline = Pipeline(source, assembler, store, 0.01, 3)

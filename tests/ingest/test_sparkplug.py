@@ -17,9 +17,9 @@ from app.commands.outlet import Delivery
 from app.settings import Settings
 from app.stack.child import Child
 from app.twins.directory import Directory
+from app.twins.edit import NewTwin, ensure
 from app.twins.registry import Registry
-from app.twins.write import NewTwin, ensure
-from ingest.mapping.declaration import CommandRule, Mapping, Rule
+from ingest.mapping.declaration import CommandRule, Rule, SourceMapping
 from ingest.mapping.match import Matcher
 from ingest.mqtt import connect
 from ingest.pipeline.assemble import Assembler
@@ -29,9 +29,9 @@ from ingest.sparkplug import payload as sparkplug_b
 from ingest.sparkplug.source import Host, SparkplugOutlet, SparkplugSource
 from ingest.sparkplug.sparkplug_pb2 import Payload as PAYLOAD
 from tests.ingest.base import SourceContract, recent
-from tests.ingest.test_mqtt import publish
 from tests.pace import PACE
-from tests.parts.tahu import start_edge
+from tests.rigs.mqtt import publish
+from tests.rigs.tahu import start_edge
 
 AT = 1_764_000_000_000
 NODE, UNIT = "G/N", "G/N/D"
@@ -274,15 +274,15 @@ class TestSparkplug(SourceContract):
     """Over the real broker; the edge node of the contract is written here, that of `test_tahu` is Eclipse's."""
 
     @pytest.fixture
-    def mapping(self) -> Mapping:
+    def mapping(self) -> SourceMapping:
         self.group = f"G{uuid.uuid4().hex[:8]}"
         rules = (Rule(match=f"{self.group}/{{line}}/{{unit}}", twin="{line}-{unit}", unknown="ignore", create="Turbine"),)
         commands = (CommandRule(twin="{line}-{unit}", to=f"{self.group}/{{line}}/{{unit}}"),)
         options = {"host_id": f"host-{self.group}", "groups": [self.group], "rebirth_seconds": 0.5}
-        return Mapping(source=f"s-{self.group}", protocol="sparkplug", options=options, rules=rules, commands=commands)
+        return SourceMapping(source=f"s-{self.group}", protocol="sparkplug", options=options, rules=rules, commands=commands)
 
     @pytest.fixture
-    def source(self, mapping: Mapping, secured: Settings, broker: Child) -> SparkplugSource:
+    def source(self, mapping: SourceMapping, secured: Settings, broker: Child) -> SparkplugSource:
         return SparkplugSource(mapping, secured)
 
     @pytest.fixture(autouse=True)
@@ -340,7 +340,7 @@ class TestSparkplug(SourceContract):
             while (await asyncio.to_thread(registry.store.read, text))[0] != [2000, sum(map(float, range(2000)))]:
                 await asyncio.sleep(0.2)
 
-    async def test_tahu(self, running: Any, registry: Registry, secured: Settings, mapping: Mapping) -> None:
+    async def test_tahu(self, running: Any, registry: Registry, secured: Settings, mapping: SourceMapping) -> None:
         """Eclipse Tahu's edge node: births, data by alias, a rebirth, a command, its death."""
         ensure(registry.store, registry.catalog, [NewTwin("E-D1", "Turbine")], [])
         home = secured.home / "tahu"
@@ -371,7 +371,7 @@ class TestSparkplug(SourceContract):
         assert "BIRTH" in (home / "edge.log").read_text()
 
     async def test_a_host_that_starts_later_asks_for_births(
-        self, registry: Registry, twins: list[str], secured: Settings, mapping: Mapping, source: SparkplugSource
+        self, registry: Registry, twins: list[str], secured: Settings, mapping: SourceMapping, source: SparkplugSource
     ) -> None:
         """operational-behavior-data-commands-ncmd-rebirth-name, -value and -verb, as Tahu understands them."""
         ensure(registry.store, registry.catalog, [NewTwin("E-D1", "Turbine")], [])
@@ -393,7 +393,7 @@ class TestSparkplug(SourceContract):
         assert registry.store.read("MATCH (t:Twin {dtId: 'E-D1'}) RETURN t.power IS NOT NULL") == [[True]]
         assert "REBIRTH" in (home / "edge.log").read_text()
 
-    async def test_host_topic_phid_birth_and_death(self, running: Any, secured: Settings, mapping: Mapping) -> None:
+    async def test_host_topic_phid_birth_and_death(self, running: Any, secured: Settings, mapping: SourceMapping) -> None:
         """STATE is retained, true while the host is there, false with a later time when it leaves; a false one is put right."""
         topic, heard = f"spBv1.0/STATE/{mapping.options['host_id']}", []
         async with connect(secured, f"watch-{uuid.uuid4().hex}", clean_start=True) as watcher:

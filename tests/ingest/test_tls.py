@@ -21,7 +21,7 @@ from app.errors import StackError
 from app.settings import Settings
 from app.stack.child import port_is_open
 from ingest.certificates import context
-from ingest.mapping.declaration import Mapping, Rule
+from ingest.mapping.declaration import Rule, SourceMapping
 from ingest.mqtt import MqttOptions, MqttSource, connect
 from ingest.source import Message
 from tests.conftest import eventually, free_port, installed
@@ -101,7 +101,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 def source(options: dict[str, Any]) -> MqttSource:
     rules = (Rule(match="tls/{unit}", twin="{unit}"),)
-    return MqttSource(Mapping(source="tls", protocol="mqtt", options=options, rules=rules), Settings())
+    return MqttSource(SourceMapping(source="tls", protocol="mqtt", options=options, rules=rules), Settings())
 
 
 async def refused(options: dict[str, Any]) -> str:

@@ -29,8 +29,8 @@ from app.stack.supervise import Held, Supervisor
 from app.twins.registry import Registry
 from ingest.broker import Connection, ConnectionLost, Refused, connected
 from tests.conftest import apart, eventually, free_port, installed, twingraph
-from tests.ingest.test_mqtt import publish
 from tests.pace import PACE
+from tests.rigs.mqtt import publish
 
 LEVELS = st.lists(st.sampled_from(["a", "b", "+"]), min_size=1, max_size=3)
 PATTERNS = st.tuples(LEVELS, st.booleans()).map(lambda one: (*one[0], "#") if one[1] else tuple(one[0]))

@@ -25,22 +25,11 @@ from app.sources.state import report, source_states
 from app.stack.child import Child
 from app.twins import archive, exchange
 from app.twins.directory import Directory
+from app.twins.edit import NewRelationship, NewTwin, create, patch, unrelate
 from app.twins.fresh import fresh
 from app.twins.migrate import migrate
 from app.twins.registry import Registry, read_models
-from app.twins.write import (
-    Batch,
-    Event,
-    NewRelationship,
-    NewTwin,
-    Position,
-    Quality,
-    append,
-    create,
-    patch,
-    positions_of,
-    unrelate,
-)
+from app.twins.write import Batch, Event, Position, Quality, append, positions_of
 from tests.conftest import ROOT, twingraph, wipe
 
 NOW = round(datetime.now(UTC).timestamp() * 1000)

@@ -10,8 +10,9 @@ import pytest
 from app.history.compaction import Tier, compact
 from app.history.series import Series
 from app.settings import Settings
+from app.twins.edit import NewTwin, ensure
 from app.twins.registry import Registry
-from app.twins.write import Batch, NewTwin, append, ensure
+from app.twins.write import Batch, append
 from tests.conftest import twingraph
 
 START = round(datetime(2024, 3, 30, 23, tzinfo=UTC).timestamp() * 1000)

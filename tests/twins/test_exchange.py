@@ -11,9 +11,9 @@ from app.errors import NotFound, TwinError
 from app.main import make_app
 from app.settings import Settings
 from app.stack.child import Child
+from app.twins.edit import delete
 from app.twins.exchange import export, import_documents, twin
 from app.twins.registry import Registry
-from app.twins.write import delete
 from tests.conftest import twingraph
 
 DRIVE = {"@id": "dtmi:exchange:Drive;1", "contents": [{"@type": "Property", "name": "speed", "schema": "integer"}]}

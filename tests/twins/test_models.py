@@ -7,9 +7,9 @@ import pytest
 
 from app.dtdl import Document
 from app.errors import Conflict, TwinError
+from app.twins.edit import NewRelationship, NewTwin, create, delete, relate
 from app.twins.migrate import migrate
 from app.twins.registry import Registry
-from app.twins.write import NewRelationship, NewTwin, create, delete, relate
 
 
 def version(number: int, *contents: dict[str, Any]) -> Document:

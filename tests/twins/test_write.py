@@ -15,9 +15,10 @@ from app.errors import Conflict, StoreError, StoreUnavailable, TwingraphError
 from app.graph.store import Store
 from app.history.compaction import Tier, compact
 from app.history.series import Series
-from app.twins import write
+from app.twins import edit
+from app.twins.edit import NewTwin, create
 from app.twins.registry import Registry, read_models
-from app.twins.write import Batch, Event, NewTwin, Position, append, create
+from app.twins.write import Batch, Event, Position, append
 
 T0 = 1_700_000_000_000
 
@@ -146,7 +147,7 @@ def test_F22_concurrent_patch(registry: Registry, twin: str) -> None:
 
     def attempt(number: int) -> str:
         try:
-            write.patch(registry.store, registry.catalog, twin, {"maintenanceNote": f"note {number}"}, etag)
+            edit.patch(registry.store, registry.catalog, twin, {"maintenanceNote": f"note {number}"}, etag)
         except Conflict:
             return "refused"
         return f"note {number}"
@@ -165,7 +166,7 @@ def test_F22_patches_of_different_fields_both_stay(registry: Registry, tmp_path:
     for number in range(20):
         fields = {name: f"{name} {number}" for name in ("north", "south")}
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda one: write.patch(registry.store, registry.catalog, "board", dict([one])), fields.items()))
+            list(pool.map(lambda one: edit.patch(registry.store, registry.catalog, "board", dict([one])), fields.items()))
         found = node(registry.store, "board")
         assert {name: found[name] for name in fields} == fields
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from graphql import DocumentNode
 
-from app.graph.cost import count_sizes
-from app.graph.select import ACCESS, Access, Param
+from app.graph.select.cost import count_sizes
+from app.graph.select.tree import ACCESS, Access, Param
 from app.graph.store import Store
 from app.graphql.answer.schema import TwinSchema
 from app.graphql.compile.plan import parameters

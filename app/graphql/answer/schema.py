@@ -32,9 +32,9 @@ from strawberry.types import ExecutionResult
 from app.dtdl import Catalog
 from app.errors import ModelError, TwingraphError
 from app.events.feed import CHANGING, Feed, Kind, Topic
-from app.graph.cypher import print_root
 from app.graph.records import one_record
-from app.graph.select import Many, Root, Scope, Value, param
+from app.graph.select.printer import print_root
+from app.graph.select.tree import Many, Root, Scope, Value, param
 from app.graphql.answer.execute import Coerced, Compiled, at_work
 from app.graphql.answer.failures import as_client_error
 from app.graphql.answer.persisted import Persisted

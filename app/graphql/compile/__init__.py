@@ -9,9 +9,9 @@ In: a text, variables, what the request may see. Out: a plan; its answer.
     variables      variables left open, and the converters their values pass
     conditions     arguments → predicates, orders, hops
     cursor         where a row stands in an order, as text
-    select         selection set → select tree (app.graph.select) and the form of the answer
+    select         selection set → select tree (app.graph.select.tree) and the form of the answer
     shape          form → a generated function from the record to JSON
-    history        segments → points, buckets or columns
+    columns        segments → points, buckets or columns
     introspection  the schema's own questions, compiled too
     plan           cache: (generation, query, operation, access) → plan; estimate; bind → run → shape
 """

@@ -7,8 +7,8 @@ from graphql import get_named_type
 
 from app.dtdl import Catalog
 from app.errors import QueryError
-from app.graph.operators import COUNT, OPERATORS, of_kind
-from app.graph.select import And, Compare, Count, Exists, Hop, IsNull, Not, Or, Order, Predicate, Value, param
+from app.graph.select.operators import COUNT, OPERATORS, of_kind
+from app.graph.select.tree import And, Compare, Count, Exists, Hop, IsNull, Not, Or, Order, Predicate, Value, param
 from app.graphql.compile.variables import Chained, each_epoch_ms
 from app.graphql.schema.origin import (
     ORIGIN,

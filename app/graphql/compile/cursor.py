@@ -8,7 +8,7 @@ import orjson
 
 from app.errors import QueryError
 from app.graph.records import tagged, untagged
-from app.graph.select import Order
+from app.graph.select.tree import Order
 
 LONG = 2**63
 

@@ -26,15 +26,15 @@ from graphql.execution.values import VariableValues
 from app import metrics
 from app.dtdl import Catalog
 from app.errors import QueryError, StoreTimeout
-from app.graph.automaton import automaton
-from app.graph.cost import Sizes, cost
-from app.graph.cypher import Statement, print_root
 from app.graph.records import one_record
-from app.graph.select import ACCESS, Access, One, Root, VariableRef
+from app.graph.select.automaton import automaton
+from app.graph.select.cost import Sizes, cost
+from app.graph.select.printer import Statement, print_root
+from app.graph.select.tree import ACCESS, Access, One, Root, VariableRef
 from app.graph.store import Store
 from app.graphql.compile.collect import Collector
+from app.graphql.compile.columns import Unsettled
 from app.graphql.compile.documents import Documents
-from app.graphql.compile.history import Unsettled
 from app.graphql.compile.introspection import is_introspection
 from app.graphql.compile.select import Selector
 from app.graphql.compile.shape import Build, Shaper

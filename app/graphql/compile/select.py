@@ -12,8 +12,8 @@ from graphql.execution.values import VariableValues
 from app.dtdl import Catalog, is_indexed
 from app.dtdl.kinds import column_kind
 from app.errors import QueryError, nearest
-from app.graph.cypher import sort_key
-from app.graph.select import (
+from app.graph.select.printer import sort_key
+from app.graph.select.tree import (
     Access,
     Aggregate,
     AllProperties,

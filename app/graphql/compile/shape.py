@@ -12,11 +12,11 @@ from typing import Any
 import orjson
 
 from app.dtdl import Catalog, Primitive, Schema
-from app.graph.cypher import HIDDEN
 from app.graph.records import plain
-from app.graph.select import Column, Many, Value, base
+from app.graph.select.printer import HIDDEN
+from app.graph.select.tree import Column, Many, Value, base
+from app.graphql.compile.columns import build_history, build_series
 from app.graphql.compile.cursor import write_cursor
-from app.graphql.compile.history import build_history, build_series
 from app.graphql.compile.select import Emit, Form, Page, Selected
 from app.graphql.schema.names import field_name
 from app.graphql.schema.origin import (

@@ -13,7 +13,7 @@ from graphql import GraphQLInputObjectType, GraphQLList, GraphQLNonNull, get_nam
 
 from app.errors import QueryError
 from app.graph.rollup import coarsest
-from app.graph.select import VariableRef
+from app.graph.select.tree import VariableRef
 from app.graphql.schema.origin import ORIGIN
 from app.graphql.schema.scalars import epoch_ms
 

@@ -24,8 +24,8 @@ from app.graphql.resolve.static import change, create, send
 from app.graphql.schema.names import Taken, lower_first, upper_first
 from app.graphql.schema.origin import ORIGIN, OneTwin
 from app.graphql.schema.types import TypeFactory, text
-from app.twins import write
-from app.twins.write import NewTwin
+from app.twins import edit
+from app.twins.edit import NewTwin
 
 ReadTwin = Callable[[Any, str], Any]
 TEXT, IDENTIFIER = GraphQLNonNull(GraphQLString), GraphQLNonNull(GraphQLID)
@@ -68,7 +68,7 @@ def _any_twin(factory: TypeFactory, read: ReadTwin) -> dict[str, GraphQLField]:
 async def _patch(info: Any, dt_id: str, patch: Any, etag: str | None, model: str = "") -> None:
     server = info.context["server"]
     names = patch.keys() if isinstance(patch, dict) else ()
-    await change(info, dt_id, names, partial(write.patch, server.store, server.registry.catalog, dt_id, patch, etag, model))
+    await change(info, dt_id, names, partial(edit.patch, server.store, server.registry.catalog, dt_id, patch, etag, model))
 
 
 def _twin_field(type_: Any, arguments: dict[str, GraphQLArgument], resolve: Any, description: str) -> GraphQLField:

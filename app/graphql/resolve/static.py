@@ -16,16 +16,16 @@ from app.dtdl import Catalog, Component, Document
 from app.dtdl.syntax import parse
 from app.errors import ModelError, NotFound, QueryError
 from app.events.alarms import MOST, Alarm, alarms
-from app.graph.select import Access
+from app.graph.select.tree import Access
 from app.graphql.schema.scalars import LONG, whole
 from app.http.workers import apart
 from app.identity import Identity, allow, require_change, require_command, require_made, require_named
 from app.jobs.imports import Job, find_job, start_import
 from app.server import Server
 from app.sources.state import set_desired_state, source_states
-from app.twins import write
+from app.twins import edit
+from app.twins.edit import NewRelationship, NewTwin
 from app.twins.migrate import migrate
-from app.twins.write import NewRelationship, NewTwin
 
 Info = strawberry.Info[Any, Any]
 Long = NewType("Long", int)
@@ -278,14 +278,14 @@ class Mutation:
     ) -> bool:
         link = NewRelationship(str(source), relationship, str(target), cast(Any, properties) or {})
         server = server_of(info)
-        relate = partial(write.relate, server.store, server.registry.catalog, link)
+        relate = partial(edit.relate, server.store, server.registry.catalog, link)
         await change(info, link.source, (link.name,), relate, also=(link.target,))
         return True
 
     @strawberry.mutation(description="Ends a relationship.")
     async def unrelate(self, info: Info, source: strawberry.ID, relationship: str, target: strawberry.ID) -> bool:
         link = NewRelationship(str(source), relationship, str(target))
-        unrelate = partial(write.unrelate, server_of(info).store, link)
+        unrelate = partial(edit.unrelate, server_of(info).store, link)
         await change(info, link.source, (link.name,), unrelate, also=(link.target,))
         return True
 
@@ -345,15 +345,15 @@ class Mutation:
 def _delete(server: Server, identity: Identity, dt_id: str, relationships: bool) -> None:
     """Relationships that are not there for who deletes a twin end with it; of the others each must be theirs to end."""
     if not identity.is_whole:
-        access, related = identity.access or Access(), write.related(server.store, dt_id)
+        access, related = identity.access or Access(), edit.related(server.store, dt_id)
         seen = server.gate.seen(identity, [other for other, _, _ in related])
         visible = [(name, labels) for other, name, labels in related if other in seen and not access.hides(name, labels)]
         if not relationships:
-            write.require_free(dt_id, len(visible))
+            edit.require_free(dt_id, len(visible))
         for name, labels in visible:
             require_change(identity, labels, (name,))
         relationships = True
-    write.delete(server.store, dt_id, relationships)
+    edit.delete(server.store, dt_id, relationships)
 
 
 async def create(info: Any, twins: list[NewTwin], links: list[NewRelationship]) -> None:
@@ -374,7 +374,7 @@ async def create(info: Any, twins: list[NewTwin], links: list[NewRelationship]) 
         for link in links:
             if link.source not in models_by_twin:
                 await change(info, link.source, (link.name,), lambda: None)
-    await at_work(info, write.create, server.store, server.registry.catalog, twins, links)
+    await at_work(info, edit.create, server.store, server.registry.catalog, twins, links)
 
 
 def _require_made(identity: Identity, catalog: Catalog, twins: list[NewTwin], links: list[NewRelationship]) -> None:

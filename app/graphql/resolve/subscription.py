@@ -23,8 +23,8 @@ from app.events.alarms import Alarm, alarms
 from app.events.feed import OVERLAP, Kind, Topic
 from app.graphql.resolve.static import AlarmEvent, CommandResult, Info, at_work, identity_of, server_of, shown, shown_alarm
 from app.graphql.schema.scalars import epoch_ms
+from app.twins.edit import model_of
 from app.twins.fresh import fresh
-from app.twins.write import model_of
 
 CHECK_SECONDS = 2.0
 KEPT = 1000

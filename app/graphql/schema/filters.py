@@ -15,7 +15,7 @@ from graphql import (
     GraphQLString,
 )
 
-from app.graph import operators
+from app.graph.select import operators
 from app.graphql.schema.origin import (
     ORIGIN,
     AllOf,

@@ -47,7 +47,7 @@ class Columns(Origin):
 
 @dataclass(frozen=True, slots=True)
 class Valued(Origin):
-    """`signal`: of telemetry, how its past lies in segments (`app.graph.select.Value`)."""
+    """`signal`: of telemetry, how its past lies in segments (`app.graph.select.tree.Value`)."""
 
     signal: str = ""
     unit: str = ""

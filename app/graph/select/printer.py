@@ -7,12 +7,12 @@ Every way to another twin is printed by `_hop`, `_one`, `_many` or `_path`: the 
 
 from dataclasses import dataclass, field
 
-from app.graph.names import quote
-from app.graph.operators import OPERATORS
-from app.graph.past import SYSTEM, hop_as_of, property_as_of, quality_as_of, signal_as_of
+from app.graph.quoting import quote
 from app.graph.rollup import COARSEST, LEVELS
 from app.graph.segment import own_times
-from app.graph.select import (
+from app.graph.select.operators import OPERATORS
+from app.graph.select.past import SYSTEM, hop_as_of, property_as_of, quality_as_of, signal_as_of
+from app.graph.select.tree import (
     ACCESS,
     Access,
     Aggregate,

@@ -14,8 +14,8 @@ from app.errors import MappingError
 from app.main import ingest
 from app.settings import Settings
 from app.sources.state import SourceState, set_desired_state, source_states
+from app.twins.edit import NewTwin, create
 from app.twins.registry import Registry
-from app.twins.write import NewTwin, create
 from tests.conftest import free_port, twingraph
 from tests.ingest.base import recent
 from tests.pace import PACE
@@ -72,7 +72,7 @@ class Plant:
 
 @pytest.fixture
 async def plant(tmp_path: Path, secured: Settings, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Plant]:
-    monkeypatch.setattr("ingest.pipeline.runner.FOLLOW_SECONDS", 0.2)
+    monkeypatch.setattr("ingest.pipeline.managed.FOLLOW_SECONDS", 0.2)
     registry.store.command("MATCH (n:_Source|_Wish|_DeadLetter|Twin) DETACH DELETE n")
     create(registry.store, registry.catalog, [NewTwin("fan", "Turbine")])
     made = Plant(tmp_path, secured, registry)

@@ -3,9 +3,9 @@
 Whoever changes a property leaves `(twin)-[:_PAST]->(:_Version {_keys, _until, …})` with what it was; whoever ends a
 relationship leaves `(a)-[:_PAST]->(:_Link {_name, _since, _until, …})-[:_PAST_TO]->(b)`. What is current is read as ever."""
 
-from app.graph.names import quote
+from app.graph.quoting import quote
 from app.graph.segment import own_times
-from app.graph.select import Value
+from app.graph.select.tree import Value
 
 SYSTEM = ("dtId", "_model", "_stale")
 CONVERTED = {"dateTime": "datetime({})", "date": "date({})", "time": "time({})", "duration": "duration({})"}

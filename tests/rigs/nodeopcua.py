@@ -1,4 +1,4 @@
-"""An OPC UA server on node-opcua: tests/parts/opcua, its packages fetched by npm."""
+"""An OPC UA server on node-opcua: tests/rigs/opcua, its packages fetched by npm."""
 
 import shutil
 import subprocess

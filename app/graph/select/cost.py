@@ -6,9 +6,9 @@ Rows multiply from level to level: so many twins of a label, so many relationshi
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from app.graph.names import quote
-from app.graph.operators import OPERATORS
-from app.graph.select import (
+from app.graph.quoting import quote
+from app.graph.select.operators import OPERATORS
+from app.graph.select.tree import (
     Aggregate,
     And,
     Column,

@@ -16,8 +16,7 @@ from app.errors import StoreError, TwingraphError
 from app.sources.state import DesiredState, report
 from app.twins.registry import Registry
 from ingest.backoff import pauses
-from ingest.mapping.declaration import Mapping as SourceMapping
-from ingest.mapping.declaration import check_against
+from ingest.mapping.declaration import SourceMapping, check_against
 from ingest.pipeline.pipeline import Pipeline, Tally
 
 log = structlog.get_logger()

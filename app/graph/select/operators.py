@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import QueryError
-from app.graph.automaton import automaton
+from app.graph.select.automaton import automaton
 
 TEXT, IDENTIFIER, BOOLEAN, NUMBER, MOMENT, DURATION, POINT = (
     "text",

@@ -1,4 +1,4 @@
-"""A Sparkplug B edge node on Eclipse Tahu, the reference implementation: tests/parts/Edge.java, compiled by the jar of ecj."""
+"""A Sparkplug B edge node on Eclipse Tahu, the reference implementation: tests/rigs/Edge.java, compiled by the jar of ecj."""
 
 import subprocess
 from pathlib import Path

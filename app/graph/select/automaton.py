@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from app.errors import QueryError
-from app.graph.pattern import HALVES, LAST, Chain, Choice, Letter, Node, Range, Repeat, Set, holds, parse, without
+from app.graph.select.pattern import HALVES, LAST, Chain, Choice, Letter, Node, Range, Repeat, Set, holds, parse, without
 
 PLACES, STATES, CLASSES = 500, 500, 200
 SINGLE, RANGES = 5000, 100  # characters and ranges of characters that are looked up
@@ -20,7 +20,7 @@ BEFORE_HALVES, AFTER_HALVES, AFTER_LAST = chr(HALVES[0] - 1), chr(HALVES[1] + 1)
 
 @lru_cache(256)
 def automaton(pattern: str) -> dict[str, Any]:
-    """What `app.graph.cypher` binds: `next[state][class]`, `accept[state]`; the class of a character is `classes[character]`,
+    """What `printer` binds: `next[state][class]`, `accept[state]`; the class of a character is `classes[character]`,
     else that of the first of `ranges` (both ends outside), else 0. Raises: QueryError."""
     places = _Places()
     whole = places.add(parse(pattern))
