@@ -104,6 +104,12 @@ def defined_by(term: str, version: int) -> str:
     return next((name for name in reversed(fitting) if not name.startswith(CORE)), "")
 
 
+def type_with(identifier: str, version: int) -> str:
+    """The co-type that has a property, by the property's identifier, or ''."""
+    rows = [row for row in SUPPLEMENTS.values() if version in row.versions]
+    return next((row.name for row in rows if any(extra.id == identifier for extra in row.extras)), "")
+
+
 def _names(row: Supplement, term: str) -> bool:
     return term in (row.name, *(extra.name for extra in row.extras))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.dtdl import literals
-from app.dtdl.context import Context, Options, defined_by, enter
+from app.dtdl.context import Context, Options, defined_by, enter, type_with
 from app.dtdl.extensions import SUPPLEMENTS, Extra, Supplement, units_of
 from app.dtdl.metamodel import (
     CLASSES,
@@ -265,11 +265,12 @@ class Reader:
         if verdict == "taken" or (verdict == "asked" and self.options.allows_undefined(context.version)):
             return True
         defining_context = defined_by(name, context.version)
-        hint = (
-            f"add {defining_context!r} to @context"
-            if defining_context
-            else self._near(name, context.terms, "no context of DTDL defines it")
-        )
+        if lacking := type_with(context.terms.get(name, ""), context.version):
+            hint = f"add {lacking!r} to @type"
+        elif defining_context:
+            hint = f"add {defining_context!r} to @context"
+        else:
+            hint = self._near(name, context.terms, "no context of DTDL defines it")
         self.problem(f"{role}{how}", f"{shown!r} is not a {role} that DTDL v{context.version} defines here", path, hint)
         return False
 

@@ -1,6 +1,7 @@
 """The site: pages made from the code are as the code is, and no link is dead."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from ingest.sources import SOURCES
 from tests.conftest import ROOT
 from tests.pace import PACE
 
@@ -28,7 +30,7 @@ def test_a_page_made_from_the_code_does_not_lag(page: str) -> None:
     """`make docs` writes them."""
     made = reference().PAGES
     assert set(made) == set(PAGES)
-    assert (ROOT / "docs" / "reference" / page).read_text() == made[page]()
+    assert (ROOT / "docs" / "reference" / page).read_text() == made[page](), "make docs writes it"
 
 
 def test_the_site_is_built_and_no_link_is_dead(tmp_path: Path) -> None:
@@ -36,6 +38,11 @@ def test_the_site_is_built_and_no_link_is_dead(tmp_path: Path) -> None:
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PACE * 120, check=False)
     assert built.returncode == 0, built.stderr
     assert (tmp_path / "site" / "adr" / "index.html").exists()
+
+
+def test_each_protocol_stands_among_the_sources() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "connect.md").read_text(), re.MULTILINE)
+    assert set(rows) == set(SOURCES), "the table of docs/connect.md"
 
 
 @pytest.mark.parametrize("proto", ["ingest/sparkplug/sparkplug.proto", "ingest/payload/prometheus.proto"])
@@ -48,8 +55,6 @@ def test_messages_are_those_of_their_proto(proto: str, tmp_path: Path) -> None:
 
 
 def test_each_link_of_the_readme_leads_to_a_file() -> None:
-    import re
-
     for name in ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"):
         links = re.findall(r"\]\(([^)#:]+)[^)]*\)", (ROOT / name).read_text())
         assert [link for link in links if not (ROOT / link).exists()] == [], name

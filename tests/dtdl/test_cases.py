@@ -18,6 +18,9 @@ BROKEN = sorted(CASES.glob("*.problems"))
 def expect(path: Path, text: str) -> None:
     if os.environ.get("UPDATE"):
         path.write_text(text)
+    assert path.exists(), (
+        f"no {path.name}: UPDATE=1 writes it; for a model that is meant to be wrong create its .problems first"
+    )
     assert text == path.read_text()
 
 
@@ -25,7 +28,11 @@ def expect(path: Path, text: str) -> None:
 def test_model_becomes_plan(path: Path) -> None:
     documents, problems = read_documents([path])
     assert problems == []
-    expect(path.with_suffix(".plan"), str(lower(compile_models(documents))) + "\n")
+    try:
+        plan = lower(compile_models(documents))
+    except ModelError as error:
+        pytest.fail(f"{error}\nwhere it is meant to be wrong, create {path.stem}.problems, empty, and run with UPDATE=1")
+    expect(path.with_suffix(".plan"), f"{plan}\n")
 
 
 def test_enterprise_adds_existence_and_types() -> None:

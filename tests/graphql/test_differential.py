@@ -137,10 +137,11 @@ def operators(draw: Any, name: str) -> str:
         return draw(st.sampled_from(["{ isNull: true }", "{ isNull: false }", "{ eq: null }", "{ ne: null }", "{ gt: null }"]))
     values = VALUES[name]
     value, many = draw(values), draw(st.lists(values, max_size=3))
-    ordered = ["gt", "gte", "lt", "lte"] if name != "dtId" else ["gt", "lt"]
+    ordered = ["gt", "gte", "lt", "lte", "between"] if name != "dtId" else ["gt", "lt"]
     textual = [] if name in ("power", "healthScore", "ratedPower") else ["contains", "startsWith", "endsWith", "matches"]
     operator = draw(st.sampled_from(["eq", "ne", "in", "notIn", *ordered, *textual]))
-    return f"{{ {operator}: {literal(many if operator in ('in', 'notIn') else value)} }}"
+    operand = {"in": many, "notIn": many, "between": [value, draw(values)]}.get(operator, value)
+    return f"{{ {operator}: {literal(operand)} }}"
 
 
 @st.composite

@@ -29,7 +29,13 @@ async def nowhere(message: Message) -> None:
 
 
 class SourceContract:
-    """Subclasses have fixtures `mapping`, `source` and a method `send(dtId, at, values)`."""
+    """What a subclass has:
+
+    - the fixture `mapping`: rules that lead to twins `c-01` to `c-03` of model Turbine, whose signals bear DTDL's names and
+      whose event time [epoch ms] is `ts`, and `bound=("c-*",)`;
+    - the fixture `source`, made of `mapping` and `secured` (the settings, with passwords);
+    - `send(dtId, at, values)`, which returns when the far end has the reading; `prepare`, where the source needs longer than
+      half a second until it listens."""
 
     @pytest.fixture
     def twins(self, registry: Registry) -> list[str]:
@@ -91,9 +97,11 @@ class SourceContract:
         found = await self.stored(registry.store, 2)
         assert found == [["c-01", start, 1.0], ["c-01", start + 1000, 2.0]]
 
-    async def test_F2_the_database_comes_back(self, running: Any, registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-        """F2 in small: while the database is away nothing is acknowledged; then all is there once."""
-        write_, calls = Store.write, []
+    async def test_F2_the_database_comes_back(
+        self, running: Any, registry: Registry, source: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """F2 in small: while the database is away nothing is acknowledged; then all is there once, and acknowledged."""
+        write_, acknowledge, calls, acknowledged = Store.write, source.acknowledge, [], []
 
         def away(self: Store, work: Any) -> Any:
             calls.append(1)
@@ -101,9 +109,22 @@ class SourceContract:
                 raise StoreUnavailable("away for a test")
             return write_(self, work)
 
+        async def noted(receipts: Any) -> None:
+            acknowledged.append(len(calls))
+            await acknowledge(receipts)
+
         monkeypatch.setattr(Store, "write", away)
+        monkeypatch.setattr(source, "acknowledge", noted)
         start = recent()
         await self.send("c-03", start, {"power": 3.0})
         found = await self.stored(registry.store, 1)
         assert found == [["c-03", start, 3.0]]
         assert len(calls) >= 4
+        async with asyncio.timeout(PACE * 10):
+            while not acknowledged:
+                await asyncio.sleep(0.01)
+        assert min(acknowledged) >= 4, "acknowledged before it was committed"
+        await self.require_unheld(source)
+
+    async def require_unheld(self, source: Any) -> None:
+        """Where it can be seen: that what was acknowledged is gone at the far end, and not before."""

@@ -27,6 +27,7 @@ def mapping(protocol: str, **options: Any) -> SourceMapping:
 
 @pytest.mark.parametrize("protocol", SOURCES)
 def test_what_is_needed_makes_a_source(protocol: str) -> None:
+    """What a protocol cannot be without stands in NEEDED."""
     assert make_source(mapping(protocol), Settings()).name == "s"
 
 

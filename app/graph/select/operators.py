@@ -32,7 +32,7 @@ MATCHES = f"{{value}}.accept[reduce(q = 0, part IN {PARTS} | reduce(r = q, c IN 
 def pair(values: list[Any]) -> list[Any]:
     """Raises: QueryError."""
     if len(values) != 2:
-        raise QueryError(f"between takes two values, not {len(values)}", hint="[least, greatest]")
+        raise QueryError(f"two values are needed, [least, greatest], not {len(values)}", where="where")
     return values
 
 
