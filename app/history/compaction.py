@@ -27,11 +27,13 @@ Column = tuple[Any, Any]  # times and values, numpy
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """`least` and `most` segments of a twin are joined at once."""
+    """`least` and `most` segments of a twin are joined at once; what came late, behind newer points, stays apart for `settle`
+    ms: subscribers find it by that."""
 
     short: bool
     least: int
     most: int
+    settle: int = 3_600_000
 
 
 TIERS = (Tier(False, 30, 600), Tier(True, 20, 200))
@@ -47,7 +49,8 @@ def compact(store: Store, tiers: Sequence[Tier] = TIERS, twins: int = TWINS) -> 
 
 
 def _compact_tier(store: Store, tier: Tier, twins: int) -> int:
-    rows = store.read(statement("history/fresh"), {"short": tier.short, "least": tier.least, "twins": twins})
+    asked = {"short": tier.short, "least": tier.least, "twins": twins, "settle": tier.settle}
+    rows = store.read(statement("history/fresh"), asked)
     joined = 0
     for first in range(0, len(rows), TWINS_LOCKED):
         some = sorted(dt_id for (dt_id,) in rows[first : first + TWINS_LOCKED])
@@ -57,7 +60,7 @@ def _compact_tier(store: Store, tier: Tier, twins: int) -> int:
 
 
 def _join(transaction: Transaction, dt_ids: list[str], tier: Tier) -> int:
-    ((twins,),) = transaction.run(statement("history/take"), dtIds=dt_ids, short=tier.short, most=tier.most)
+    ((twins,),) = transaction.run(statement("history/take"), dtIds=dt_ids, short=tier.short, most=tier.most, settle=tier.settle)
     rows, joined = [], 0
     for dt_id, segments in twins:
         whole = [(identifier, properties) for identifier, properties in segments if not fault(properties)]

@@ -1,6 +1,10 @@
-"""Points of a twin that are new since a moment: what a telemetry subscription sends."""
+"""Points of a twin that were committed since the last look: what a telemetry subscription sends.
 
-from collections.abc import Mapping
+A point that is newer than all of its signal is found by its event time. One that comes late, behind newer points, lies in a
+segment of its own, which bears the time of its commit (`_late`) and is left alone by compaction for an hour."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.graph.segment import sound, times
@@ -8,15 +12,42 @@ from app.graph.statements import statement
 from app.graph.store import Store
 
 Points = Mapping[str, list[tuple[int, Any]]]
+OVERLAP_MS = 5000  # a transaction that took its time is seen after later ones
+NEVER = -(2**62)
 
 
-def fresh(store: Store, dt_id: str, after: Mapping[str, int], limit: int) -> Points:
-    """Signal → (epoch ms, value) of the points after that of `after`, up to `limit`, oldest first. Raises: StoreError."""
-    rows = store.read(statement("telemetry/fresh"), {"dtId": dt_id, "after": min(after.values())})
-    points_by_signal: dict[str, dict[int, Any]] = {signal: {} for signal in after}
-    for segment in sound(properties for (properties,) in rows):
-        for signal, since in after.items():
-            if signal in segment:
-                points = zip(times(segment, signal), segment[signal], strict=True)
-                points_by_signal[signal].update((at, value) for at, value in points if since < at <= limit)
-    return {signal: sorted(points.items()) for signal, points in points_by_signal.items() if points}
+@dataclass(frozen=True, slots=True)
+class Told:
+    """How far a subscriber has been told. `newest`: event time [epoch ms] by signal; `looked`: at the late ones, by the
+    database's clock [epoch ms]; `late`: those of them that have been told already."""
+
+    newest: Mapping[str, int]
+    looked: int
+    late: Mapping[str, int] = field(default_factory=dict)
+
+
+def begin(store: Store, dt_id: str, signals: Sequence[str]) -> Told:
+    """From now on: whatever is committed later is new, whenever it was measured. Raises: StoreError."""
+    ((newest, now),) = store.read(statement("telemetry/newest"), {"dtId": dt_id, "signals": list(signals)})
+    times_by_signal = {name: NEVER if at is None else at for name, at in zip(signals, newest, strict=True)}
+    ((segments, _),) = store.read(statement("telemetry/fresh"), {"dtId": dt_id, "after": 2**62, "late": now - OVERLAP_MS})
+    return Told(times_by_signal, now, {identifier: late for identifier, late, _ in segments})
+
+
+def fresh(store: Store, dt_id: str, told: Told, limit: int) -> tuple[Points, Told]:
+    """Signal → (epoch ms, value) of the points that are new to who was told so much, up to `limit`, oldest first; and what
+    they are told then. Raises: StoreError."""
+    oldest, since = min(told.newest.values()), told.looked - OVERLAP_MS
+    ((rows, now),) = store.read(statement("telemetry/fresh"), {"dtId": dt_id, "after": oldest, "late": since})
+    came_late = {identifier: late for identifier, late, _ in rows if isinstance(late, int) and late > since}
+    points: dict[str, dict[int, Any]] = {signal: {} for signal in told.newest}
+    for identifier, _, properties in rows:
+        new = identifier in came_late and identifier not in told.late
+        for segment in sound((properties,)):
+            for signal in told.newest.keys() & segment.keys():
+                after = NEVER if new else told.newest[signal]
+                found = zip(times(segment, signal), segment[signal], strict=True)
+                points[signal].update((at, value) for at, value in found if after < at <= limit)
+    ordered = {signal: sorted(values.items()) for signal, values in points.items() if values}
+    newest = {signal: max(at, *(time for time, _ in ordered.get(signal, ())), NEVER) for signal, at in told.newest.items()}
+    return ordered, Told(newest, now, came_late)

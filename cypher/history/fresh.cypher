@@ -1,7 +1,8 @@
-// Twins with many small segments, those with the most first. $short: of the second tier, $least, $twins
+// Twins with many small segments, those with the most first, late ones once they have settled. $short: of the second tier,
+// $least, $twins, $settle [ms]
 CALL () {
   WITH * WHERE NOT $short
-  MATCH (s:_Fresh) RETURN s
+  MATCH (s:_Fresh) WHERE coalesce(s._late < datetime().epochMillis - $settle, true) RETURN s
   UNION ALL
   WITH * WHERE $short
   MATCH (s:_Short) RETURN s

@@ -20,7 +20,7 @@ from tests.graphql.conftest import Ask
 
 DAY = 86_400_000
 START = (round(time.time() * 1000) - 40 * DAY) // DAY * DAY  # forty days ago, at midnight
-TIERS = (Tier(False, 2, 600), Tier(True, 2, 600))
+TIERS = (Tier(False, 2, 600, 0), Tier(True, 2, 600, 0))
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def measured(plant: Registry) -> Registry:
     for first in range(0, len(kept), 150):
         part = kept[first : first + 150]
         append(plant.store, Batch([Series("r1", part, {"power": [rng.random() * 3000 for _ in part]}, {"power": 1.0})]))
-    while compact(plant.store, [Tier(False, 2, 600), Tier(True, 2, 600)]):
+    while compact(plant.store, [Tier(False, 2, 600, 0), Tier(True, 2, 600, 0)]):
         pass
     for at in sorted(late):
         append(plant.store, Batch([Series("r1", [at], {"power": [rng.random() * 3000]}, {"power": 1.0})]))
@@ -107,7 +107,7 @@ async def test_compaction_hides_nothing_from_who_reads_meanwhile(plant: Registry
                 at = start + written
                 await asyncio.to_thread(append, plant.store, Batch([Series("busy", [at], {"power": [1.0]}, {"power": 1.0})]))
                 written += 1
-            await asyncio.to_thread(compact, plant.store, [Tier(False, 2, 600), Tier(True, 2, 600)])
+            await asyncio.to_thread(compact, plant.store, [Tier(False, 2, 600, 0), Tier(True, 2, 600, 0)])
 
     working = asyncio.create_task(work())
     query = """query($from: DateTime, $to: DateTime) {

@@ -1,6 +1,7 @@
 """Subscriptions over a real WebSocket: what is written by another process is seen, a reconnect goes on, a revoked key ends."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from app.identity import keys
 from app.identity.keys import Grant
 from app.identity.policy import LOCAL
 from app.settings import Settings
-from app.twins.edit import patch
+from app.twins.edit import NewTwin, create, patch
 from app.twins.registry import Registry
 from app.twins.write import Batch, Event, append
 from tests.pace import PACE
@@ -89,30 +90,52 @@ async def test_telemetry_goes_on_after_a_reconnect(served: Settings, secured: Se
     assert values == {"signal": "power", "unit": "kilowatt", "values": [2.0, 3.0]}
 
 
-async def test_a_signal_behind_the_others_is_told_too(served: Settings, secured: Settings, plant: Registry) -> None:
-    """Its point is older than the newest that was sent, of another signal; also after a reconnect."""
-    query = """subscription($after: String) { telemetry(dtId: "t2", every: 0.1, after: $after)
-      { cursor signals { signal values } } }"""
+TELEMETRY = """subscription($after: String, $dtId: ID!) { telemetry(dtId: $dtId, every: 0.1, after: $after)
+  { cursor signals { signal values } } }"""
 
-    def measured(seconds: int, **values: float) -> None:
-        at = round(datetime.now(UTC).timestamp() * 1000) + seconds * 1000
-        append(plant.store, Batch([Series("t2", [at], {name: [value] for name, value in values.items()}, values)]))
 
-    async with listening(served, secured.token, query) as following:
-        waiting = asyncio.create_task(following())
+@pytest.mark.parametrize(
+    ("before", "measured"),
+    [
+        ([], [(60, "power", 1.0), (30, "windSpeed", 2.0)]),  # of another signal, behind what was told
+        ([], [(60, "power", 1.0), (30, "power", 2.0), (61, "power", 3.0), (29, "power", 4.0)]),  # behind its own signal's
+        ([], [(500, "power", 1.0), (0, "windSpeed", 2.0), (1, "power", 3.0)]),  # one clock is ahead
+        ([], [(-30, "rotorSpeed", 1.0), (-29, "rotorSpeed", 2.0)]),  # a device's clock is behind ours
+        ([(-100, "vaneAngle", 1.0)], [(-90, "vaneAngle", 2.0), (-95, "vaneAngle", 3.0)]),
+    ],
+)
+async def test_every_committed_point_is_told_whenever_it_was_measured(
+    before: list[Any], measured: list[Any], served: Settings, secured: Settings, plant: Registry
+) -> None:
+    """As it comes, and after a reconnect the same again."""
+    dt_id, start = f"late-{secrets.token_hex(4)}", round(datetime.now(UTC).timestamp() * 1000)
+    create(plant.store, plant.catalog, [NewTwin(dt_id, "Turbine")])
+
+    def put(seconds: int, signal: str, value: float) -> None:
+        series = Series(dt_id, [start + seconds * 1000], {signal: [value]}, {signal: value})
+        append(plant.store, Batch([series]))
+
+    for point in before:
+        put(*point)
+    told: list[Any] = []
+    away: list[tuple[str, float]] = []
+    async with listening(served, secured.token, TELEMETRY, dtId=dt_id) as following:
+        coming = asyncio.create_task(following())
         await asyncio.sleep(1)
-        measured(60, power=1.0)
-        ahead = await waiting
-        measured(30, windSpeed=2.0)
-        behind = await following()
-    measured(40, windSpeed=3.0)
-    async with listening(served, secured.token, query, after=behind["cursor"]) as following:
-        again = await following()
-    assert [event["signals"] for event in (ahead, behind, again)] == [
-        [{"signal": "power", "values": [1.0]}],
-        [{"signal": "windSpeed", "values": [2.0]}],
-        [{"signal": "windSpeed", "values": [3.0]}],
-    ]
+        put(-200, "powerLimit", 0.0)
+        cursor = (await coming)["cursor"]
+        for point in measured:
+            put(*point)
+            told += (await following())["signals"]
+    async with listening(served, secured.token, TELEMETRY, dtId=dt_id, after=cursor) as following:
+        expected = {(signal, value) for _, signal, value in measured}
+        while not expected <= set(away):  # late ones of the five seconds before may be told again
+            away += [(e["signal"], value) for e in (await following())["signals"] for value in e["values"]]
+    assert told == [{"signal": signal, "values": [value]} for _, signal, value in measured]
+    assert set(away) - expected <= {("powerLimit", 0.0)}
+
+
+async def test_a_cursor_of_no_numbers_is_refused(served: Settings, secured: Settings, plant: Registry) -> None:
     with pytest.raises(TransportError, match="not a cursor"):
         await first(served, secured.token, 'subscription { telemetry(dtId: "t2", after: "2026-01-01~power=x") { cursor } }')
 

@@ -15,7 +15,7 @@ from app.predict.windows import Windows
 from app.settings import Settings
 from app.stack.child import Child
 from app.twins.edit import NewRelationship, NewTwin, ensure
-from app.twins.fresh import fresh
+from app.twins.fresh import Told, fresh
 from app.twins.registry import Registry
 from app.twins.write import Batch, Quality, append
 from ingest.mapping.declaration import Rule, SourceMapping
@@ -119,7 +119,7 @@ def test_F36_readers_of_what_is_new(registry: Registry, twin: str) -> None:
         append(
             store, Batch([Series("g", [moment], {"vibrationMean": [value]}, {"vibrationMean": value})], limit=moment + 600_000)
         )
-    assert fresh(store, "g", {"vibrationMean": start - 1}, start + 600_000) == {"vibrationMean": [(start, 2.0)]}
+    assert fresh(store, "g", Told({"vibrationMean": start - 1}, start), start + 600_000)[0] == {"vibrationMean": [(start, 2.0)]}
     windows = Windows()
     with ahead():
         append(store, Batch([Series("g", [later + 5], {"vibrationMean": [3.0]}, {"vibrationMean": 3.0})]))

@@ -79,7 +79,7 @@ def test_F6_late_and_out_of_order(compacted: bool, registry: Registry, twin: str
     for first in range(0, 3600, 100):
         endpoint(*shuffled[first : first + 100])
         if compacted and first % 600 == 0:
-            compact(registry.store, (Tier(False, 2, 600),))
+            compact(registry.store, (Tier(False, 2, 600, 0),))
     assert endpoint.history() == [[one["ts"], one["power"]] for one in points]
     assert endpoint.latest() == [3599.0, start + 3_599_000]
 
@@ -100,7 +100,7 @@ def test_F25_stale_looks_fresh(registry: Registry, twin: str) -> None:
     merged = registry.store.read("MATCH (:Twin {dtId: 't'})-[:_HISTORY]->(s) RETURN s._received")
     assert merged == [[heard[0]]]
     endpoint({"ts": at + 1000, "power": 6.0})
-    assert compact(registry.store, (Tier(False, 2, 600),)) == 2
+    assert compact(registry.store, (Tier(False, 2, 600, 0),)) == 2
     assert registry.store.read("MATCH (:Twin {dtId: 't'})-[:_HISTORY]->(s) RETURN s._received > $at", {"at": heard[1]}) == [
         [True]
     ]
@@ -137,7 +137,7 @@ def test_F5_duplicates(registry: Registry, twin: str) -> None:
     for _ in range(2):
         for first in range(0, 500, 50):
             endpoint(*points[first : first + 50])
-        compact(registry.store, (Tier(False, 2, 600),))
+        compact(registry.store, (Tier(False, 2, 600, 0),))
     assert endpoint.history() == before
 
 

@@ -26,7 +26,7 @@ from app.stack.child import Child
 from app.twins import archive, exchange
 from app.twins.directory import Directory
 from app.twins.edit import NewRelationship, NewTwin, create, patch, unrelate
-from app.twins.fresh import fresh
+from app.twins.fresh import Told, fresh
 from app.twins.migrate import migrate
 from app.twins.registry import Registry, read_models
 from app.twins.write import Batch, Event, Position, Quality, append, positions_of
@@ -101,7 +101,7 @@ def readers(whole: Registry, settings: Settings, broker: Child, tmp_path_factory
         "commands": lambda: get_command(store, "c1"),
         "exchange": lambda: list(exchange.export(store, catalog)),
         "archive": lambda: archive.export(store, catalog, folder, "Turbine"),
-        "fresh": lambda: fresh(store, "t1", {"power": NOW - 10**7}, NOW),
+        "fresh": lambda: fresh(store, "t1", Told({"power": NOW - 10**7}, NOW), NOW),
         "positions": lambda: positions_of(store, "s"),
         "migrate": lambda: migrate(store, catalog, "Turbine", "Turbine", dry=True),
         "windows": lambda: Windows().read(store, catalog.labels),

@@ -29,7 +29,7 @@ def filled(registry: Registry) -> Registry:
             part = times[first : first + 200]
             values = [at % 977 / 7 for at in part]
             append(registry.store, Batch([Series(name, part, {"power": values}, {"power": values[-1]})]))
-    while compact(registry.store, [Tier(False, 2, 600)]):
+    while compact(registry.store, [Tier(False, 2, 600, 0)]):
         pass
     states = {"operatingState": ["running", "stopped"]}
     append(registry.store, Batch([Series("a1", [START + 1, START + 7_100_000], states, {"operatingState": "stopped"})]))

@@ -78,7 +78,7 @@ def test_a_shuffled_hour_is_in_order_and_the_newest_is_latest(registry: Registry
         append(registry.store, one(twin, pair))
     assert points(registry.store, twin) == {T0 + t: v for t, v in minutes}
     assert node(registry.store, twin)["power"] == 59.0
-    compact(registry.store, [Tier(False, 2, 600)])
+    compact(registry.store, [Tier(False, 2, 600, 0)])
     assert points(registry.store, twin) == {T0 + t: v for t, v in minutes}
 
 
@@ -204,7 +204,7 @@ def test_signals_with_times_of_their_own_are_joined_once(registry: Registry, twi
         latest = dict.fromkeys(signals, 399.0)
         append(registry.store, Batch([Series(twin, own[signals[0]], columns, latest, own)]))
     before = points(registry.store, twin)
-    rounds = [compact(registry.store, [Tier(False, 2, 600), Tier(True, 2, 600)]) for _ in range(4)]
+    rounds = [compact(registry.store, [Tier(False, 2, 600, 0), Tier(True, 2, 600, 0)]) for _ in range(4)]
     assert rounds[0] >= 30
     assert rounds[2:] == [0, 0]
     assert points(registry.store, twin) == before

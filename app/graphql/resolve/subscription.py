@@ -7,7 +7,8 @@ then everything as it is."""
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -24,7 +25,7 @@ from app.events.feed import OVERLAP, Kind, Topic
 from app.graphql.resolve.static import AlarmEvent, CommandResult, Info, at_work, identity_of, server_of, shown, shown_alarm
 from app.graphql.schema.scalars import epoch_ms
 from app.twins.edit import model_of
-from app.twins.fresh import fresh
+from app.twins.fresh import Told, begin, fresh
 
 CHECK_SECONDS = 2.0
 KEPT = 1000
@@ -139,8 +140,8 @@ class Subscription:
                 await news.next()
 
     @strawberry.subscription(  # type: ignore[untyped-decorator]
-        description="Points of a twin's signals, gathered for at least `every` seconds; from `after`, or from now on. What"
-        " comes late, behind newer points of its signal that were sent, is in the history alone."
+        description="Every point of a twin's signals that is committed, late ones too, gathered for at least `every` seconds;"
+        " from now on, or from `after`: late ones then within an hour, and those of the five seconds before it again."
     )
     async def telemetry(
         self,
@@ -162,20 +163,20 @@ class Subscription:
                 raise QueryError(f"no signal {signal!r}", where=str(dt_id), hint=f"signals are {', '.join(known_signals)}")
         if not known_signals:
             raise QueryError(f"{server.registry.catalog.labels[model]} has no telemetry", where=str(dt_id))
-        since = _sent(after, signals or list(known_signals))
+        names = signals or list(known_signals)
         async with server.feed.listen(Topic(Kind.TWIN, str(dt_id))) as news:
+            told = await at_work(info, begin, server.store, str(dt_id), names) if after is None else _told(after, names)
             while True:
                 limit = clock.limit(server.settings.max_skew_seconds)
                 now = epoch_ms(datetime.now(UTC))
-                since = {signal: at if at <= limit else now for signal, at in since.items()}  # the clock may have been ahead
-                points = await at_work(info, fresh, server.store, str(dt_id), since, limit)
+                newest = {name: at if at <= limit else now for name, at in told.newest.items()}  # by a clock that was ahead
+                points, told = await at_work(info, fresh, server.store, str(dt_id), replace(told, newest=newest), limit)
                 if points:
                     await visible(info, str(dt_id))
-                    since |= {signal: signal_points[-1][0] for signal, signal_points in points.items()}
                     rows = [
                         _fresh(signal, known_signals[signal].unit, signal_points) for signal, signal_points in points.items()
                     ]
-                    yield TelemetryEvent(dt_id=dt_id, signals=rows, cursor=_telemetry_cursor(since))
+                    yield TelemetryEvent(dt_id=dt_id, signals=rows, cursor=_telemetry_cursor(told))
                 await asyncio.sleep(every)
                 await news.next()
 
@@ -185,21 +186,20 @@ def _fresh(signal: str, unit: str, points: list[tuple[int, Any]]) -> FreshPoints
     return FreshPoints(signal=signal, unit=unit or None, timestamps=times, values=[value for _, value in points])
 
 
-def _telemetry_cursor(since: Mapping[str, int]) -> str:
-    """The newest time that was sent, and how far behind it [ms] each signal is that is."""
-    newest = max(since.values())
-    return "~".join([_cursor(newest), *(f"{signal}={newest - at}" for signal, at in since.items() if at < newest)])
+def _telemetry_cursor(told: Told) -> str:
+    """The newest time that was sent; when it was looked for late points; how far behind [ms] each signal is that is."""
+    newest = max(told.newest.values())
+    behind = [f"{signal}={newest - at}" for signal, at in told.newest.items() if at < newest]
+    return "~".join([_cursor(newest), f"@={told.looked}", *behind])
 
 
-def _sent(cursor: str | None, signals: list[str]) -> dict[str, int]:
-    """What has been sent of each signal, by a cursor. Raises: QueryError."""
-    if cursor is None:
-        return dict.fromkeys(signals, epoch_ms(datetime.now(UTC)))
-    moment, *behind = cursor.split("~")
-    newest, lags = epoch_ms(_moment(moment)), dict(part.partition("=")[::2] for part in behind)
-    if not all(lag.isdecimal() and len(lag) < 16 for lag in lags.values()):
+def _told(cursor: str, signals: list[str]) -> Told:
+    """Raises: QueryError."""
+    moment, *parts = cursor.split("~")
+    newest, numbers = epoch_ms(_moment(moment)), dict(part.partition("=")[::2] for part in parts)
+    if not all(number.isdecimal() and len(number) < 20 for number in numbers.values()):
         raise QueryError("not a cursor of this API", where="after", hint="take it from an event")
-    return {signal: newest - int(lags.get(signal, "0")) for signal in signals}
+    return Told({signal: newest - int(numbers.get(signal, "0")) for signal in signals}, int(numbers.get("@", newest)))
 
 
 def _cursor(milliseconds: int) -> str:
