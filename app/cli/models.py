@@ -43,7 +43,7 @@ def check(
     repository: Repository = None,
 ) -> None:
     """Compiles DTDL and prints every problem; exit code 1 when there are some. Recommendations are warnings."""
-    from app.dtdl import compile_models
+    from app.dtdl import compile_models, unstorable
     from app.dtdl.advice import advise
     from app.dtdl.context import Options
     from app.dtdl.repository import in_folders
@@ -62,6 +62,7 @@ def check(
         resolver = in_folders(repository) if repository else None
         catalog = compile_models(documents, None, Options(undefined=allow_undefined), resolver)
         count = len(catalog.interfaces)
+        problems += unstorable(catalog.interfaces.values())
         warnings += advise(catalog, catalog.interfaces.values())
     except ModelError as error:
         problems += error.problems

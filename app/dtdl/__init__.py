@@ -39,7 +39,7 @@ catalog gives it the labels `Turbine` and `Asset`; lower asks for an index on `(
 """
 
 from app.dtdl.catalog import Catalog, compile_models
-from app.dtdl.lower import GraphPlan, is_indexed, lower
+from app.dtdl.lower import GraphPlan, is_indexed, lower, unstorable
 from app.dtdl.model import (
     Array,
     Command,
@@ -79,4 +79,5 @@ __all__ = [
     "is_indexed",
     "lower",
     "read_documents",
+    "unstorable",
 ]

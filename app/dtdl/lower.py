@@ -1,5 +1,6 @@
 """Catalog → what Neo4j must hold for it. A plan can be printed without a database."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from app.dtdl.model import (
     Schema,
     Telemetry,
 )
+from app.dtdl.syntax import Problem
 
 SYSTEM_CONSTRAINTS = (
     ("_twin_dtid", "Twin", "dtId"),
@@ -65,6 +67,25 @@ class GraphPlan:
         lines = [f"{d.kind:6} (:{d.label} {{{d.key}}}){' ' + d.of if d.of else ''}  {d.name}" for d in self.definitions]
         lines += [f"model   {row['dtmi']} → :{':'.join(row['labels'])}" for row in self.interfaces]
         return "\n".join(lines)
+
+
+TAKEN = ("dtId",)  # keys of a twin that are no DTDL name's to have; the others begin with `_`
+
+
+def unstorable(interfaces: Iterable[Interface]) -> list[Problem]:
+    """What DTDL allows and the graph cannot keep apart from what is its own."""
+    return [
+        Problem(
+            "nameTaken",
+            f"{type(content).__name__} {content.name!r} bears the name of a twin's own identifier",
+            interface.place,
+            f"contents of {interface.dtmi}",
+            "give it another name, such as deviceId",
+        )
+        for interface in interfaces
+        for content in interface.contents
+        if isinstance(content, Property | Telemetry) and content.name in TAKEN
+    ]
 
 
 REQUIRED = (("Twin", "dtId"), ("Twin", "_model"), ("_Interface", "dtmi"))

@@ -166,5 +166,5 @@ class Feed:
             states |= {Topic(kind, key): by_key.get(key) for key in keys_by_kind[kind]}
         if keys_by_kind[Kind.ALARMS]:
             self._alarms_until = native(now)
-            states[Topic(Kind.ALARMS)] = sorted(alarms)
+            states[Topic(Kind.ALARMS)] = alarms
         return position, states | ({Topic(Kind.MODELS): generation} if keys_by_kind[Kind.MODELS] else {})

@@ -14,11 +14,13 @@ from app.graph.records import plain
 from app.graph.statements import statement
 from app.graph.store import Store
 from app.graph.typed import typed
-from app.twins.exchange import BATCH, Brought, import_documents
+from app.twins.exchange import Brought, import_documents
 
 log = structlog.get_logger()
 MOST_AT_ONCE = 2
 MOST_DOCUMENTS = 200_000
+MOST_NAMED = 20
+BEAT_SECONDS = 15.0  # a job that has not told for a minute counts as lost
 _running = threading.Semaphore(MOST_AT_ONCE)
 
 
@@ -70,25 +72,45 @@ def start_import(store: Store, catalog: Catalog, documents: Sequence[Any], check
 
 
 def _import(store: Store, catalog: Catalog, identifier: str, documents: Sequence[Any], check: Callable[[], None]) -> None:
-    status, reason, done = "SUCCEEDED", None, Brought()
+    status, reason, done, ended = "SUCCEEDED", None, Brought(), threading.Event()
+    read = 0
+
+    def placed() -> Iterator[tuple[str, Any]]:
+        nonlocal read
+        for document in documents:
+            yield f"documents[{read}]", document
+            read += 1
+
+    def step() -> None:
+        check()
+        far = {"done": read, "twins": done.twins, "relationships": done.relationships}
+        store.run(statement("job/progress"), id=identifier, properties=far)
+
+    threading.Thread(target=_beat, args=(store, identifier, ended), name="import alive", daemon=True).start()
     try:
-        done = import_documents(store, catalog, _told(store, identifier, documents), check)
+        import_documents(store, catalog, placed(), step, done)
+        others = ", ".join(done.other_models[:MOST_NAMED]) + (", …" if len(done.other_models) > MOST_NAMED else "")
+        reason = f"{len(done.other_models)} twins are there with another model, and stay: {others}" if others else None
     except TwingraphError as error:
         status, reason = "FAILED", str(error)
     except Exception:
         log.exception("job failed", job=identifier)
         status, reason = "FAILED", "internal error; see the server's log"
     finally:
+        ended.set()
         _running.release()
     end = {"status": status, "reason": reason, "twins": done.twins, "relationships": done.relationships}
     try:
-        store.run(statement("job/end"), id=identifier, done=len(documents) if reason is None else None, properties=end)
+        whole = len(documents) if status == "SUCCEEDED" else None
+        store.run(statement("job/end"), id=identifier, done=whole, properties=end)
     except TwingraphError as error:
         log.warning("cannot record the end of a job", job=identifier, error=str(error))
 
 
-def _told(store: Store, identifier: str, documents: Sequence[Any]) -> Iterator[tuple[str, Any]]:
-    for index, document in enumerate(documents):
-        if index % BATCH == 0:
-            store.run(statement("job/progress"), id=identifier, done=index)
-        yield f"documents[{index}]", document
+def _beat(store: Store, identifier: str, ended: threading.Event) -> None:
+    """Says that the job's process lives, however long one step takes."""
+    while not ended.wait(BEAT_SECONDS):
+        try:
+            store.run(statement("job/progress"), id=identifier, properties={})
+        except TwingraphError as error:
+            log.warning("cannot tell that a job is alive", job=identifier, error=str(error))

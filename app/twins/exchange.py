@@ -48,13 +48,17 @@ def export(store: Store, catalog: Catalog) -> Iterator[Json]:
 
 
 def import_documents(
-    store: Store, catalog: Catalog, documents: Iterable[tuple[str, Json]], check: Callable[[], None] = lambda: None
+    store: Store,
+    catalog: Catalog,
+    documents: Iterable[tuple[str, Json]],
+    check: Callable[[], None] = lambda: None,
+    done: Brought | None = None,
 ) -> Brought:
     """Creates what is missing of twins and relationships; what is there stays as it is. `documents` come with their place;
-    `check` is called before each batch, and may raise.
+    `check` is called before each batch, and may raise; `done` counts as it goes.
 
     Raises: TwinError naming place, twin and property, NotFound for an unknown model; batches before it stay."""
-    done = Brought()
+    done = Brought() if done is None else done
     seen: set[str] = set()
     rows: list[Json] = []
     links: list[tuple[str, NewRelationship]] = []

@@ -60,11 +60,16 @@ def migrate(
             if reasons:
                 done.refused[dt_id] = "; ".join(reasons)
             else:
-                fitting.append(dt_id)
+                fitting.append({"dtId": dt_id, "etag": properties.get("_etag")})
                 done.kept.update(set(_homeless(catalog, new, properties, parts, links)))
+        moved = [twin["dtId"] for twin in fitting]
         if fitting and not dry:
-            store.run(statement("twin/remodel"), dtIds=fitting, model=new, components=components, **labels)
-        done.moved += len(fitting)
+            both = {"before": old, "model": new, "components": components, **labels}
+            ((moved,),) = store.run(statement("twin/remodel"), twins=fitting, **both)
+        done.moved += len(moved)
+        for twin in fitting:
+            if twin["dtId"] not in moved:
+                done.refused[twin["dtId"]] = "changed while it was looked at; migrate again"
         tell(len(rows))
     return done
 

@@ -10,7 +10,7 @@ from threading import RLock
 
 import structlog
 
-from app.dtdl import Catalog, Document, GraphPlan, Interface, Problem, compile_models, lower, read_documents
+from app.dtdl import Catalog, Document, GraphPlan, Interface, Problem, compile_models, lower, read_documents, unstorable
 from app.dtdl.analysis import Resolver
 from app.dtdl.context import Options
 from app.dtdl.syntax import parse
@@ -56,6 +56,7 @@ class Registry:
         before = self.catalog.interfaces
         _refuse_other_contents(before, catalog)
         changed = [dtmi for dtmi in catalog.interfaces if dtmi not in before]
+        _refuse_unstorable(catalog.interfaces[dtmi] for dtmi in changed)
         plan = lower(catalog, ddl.is_enterprise(self.store))
         if not changed and ddl.missing(self.store, plan):
             log.warning("constraints or indexes were missing from the graph; created again")
@@ -156,6 +157,12 @@ def _refuse_other_contents(before: Mapping[str, Interface], catalog: Catalog) ->
     ]
     if problems:
         raise ModelError("loaded models cannot be redefined", problems=tuple(problems))
+
+
+def _refuse_unstorable(interfaces: Iterable[Interface]) -> None:
+    problems = unstorable(interfaces)
+    if problems:
+        raise ModelError("the graph cannot hold these models", problems=tuple(problems))
 
 
 def read_models(paths: Iterable[Path]) -> list[Document]:

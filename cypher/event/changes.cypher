@@ -12,7 +12,7 @@ CALL () {
 CALL () {
   MATCH (e:_Event)
   WHERE e._recorded > $alarms AND e.kind = 'alarm'
-  RETURN collect([e.id, e.endedAt IS NULL]) AS alarms
+  RETURN [count(e), count(e.endedAt), max(e._recorded)] AS alarms
 }
 CALL () {
   WITH * WHERE $models

@@ -2,4 +2,4 @@
 UNWIND $rows AS row
 MATCH (:Twin {dtId: row.dtId})-[:_EVENT]->(e:_Event {kind: 'alarm', code: row.code})
 WHERE e.endedAt IS NULL AND e.at <= row.at
-SET e.endedAt = row.at, e._recorded = datetime()
+SET e.endedAt = row.at, e._recorded = datetime.realtime()

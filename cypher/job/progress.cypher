@@ -1,3 +1,3 @@
-// How far a job is. $id, $done
+// How far a job is. $id, $properties: {done, twins, relationships}; empty: it is alive
 MATCH (j:_Job {id: $id})
-SET j.done = $done, j.toldAt = datetime()
+SET j += $properties, j.toldAt = datetime()

@@ -6,6 +6,6 @@ CALL (row) {
   WHERE coalesce(t[row.key], 'Good') <> row.said AND (coalesce(t[row.atKey], row.at) <= row.at OR t[row.atKey] > $limit)
   SET t += row.set, t._revision = coalesce(t._revision, 0) + 1
   MERGE (e:_Event {id: row.id})
-  ON CREATE SET e += row.event, e.kind = 'quality', e.dtId = row.dtId, e._recorded = datetime()
+  ON CREATE SET e += row.event, e.kind = 'quality', e.dtId = row.dtId, e._recorded = datetime.realtime()
   MERGE (t)-[:_EVENT]->(e)
 }

@@ -16,7 +16,7 @@ from app.dtdl.payload import compiled
 from app.dtdl.reference import pages
 from app.dtdl.repository import in_folders, path_of
 from app.dtdl.syntax import Document
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SHARED, needs_shared
 from tests.pace import PACE
 
 
@@ -152,3 +152,12 @@ def test_a_schema_that_holds_itself_is_checked_all_the_way_down() -> None:
 )
 def test_the_context_that_defines_a_term(term: str, version: int, context: str) -> None:
     assert defined_by(term, version) == context
+
+
+@needs_shared
+def test_a_name_that_the_graph_needs_itself_is_refused() -> None:
+    """../shared/cases/graph/19: a property `dtId` would take the twin's own place."""
+    checked = models("check", str(SHARED / "cases" / "graph" / "19-property-named-dtid" / "model.json"))
+    assert checked.returncode == 1
+    assert "Property 'dtId' bears the name of a twin's own identifier" in checked.stderr
+    assert "hint: give it another name" in checked.stderr

@@ -131,7 +131,7 @@ class Failing:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
-        return [[answer, [], [], None, None]]
+        return [[answer, [], [0, 0, None], None, None]]
 
 
 @pytest.mark.parametrize("fault", [StoreUnavailable("away"), RuntimeError("a fault of our own"), ValueError("odd")])

@@ -157,6 +157,35 @@ async def test_alarms_begin_and_end(served: Settings, secured: Settings, plant: 
     assert ended["endedAt"] is not None
 
 
+async def test_every_alarm_of_a_burst_is_told_and_those_after_it(served: Settings, secured: Settings, plant: Registry) -> None:
+    """More in one commit than a page holds; who comes later is told all that are open."""
+    tag, query = secrets.token_hex(4), 'subscription { alarms(dtId: "t3") { code } }'
+
+    def burst(name: str, count: int) -> list[str]:
+        codes = [f"{tag}-{name}-{number:04}" for number in range(count)]
+        when = {"severity": "warning", "at": datetime.now(UTC)}
+        events = [Event("t3", f"t3|{code}", "alarm", {"code": code, **when}) for code in codes]
+        append(plant.store, Batch(events=events))
+        return codes
+
+    async def told(following: Any, count: int) -> list[str]:
+        codes: list[str] = []
+        while len(codes) < count:
+            code = (await following())["code"]
+            codes += [code] if code.startswith(tag) else []
+        return sorted(codes)
+
+    async with listening(served, secured.token, query) as following:
+        await asyncio.sleep(1)
+        many = burst("many", 2300)
+        assert await told(following, 2300) == many
+        few = burst("few", 3)
+        assert await told(following, 3) == few
+    async with listening(served, secured.token, query) as following:
+        assert await told(following, 2303) == sorted(many + few)
+    plant.store.run("MATCH (e:_Event) WHERE e.code STARTS WITH $tag DETACH DELETE e", tag=tag)
+
+
 async def test_a_command_is_followed_to_its_end(served: Settings, secured: Settings, plant: Registry) -> None:
     properties = {"command": "stop", "request": "null", "timeout": 10.0}
     plant.store.run(statement("command/issue"), dtId="t1", id="followed", properties=properties)

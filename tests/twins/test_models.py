@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.dtdl import Document
-from app.errors import Conflict, TwinError
+from app.errors import Conflict, ModelError, TwinError
 from app.twins.edit import NewRelationship, NewTwin, create, delete, relate
 from app.twins.migrate import migrate
 from app.twins.registry import Registry
@@ -113,3 +113,10 @@ def test_a_decommissioned_model_takes_no_new_twins(loaded: Registry) -> None:
         create(loaded.store, Registry(loaded.store).catalog, [NewTwin("fan-late", "dtmi:migration:Fan;2")])
     loaded.decommission("dtmi:migration:Fan;2", away=False)
     create(loaded.store, loaded.catalog, [NewTwin("fan-late", "dtmi:migration:Fan;2")])
+
+
+def test_a_model_that_the_graph_cannot_keep_apart_is_refused_whole(loaded: Registry) -> None:
+    generation = loaded.catalog.generation
+    with pytest.raises(ModelError, match="nameTaken"):
+        loaded.load([fridge(9, "kelvin", 1, prop("dtId", "string"))])
+    assert Registry(loaded.store).catalog.generation == generation

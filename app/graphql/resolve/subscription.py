@@ -6,11 +6,9 @@ then everything as it is."""
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, TypeVar
 
 import strawberry
@@ -20,7 +18,7 @@ from app import clock, metrics
 from app.commands.issue import get_command
 from app.commands.outlet import ENDED, CommandStatus
 from app.errors import NotFound, QueryError
-from app.events.alarms import Alarm, alarms
+from app.events.alarms import Alarm, all_alarms
 from app.events.feed import OVERLAP, Kind, Topic
 from app.graphql.resolve.static import AlarmEvent, CommandResult, Info, at_work, identity_of, server_of, shown, shown_alarm
 from app.graphql.schema.scalars import epoch_ms
@@ -28,7 +26,6 @@ from app.twins.edit import model_of
 from app.twins.fresh import Told, begin, fresh
 
 CHECK_SECONDS = 2.0
-KEPT = 1000
 
 T = TypeVar("T")
 
@@ -119,24 +116,27 @@ class Subscription:
             await visible(info, str(dt_id))
         now = await at_work(info, server.store.time)  # of the clock by which alarms are recorded
         since = _moment(after) if after is not None else datetime.fromtimestamp(now, UTC)
-        sent: OrderedDict[tuple[str, str | None], None] = OrderedDict()
+        sent: dict[tuple[str, str | None], datetime] = {}
 
-        def found(**conditions: Any) -> list[Alarm]:
-            return alarms(server.store, who.access, who.roots or (), str(dt_id) if dt_id is not None else None, **conditions)
+        async def unsent(**conditions: Any) -> AsyncIterator[Alarm]:
+            twin = str(dt_id) if dt_id is not None else None
+            pages = all_alarms(server.store, who.access, who.roots or (), twin, **conditions)
+            while (page := await at_work(info, next, pages, None)) is not None:
+                for alarm in page:
+                    if alarm.state not in sent:
+                        yield alarm
+                    sent[alarm.state] = alarm.recorded
 
         async with server.feed.listen(Topic(Kind.ALARMS)) as news:
             if after is None:
-                for alarm in reversed(await at_work(info, partial(found, opened=True))):
-                    sent[alarm.state] = None
+                async for alarm in unsent(opened=True):
                     yield shown_alarm(alarm)
             while True:
-                for alarm in await at_work(info, partial(found, since=since - OVERLAP)):
-                    if alarm.state not in sent:
-                        sent[alarm.state] = None
-                        yield shown_alarm(alarm)
-                    since = min(max(since, alarm.recorded), datetime.now(UTC))
-                while len(sent) > KEPT:
-                    sent.popitem(last=False)
+                async for alarm in unsent(since=since - OVERLAP):
+                    yield shown_alarm(alarm)
+                newest = max(sent.values(), default=since)
+                since = min(max(since, newest), datetime.now(UTC))
+                sent = {state: recorded for state, recorded in sent.items() if recorded > since - 2 * OVERLAP}
                 await news.next()
 
     @strawberry.subscription(  # type: ignore[untyped-decorator]
