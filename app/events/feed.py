@@ -4,7 +4,8 @@ Neo4j Community has no change data capture. But the bookmark of a read names the
 it stays the same nothing is asked; when it has moved, one statement reads the state of all that is listened to, whichever
 process has written. A listener that is slow misses states between two looks, which are counted, never the last one.
 
-FIGURES"""
+With 100 subscriptions and a running command Neo4j used 37 % of a core more than with nobody listening while each polled for
+itself, on a graph that nobody writes to; 5 to 8 % with this (`bench feed`)."""
 
 import asyncio
 import time

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
+
 from app.dtdl import Catalog
 from app.dtdl.model import Component, Property, Telemetry
 from app.errors import Malformed, NotFound, TwinError, TwingraphError
-from app.graph.records import plain
 from app.graph.statements import statement
 from app.graph.store import Store
 from app.graph.typed import passed_over
@@ -18,6 +19,7 @@ from app.graph.values import gather, parse_instant
 from app.twins.edit import NewRelationship, NewTwin, checked_link, relate_all, twin_row
 
 Json = dict[str, Any]
+log = structlog.get_logger()
 BATCH = 1000
 
 
@@ -94,7 +96,8 @@ def _ensure(store: Store, rows: list[Json], done: Brought) -> None:
     done.other_models += [
         row["dtId"] for row in rows if models.get(row["dtId"], row["properties"]["_model"]) != row["properties"]["_model"]
     ]
-    store.run(statement("twin/ensure"), rows=rows)
+    others = set(done.other_models)  # stay as they are, without the components of a model that is not theirs
+    store.run(statement("twin/ensure"), rows=[row for row in rows if row["dtId"] not in others])
 
 
 def _relate(store: Store, catalog: Catalog, links: Sequence[tuple[str, NewRelationship]], done: Brought) -> None:
@@ -172,7 +175,8 @@ def _whole(store: Store, catalog: Catalog, dt_ids: Sequence[str] | None) -> Iter
             except Malformed as error:
                 passed_over("twin", str(dt_id), error.what)
                 continue
-            yield document, [_relationship(dt_id, *row) for row in relationships]
+            model = document["$metadata"]["$model"]
+            yield document, list(_relationships(catalog, model, dt_id, relationships))
         after = rows[-1][0]
 
 
@@ -209,7 +213,14 @@ def _values(catalog: Catalog, model: str, properties: Mapping[str, Any]) -> tupl
     return metadata, values
 
 
-def _relationship(source: str, name: str, target: str, properties: Mapping[str, Any]) -> Json:
-    own = {key: plain(value) for key, value in properties.items() if not key.startswith("_")}
-    identifier = properties.get("_id", f"{source}-{name}-{target}")
-    return {"$relationshipId": identifier, "$sourceId": source, "$relationshipName": name, "$targetId": target, **own}
+def _relationships(catalog: Catalog, model: str, source: str, rows: list[tuple[str, str, Mapping[str, Any]]]) -> Iterator[Json]:
+    """Those that the twin's model has: others could not be taken back, and are told."""
+    known = catalog.relationships(model) if model in catalog.interfaces else {}
+    for name, target, properties in rows:
+        identifier = properties.get("_id", f"{source}-{name}-{target}")
+        if name not in known:
+            log.warning("relationship not exported", relationship=identifier, reason=f"{model} has no relationship {name!r}")
+            continue
+        values = {one.name: gather(one.name, one.schema, properties) for one in known[name].properties}
+        own = {key: value for key, value in values.items() if value is not None}
+        yield {"$relationshipId": identifier, "$sourceId": source, "$relationshipName": name, "$targetId": target, **own}

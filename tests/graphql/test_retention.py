@@ -60,6 +60,7 @@ async def hours(ask: Ask, every: str = "PT1H", hours: tuple[int, int] = (0, 48),
       history(signal: $signal, from: $from, to: $to, every: $every) { at count sum min max } } }"""
     first, last = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(START / 1000 + hour * 3600)) for hour in hours)
     answer = await ask(query, **{"from": first, "to": last, "every": every, "signal": signal})
+    assert "errors" not in answer, answer["errors"]
     return answer["data"]["turbine"]["history"]  # type: ignore[no-any-return]
 
 
@@ -86,6 +87,37 @@ async def test_points_go_and_rollups_stay(plant: Registry, aged: str, ask: Ask) 
     while compact(plant.store, TIERS):  # nothing is lost by it
         pass
     assert await hours(ask) == before[0]
+
+
+@pytest.mark.parametrize("every", ["PT7M", "PT25M", "PT20S"])
+async def test_buckets_that_rollups_do_not_fill_are_refused(every: str, plant: Registry, aged: str, ask: Ask) -> None:
+    """Not told as empty: the points are gone, the roll-ups are of ten minutes and wider."""
+    counted = sum(one["count"] for one in await hours(ask, every))
+    forget(plant.store, plant.catalog, [Keep("P30D", "P1Y", "Turbine", "power")])
+    with pytest.raises(AssertionError, match=r"no longer kept.*PT10M, PT1H, P1D"):
+        await hours(ask, every)
+    assert sum(one["count"] for one in await hours(ask, "PT1H")) == counted
+
+
+async def test_what_is_no_longer_kept_is_not_known_as_of_then(plant: Registry, aged: str, ask: Ask) -> None:
+    """Nothing, and not the last value of before."""
+    plant.store.run("MATCH (t:Twin {dtId: 'aged'}) REMOVE t._since")  # it was there then
+    early = START - 10 * DAY
+    append(plant.store, Batch([Series("aged", [early], {"power": [1.0]}, {"power": 1.0})]))
+    query = """query($at: DateTime!) { turbine(dtId: "aged", asOf: $at) { power powerReading { value at } } }"""
+
+    async def then(moment: int) -> tuple[Any, Any]:
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment / 1000))
+        twin = (await ask(query, at=at))["data"]["turbine"]
+        return twin["power"], twin["powerReading"]
+
+    inside, after = await then(START + DAY // 2), await then(START + 5 * DAY)
+    assert inside[0] is not None
+    forget(plant.store, plant.catalog, [Keep("P30D", "P10Y", "Turbine", "power")])
+    assert (await then(early + DAY))[0] == 1.0
+    assert await then(START + DAY // 2) == (None, None)
+    assert await then(START + 5 * DAY) == (None, None)
+    assert after[0] is not None
 
 
 async def test_points_that_come_again_are_not_counted_twice(plant: Registry, aged: str, ask: Ask) -> None:

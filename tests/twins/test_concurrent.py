@@ -29,7 +29,9 @@ def test_the_versions_of_a_property_are_in_the_order_of_its_changes(registry: Re
     at_once(change, 160)
     rows = registry.store.read(
         """MATCH (t:Twin)-[:_PAST]->(v:_Version) WHERE t.dtId STARTS WITH 'patched-' WITH t, v ORDER BY v._until
-           RETURN t.dtId, collect(v.maintenanceNote), count(v), count(DISTINCT v._until), max(v._until) = t._changed"""
+           WITH t, collect(v.maintenanceNote) AS notes, count(v) AS versions, count(DISTINCT v._until) AS moments,
+             max(v._until) AS last
+           RETURN t.dtId, notes, versions, moments, last = t._changed"""
     )
     assert len(rows) == len(names)
     for _, notes, versions, moments, last in rows:

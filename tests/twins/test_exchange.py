@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 
 from app.dtdl import Document
 from app.errors import NotFound, TwinError
@@ -18,6 +19,7 @@ from tests.conftest import twingraph
 
 DRIVE = {"@id": "dtmi:exchange:Drive;1", "contents": [{"@type": "Property", "name": "speed", "schema": "integer"}]}
 ADDRESS = {"@type": "Object", "fields": [{"name": "city", "schema": "string"}, {"name": "number", "schema": "integer"}]}
+LIMITS = {"@type": "Map", "mapKey": {"name": "k", "schema": "string"}, "mapValue": {"name": "v", "schema": "double"}}
 BOOSTER = {
     "@id": "dtmi:exchange:Booster;1",
     "contents": [
@@ -32,7 +34,13 @@ BOOSTER = {
             "name": "feeds",
             "target": "dtmi:exchange:Booster;1",
             "maxMultiplicity": 2,
-            "properties": [{"@type": "Property", "name": "flow", "schema": "double"}],
+            "properties": [
+                {"@type": "Property", "name": "flow", "schema": "double"},
+                {"@type": "Property", "name": "route", "schema": ADDRESS},
+                {"@type": "Property", "name": "stops", "schema": {"@type": "Array", "elementSchema": ADDRESS}},
+                {"@type": "Property", "name": "limits", "schema": LIMITS},
+                {"@type": "Property", "name": "since", "schema": "date"},
+            ],
         },
     ],
 }
@@ -105,6 +113,42 @@ def test_an_export_can_be_brought_again(loaded: Registry) -> None:
     done = import_documents(loaded.store, loaded.catalog, placed(*documents))
     assert (done.twins, done.relationships) == (0, 0)
     assert list(export(loaded.store, loaded.catalog)) == documents
+
+
+def test_properties_of_a_relationship_come_back_whatever_their_schema(loaded: Registry) -> None:
+    values = {
+        "flow": 1.5,
+        "route": {"city": "Bremen", "number": 4},
+        "stops": [{"city": "Verden"}, {"city": "Nienburg", "number": 1}],
+        "limits": {"least": 0.5},
+        "since": "2020-02-29",
+    }
+    link = {**LINK, "$sourceId": "ex-2", "$targetId": "ex-1", "$relationshipId": "whole", **values}
+    import_documents(loaded.store, loaded.catalog, placed(link))
+    (written,) = [d for d in export(loaded.store, loaded.catalog) if d.get("$relationshipId") == "whole"]
+    assert written == link
+    loaded.store.run("MATCH ()-[r:feeds {_id: 'whole'}]->() DELETE r")
+    assert import_documents(loaded.store, loaded.catalog, placed(written)).relationships == 1
+    assert [d for d in export(loaded.store, loaded.catalog) if d.get("$relationshipId") == "whole"] == [link]
+    loaded.store.run("MATCH ()-[r:feeds {_id: 'whole'}]->() DELETE r")
+
+
+def test_a_relationship_that_the_model_has_no_more_is_told_and_left_out(loaded: Registry) -> None:
+    loaded.store.run("MATCH (a:Twin {dtId: 'ex-1'}), (b:Twin {dtId: 'ex-2'}) CREATE (a)-[:old {_id: 'o'}]->(b)")
+    with structlog.testing.capture_logs() as logs:
+        documents = list(export(loaded.store, loaded.catalog))
+    assert [d.get("$relationshipName") for d in documents] == [None, None, "feeds"]
+    assert any("no relationship 'old'" in str(entry) for entry in logs)
+    loaded.store.run("MATCH ()-[r:old]->() DELETE r")
+
+
+def test_a_twin_of_another_model_gets_none_of_its_components(loaded: Registry) -> None:
+    drive = {"$dtId": "ex-9", "$metadata": {"$model": "dtmi:exchange:Drive;1"}}
+    import_documents(loaded.store, loaded.catalog, placed(drive))
+    done = import_documents(loaded.store, loaded.catalog, placed(given(9, **VALUES)))
+    assert done.other_models == ["ex-9"]
+    assert loaded.store.read("MATCH (:Twin {dtId: 'ex-9'})-[:drive]->(c) RETURN c") == []
+    delete(loaded.store, "ex-9")
 
 
 def test_telemetry_comes_back_with_its_time(loaded: Registry) -> None:

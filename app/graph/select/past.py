@@ -22,14 +22,20 @@ def property_as_of(value: Value, node: str, moment: str, name: str) -> str:
     return f"coalesce(head(COLLECT {{ {versions} }}), [{node}.{key}])[0]"
 
 
-def signal_as_of(value: Value, node: str, moment: str, answer: str = "value") -> str:
-    """The last point measured before the moment; `answer` is `value` or `at`."""
+def signal_as_of(value: Value, node: str, moment: str, name: str, answer: str = "value") -> str:
+    """The last point measured before the moment; `answer` is `value` or `at`, `name` the parameter with the signal's name.
+
+    Where points are no longer kept the last one is not known: nothing, and not an older one."""
     key, own, ms = quote(value.key), quote(own_times(value.key)), f"{moment}.epochMillis"
+    before = f"CASE WHEN s._to > {ms} THEN {ms} ELSE s._to END"
     points = (
-        f"MATCH ({node})-[:_HISTORY]->(s:_Segment) WHERE s._from <= {ms} AND s.{key} IS NOT NULL"
-        f" WITH s ORDER BY CASE WHEN s._to > {ms} THEN {ms} ELSE s._to END DESC LIMIT {LOOKED_AT}"
-        f" WITH s, coalesce(s.{own}, s._dt) AS dt UNWIND [i IN range(0, size(dt) - 1) WHERE s._from + dt[i] <= {ms}] AS i"
-        f" WITH s._from + dt[i] AS at, s.{key}[i] AS value ORDER BY at DESC LIMIT 1 RETURN {answer}"
+        f"MATCH ({node})-[:_HISTORY]->(s:_Segment) WHERE s._from <= {ms} AND (s.{key} IS NOT NULL OR {name} IN s._only)"
+        f" WITH s ORDER BY {before} DESC LIMIT {LOOKED_AT}"
+        f" WITH s, CASE WHEN s.{key} IS NULL THEN [] ELSE coalesce(s.{own}, s._dt) END AS dt"
+        f" UNWIND CASE WHEN s.{key} IS NULL THEN [[{before}, null]] ELSE"
+        f" [i IN range(0, size(dt) - 1) WHERE s._from + dt[i] <= {ms} | [s._from + dt[i], s.{key}[i]]] END AS point"
+        f" WITH point[0] AS at, point[1] AS value ORDER BY at DESC LIMIT 1"
+        f" RETURN {'value' if answer == 'value' else 'CASE WHEN value IS NOT NULL THEN at END'}"
     )
     last_point = f"head(COLLECT {{ {points} }})"
     return CONVERTED.get(value.signal, "{}").format(last_point) if answer == "value" else last_point

@@ -268,7 +268,7 @@ class _Printer:
         forgotten = " ".join(case.replace(" THEN [", " THEN [true, ") for case in cases)
         name = self.param(param(signal))
         return (  # `_only` names signals whose points are no longer kept: to look whether they are there would read them
-            f"CASE WHEN {name} IN s._only THEN CASE {forgotten} END"
+            f"CASE WHEN {name} IN s._only THEN CASE {forgotten} ELSE [false] END"
             f" WHEN {widest} = 0 OR s._from < {first} OR s._to >= {last} THEN {points} {rolled} ELSE {points} END"
         )
 
@@ -335,9 +335,10 @@ class _Printer:
         if self._as_of is None or value.key in SYSTEM:
             return f"{node}.{quote(value.key)}"
         if value.signal:
-            return signal_as_of(value, node, self._moment())
+            return signal_as_of(value, node, self._moment(), self.param(param(base(value.key))))
         if value.key.startswith("_at_"):
-            return signal_as_of(Value(value.key.removeprefix("_at_")), node, self._moment(), "at")
+            signal = value.key.removeprefix("_at_")
+            return signal_as_of(Value(signal), node, self._moment(), self.param(param(signal)), "at")
         if value.key.startswith("_quality_"):
             return quality_as_of(node, self._moment(), self.param(param(value.key.removeprefix("_quality_"))))
         return property_as_of(value, node, self._moment(), self.param(param(value.key)))

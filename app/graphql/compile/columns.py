@@ -84,6 +84,9 @@ def _columns(form: HistoryForm, segments: Segments, variables: Mapping[str, Any]
     start, end, every = (parameter.value(variables) for parameter in (form.start, form.end, form.every))
     if start >= end:
         raise QueryError("from must lie before to", where="history")
+    if [False] in segments:
+        hint = "PT10M, PT1H, P1D, or a multiple of one"
+        raise QueryError("points of this span are no longer kept, nor roll-ups for this every", where="history", hint=hint)
     rows = [segment[0] for segment in segments if len(segment) == 1 and _are_rows(segment[0])]
     rows += [_inside(segment[1], start, end) for segment in segments if len(segment) == 2 and _are_rows(segment[1])]
     times, values = _points([segment for segment in segments if len(segment) == 3 and _is_whole(*segment)], start, end)
