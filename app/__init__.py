@@ -13,9 +13,9 @@
     cli/       the command `twingraph`, a module a group of subcommands
     dtdl/      the compiler: syntax → resolve → check → catalog → lower. Pure
     graph/     the Neo4j store, the only package that imports its driver
-    history/   segments of telemetry: series, compaction, retention
-    twins/     the domain: models, directory, and the one way to change the graph
-    events/    alarms, changes
+    history/   segments of telemetry: series, buckets, compaction, retention
+    twins/     the domain: models, directory, and the two ways to change the graph: writes of sources, edits of clients
+    events/    the feed of what has changed; alarms
     sources/   what sources do; dead letters
     jobs/      longer work with progress
     identity/  who asks and what they may see
@@ -28,7 +28,7 @@
     graphql/   the GraphQL API
     rest/      the REST API
     ../ingest/    ingestion: mappings, payloads, the pipeline, a source for each protocol
-    ../cypher/    standing statements, one a file, by room
+    ../cypher/    standing statements, one a file, by package
     ../dtdl_models/  our DTDL, by domain
 
 Nothing imports what stands above it (tests/docs/test_maps.py):

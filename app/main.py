@@ -1,4 +1,4 @@
-"""Opens the rooms bottom-up and joins them. The only file that knows all."""
+"""Opens the packages bottom-up and joins them. The only module that knows all."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""The Neo4j store: the only room that imports the driver.
+"""The Neo4j store: the only package that imports its driver.
 
 In: Cypher with parameters, plans. Out: plain values.
 

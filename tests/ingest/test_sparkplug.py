@@ -1,4 +1,4 @@
-"""Sparkplug B: the host's state machine by the specification's assertions, and the whole road with Eclipse Tahu's edge node."""
+"""Sparkplug B: the host's state machine by the specification's assertions, and the whole way with Eclipse Tahu's edge node."""
 
 import asyncio
 import struct

@@ -1,4 +1,4 @@
-"""The six walks through the house, on the real thing."""
+"""The main flows (ARCHITECTURE.md), end to end on real parts."""
 
 import asyncio
 import random

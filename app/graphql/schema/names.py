@@ -1,4 +1,4 @@
-"""Models → GraphQL names. The rules are in the room's map."""
+"""Models → GraphQL names. The rules are in the package's map."""
 
 from collections.abc import Iterable
 
