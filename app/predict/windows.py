@@ -3,16 +3,17 @@
 A gauge's bin holds its last value, a counter's the sum, so that a sensor that reports every minute looks like the one
 that reports every ten. Time is that of measurement: the newest bin is where the newest history lies, not now."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from app import clock
-from app.graph.segment import instants, sound
+from app.graph.segment import sound
 from app.graph.statements import statement
 from app.graph.store import Store
+from app.history.read import points
 from app.predict.declaration import declared
 from app.predict.features import BIN_SECONDS, BINS, SIGNALS, Array
 
@@ -69,18 +70,16 @@ class Windows:
             parameters = {"dtIds": names[first : first + COMPONENTS_AT_ONCE], "from": oldest * BIN_MS}
             ((rows,),) = store.read(statement("predict/window"), parameters)
             for dt_id, segments in rows:
-                for segment in sorted(sound(map(_present, segments)), key=lambda stored: stored["_from"]):
-                    self._place(index[dt_id], segment, oldest, start)
+                self._place(index[dt_id], segments, oldest, start)
 
-    def _place(self, number: int, segment: Mapping[str, Any], oldest: int, start: int) -> None:
+    def _place(self, number: int, segments: Iterable[Mapping[str, Any]], oldest: int, start: int) -> None:
         declaration = declared()
-        for signal, column in declaration.columns.items():
-            values = segment.get(signal)
-            if not values or isinstance(values[0], str | bool):
+        columns = declaration.columns
+        span = points(sound(map(_present, segments)), columns, oldest * BIN_MS, (self.last + 1) * BIN_MS)
+        for signal, (times, values) in span.items():
+            if values.dtype.kind not in "if":
                 continue
-            where = instants(segment, signal) // BIN_MS
-            inside = (where >= oldest) & (where <= self.last)
-            bins, numbers = where[inside] - start, np.asarray(values, np.float32)[inside]
+            column, bins, numbers = columns[signal], times // BIN_MS - start, values.astype(np.float32)
             if signal in declaration.counters:
                 sums = np.zeros(BINS, np.float32)
                 np.add.at(sums, bins, numbers)

@@ -13,11 +13,11 @@ import orjson
 from app.dtdl import Catalog, Enum, Primitive, Telemetry
 from app.dtdl.kinds import column_kind
 from app.errors import MessageError, NotFound
-from app.graph.segment import instants, sound
+from app.graph.segment import sound
 from app.graph.statements import statement
 from app.graph.store import Store
 from app.graph.values import flatten
-from app.history.compaction import merge
+from app.history.read import points
 from app.history.series import Series
 from app.twins.write import Batch, append
 
@@ -95,16 +95,7 @@ def _table(signals: Mapping[str, Telemetry], dt_id: str, segments: Any, window: 
     """None where no point lies in the window."""
     import pyarrow as pa
 
-    parts: dict[str, list[tuple[Any, list[Any]]]] = {}
-    for segment in (merged.properties for merged in merge(sound(segments))):
-        for signal in signals.keys() & segment.keys():
-            times = instants(segment, signal)
-            inside = slice(*np.searchsorted(times, window))
-            parts.setdefault(signal, []).append((times[inside], segment[signal][inside]))
-    joined = {
-        name: (np.concatenate([times for times, _ in pieces]), [value for _, values in pieces for value in values])
-        for name, pieces in parts.items()
-    }
+    joined = points(sound(segments), signals.keys(), *window)
     every = np.unique(np.concatenate([times for times, _ in joined.values()])) if joined else np.empty(0)
     if not len(every):
         return None
@@ -112,10 +103,10 @@ def _table(signals: Mapping[str, Telemetry], dt_id: str, segments: Any, window: 
     names = pa.array([dt_id]).take(pa.array(np.zeros(len(every), np.int64)))
     columns = {"dtId": names, "at": pa.array(every, pa.timestamp("ms", "UTC"))}
     for name in sorted(signals):
-        times, values = joined.get(name, (np.empty(0, np.int64), []))
+        times, values = joined.get(name, (np.empty(0, np.int64), np.empty(0)))
         place = np.full(len(every), -1, np.int64)
         place[np.searchsorted(every, times)] = np.arange(len(times))
-        column = pa.array(values, kinds[column_kind(signals[name].schema)])
+        column = pa.array(values.tolist(), kinds[column_kind(signals[name].schema)])
         columns[name] = column.take(pa.array(place, mask=place < 0))
         done.values += len(times)
     done.rows += len(every)
