@@ -68,7 +68,8 @@ class Socket(BaseGraphQLTransportWSHandler[Any, Any]):
     for each of them, and every few seconds: once the credentials stand for another, or nobody, the connection is closed.
 
     Used of Strawberry beyond its documented part: `handle`, `handle_connection_init`, `run_operation`, `operations`,
-    `connection_acknowledged`, `view` (0.341; tests/docs/test_contracts.py holds the contract)."""
+    `connection_acknowledged`, `view`, `handle_message`, `handle_invalid_message` (0.341; tests/docs/test_contracts.py holds the
+    contract)."""
 
     _watching: "asyncio.Task[None] | None" = None
 
@@ -78,6 +79,13 @@ class Socket(BaseGraphQLTransportWSHandler[Any, Any]):
         finally:
             if self._watching is not None:
                 self._watching.cancel()
+
+    async def handle_message(self, message: Any) -> None:
+        problem = _misfit(message)
+        if problem:
+            await self.handle_invalid_message(problem)
+        else:
+            await super().handle_message(message)
 
     async def handle_connection_init(self, message: Any) -> None:
         await super().handle_connection_init(message)
@@ -111,6 +119,20 @@ class Socket(BaseGraphQLTransportWSHandler[Any, Any]):
                 return
             except Exception:
                 log.exception("credentials cannot be checked", client=context["identity"].client)
+
+
+def _misfit(message: Any) -> str:
+    """What of a message is not as graphql-transport-ws has it; the rest is seen to by Strawberry."""
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        return "a message must be an object with a type"
+    if message["type"] != "subscribe":
+        return ""
+    payload = message.get("payload")
+    if not isinstance(message.get("id"), str) or not isinstance(payload, dict):
+        return "subscribe needs an id and a payload"
+    kinds = {"query": str, "variables": dict, "operationName": str, "extensions": dict}
+    wrong = [name for name, kind in kinds.items() if not isinstance(payload.get(name), kind | None)]
+    return f"payload.{wrong[0]} is of another type than it must be" if wrong else ""
 
 
 class Router(GraphQL[Any, Any]):

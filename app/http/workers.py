@@ -76,8 +76,10 @@ class Workers:
             metrics.QUEUED.dec()
             if not granted and turn.done() and not turn.cancelled():  # granted in the moment in which the caller gave up
                 self._release(client, client_state)
-            elif not granted:
+            elif not granted and turn in client_state.waiting:
                 client_state.waiting.remove(turn)
+            if not client_state.running and not client_state.waiting and self._clients.get(client) is client_state:
+                del self._clients[client]
 
     def _hold(self, client_state: _Client) -> None:
         client_state.running += 1
@@ -100,10 +102,13 @@ class Workers:
             if client_state.running >= self._share:
                 self._turns.append(client)
                 continue
-            turn = client_state.waiting.popleft()
-            if client_state.waiting:
+            turns = client_state.waiting
+            while turns and turns[0].done():  # who has given up, and does not know it yet
+                turns.popleft()
+            turn = turns.popleft() if turns else None
+            if turns:
                 self._turns.append(client)
-            if not turn.done():
+            if turn is not None:
                 self._hold(client_state)
                 turn.set_result(None)
                 return

@@ -31,6 +31,7 @@ REMEMBERED_SHAPES, WIDEST_SHAPE = 10_000, 200
 MOST_FAULTS = 100
 PLAIN = Target(to="-")
 AS_THEY_COME = ("double", "float", "integer", "long", "boolean", "string")
+OF_THE_SYSTEM = ("id", "dtId", "at", "endedAt")  # properties of an event: what a device says of its own keeps apart
 KINDS = ("alarm", "failure", "replacement", "maintenance", "error", "event")
 Rows = list[tuple[Any, ...]]
 
@@ -246,7 +247,10 @@ class _Work:
         if kind == "alarm" and data.get("active") is False:
             self.closed.append({"dtId": route.dt_id, "code": code, "at": moment})
             return
-        own = {key: value for key, value in data.items() if key and key[0] != "_" and key not in ("id", "dtId")}
+        own = {
+            f"reported_{key}" if key in OF_THE_SYSTEM else key: value for key, value in data.items() if key and key[0] != "_"
+        }
+        own |= {key: str(own[key]) for key in ("text", "severity") if own.get(key) is not None}
         plain = {key: value for key, value in own.items() if isinstance(value, str | int | float | bool)}
         large = next((key for key, value in plain.items() if type(value) is int and not -(2**63) <= value < 2**63), None)
         if large is not None:

@@ -40,7 +40,7 @@ CONTRACTS = (
         "strawberry-graphql",
         ("0.341",),
         handlers.BaseGraphQLTransportWSHandler,
-        ("handle", "handle_connection_init", "run_operation"),
+        ("handle", "handle_connection_init", "handle_message", "handle_invalid_message", "run_operation"),
     ),
     Contract("strawberry-graphql", ("0.341",), strawberry.types.ExecutionContext, ("_provided_operation_name",)),
     Contract("confluent-kafka", ("2.",), KafkaError, ("_AUTHENTICATION", "_PARTITION_EOF", "_ALL_BROKERS_DOWN")),

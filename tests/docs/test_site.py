@@ -54,7 +54,8 @@ def test_messages_are_those_of_their_proto(proto: str, tmp_path: Path) -> None:
     assert (tmp_path / name).read_text() == (ROOT / name).read_text()
 
 
-def test_each_link_of_the_readme_leads_to_a_file() -> None:
-    for name in ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"):
-        links = re.findall(r"\]\(([^)#:]+)[^)]*\)", (ROOT / name).read_text())
-        assert [link for link in links if not (ROOT / link).exists()] == [], name
+def test_each_link_leads_to_a_file_in_the_checkout_too() -> None:
+    pages = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md")]
+    for page in [*pages, *(ROOT / "docs").rglob("*.md")]:
+        links = re.findall(r"\]\(([^)#:]+)[^)]*\)", page.read_text())
+        assert [link for link in links if not (page.parent / link).exists()] == [], page

@@ -145,3 +145,28 @@ async def test_F29_a_job_of_a_revoked_key_stops(app: FastAPI, plant: Registry, m
     assert (job.status, (job.reason or "").partition(" (")[0]) == ("FAILED", "a valid token is needed")
     brought = plant.store.read("MATCH (t:Twin) WHERE t.dtId STARTS WITH 'job-' RETURN count(*)")[0][0]
     assert 0 <= brought < 4000
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ([], "a message must be an object with a type"),
+        ({"type": 5}, "a message must be an object with a type"),
+        ({"type": "subscribe", "id": 1, "payload": {"query": "{ me { name } }"}}, "subscribe needs an id and a payload"),
+        ({"type": "subscribe", "id": "a", "payload": {"query": 5}}, "payload.query is of another type"),
+        (
+            {"type": "subscribe", "id": "a", "payload": {"query": "{ me { name } }", "variables": [1]}},
+            "payload.variables is of",
+        ),
+        ({"type": "subscribe", "id": "a", "payload": {}}, "Failed to parse message"),
+    ],
+)
+async def test_a_message_of_another_form_is_refused_by_name(
+    message: Any, said: str, served: Settings, secured: Settings, plant: Registry
+) -> None:
+    socket = await opened(served, secured.token)
+    await socket.send(json.dumps(message))
+    with pytest.raises(websockets.ConnectionClosed) as closed:
+        await heard(socket)
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, said in closed.value.rcvd.reason) == (4400, True)

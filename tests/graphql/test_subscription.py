@@ -23,6 +23,7 @@ from app.identity.keys import Grant
 from app.identity.policy import LOCAL
 from app.settings import Settings
 from app.twins.edit import NewTwin, create, patch
+from app.twins.fresh import begin, fresh
 from app.twins.registry import Registry
 from app.twins.write import Batch, Event, append
 from tests.pace import PACE
@@ -155,6 +156,38 @@ async def test_alarms_begin_and_end(served: Settings, secured: Settings, plant: 
     assert [old["code"], new["code"], ended["code"]] == ["OLD", "NEW", "NEW"]
     assert new["endedAt"] is None
     assert ended["endedAt"] is not None
+
+
+def test_a_look_reads_what_is_new_and_not_the_whole_history(plant: Registry) -> None:
+    """Also for a signal that has never been measured, or seldom."""
+    dt_id = f"long-{secrets.token_hex(4)}"
+    create(plant.store, plant.catalog, [NewTwin(dt_id, "Turbine")])
+    start = round(datetime.now(UTC).timestamp() * 1000) - 10_000_000
+
+    def put(number: int, **values: float) -> None:
+        append(plant.store, Batch([Series(dt_id, [start + number], {k: [v] for k, v in values.items()}, values)]))
+
+    put(0, windSpeed=1.0)
+    for number in range(1, 50):
+        put(number, power=float(number))
+    told, limit = begin(plant.store, dt_id, ["power", "windSpeed", "rotorSpeed"]), start + 20_000_000
+    put(50, power=50.0)
+    read: list[Any] = []
+
+    def noted(*asked: Any) -> Any:
+        read.append(plant.store.read(*asked))
+        return read[-1]
+
+    store: Any = SimpleNamespace(read=noted)
+    points, told = fresh(store, dt_id, told, limit)
+    assert points == {"power": [(start + 50, 50.0)]}
+    ((segments, _, _),) = read[-1]
+    assert len(segments) == 1
+    put(51, rotorSpeed=1.0)
+    put(20, windSpeed=2.0)
+    points, told = fresh(store, dt_id, told, limit)
+    assert points == {"rotorSpeed": [(start + 51, 1.0)], "windSpeed": [(start + 20, 2.0)]}
+    assert fresh(store, dt_id, told, limit)[0] == {}
 
 
 async def test_every_alarm_of_a_burst_is_told_and_those_after_it(served: Settings, secured: Settings, plant: Registry) -> None:

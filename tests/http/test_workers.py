@@ -15,6 +15,7 @@ from app.identity.keys import Grant
 from app.settings import Settings
 from app.twins.edit import NewTwin, ensure
 from app.twins.registry import Registry
+from tests.pace import PACE
 
 
 class Gate:
@@ -84,6 +85,24 @@ async def test_who_gives_up_leaves_no_trace(gate: Gate) -> None:
     gate.event.set()
     assert await third == "b0"
     assert (workers._running, workers._clients, list(workers._turns)) == (0, {}, [])
+
+
+@pytest.mark.parametrize("hops", range(6))
+async def test_who_gives_up_while_a_thread_becomes_free_holds_up_nobody(hops: int) -> None:
+    """Whenever in between: the next in turn has the thread."""
+    workers = Workers(PACE * 20, threads=1, share=1)
+    tasks = [asyncio.create_task(workers.run("c", time.sleep, 0.1))]
+    await asyncio.sleep(0.05)
+    tasks += [asyncio.create_task(workers.run("c", time.sleep, 0.01)) for _ in range(2)]
+    await asyncio.sleep(0.02)
+    time.sleep(0.2)  # the event loop is busy while the thread ends
+    for _ in range(hops):
+        await asyncio.sleep(0)
+    tasks[1].cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert results[0] is results[2] is None
+    assert results[1] is None or isinstance(results[1], asyncio.CancelledError)
+    assert workers._clients == {}
 
 
 async def test_an_error_is_the_callers(gate: Gate) -> None:

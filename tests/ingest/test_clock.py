@@ -119,7 +119,9 @@ def test_F36_readers_of_what_is_new(registry: Registry, twin: str) -> None:
         append(
             store, Batch([Series("g", [moment], {"vibrationMean": [value]}, {"vibrationMean": value})], limit=moment + 600_000)
         )
-    assert fresh(store, "g", Told({"vibrationMean": start - 1}, start), start + 600_000)[0] == {"vibrationMean": [(start, 2.0)]}
+    assert fresh(store, "g", Told({"vibrationMean": start - 1}, start - 1, start), start + 600_000)[0] == {
+        "vibrationMean": [(start, 2.0)]
+    }
     windows = Windows()
     with ahead():
         append(store, Batch([Series("g", [later + 5], {"vibrationMean": [3.0]}, {"vibrationMean": 3.0})]))

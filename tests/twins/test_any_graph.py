@@ -101,7 +101,7 @@ def readers(whole: Registry, settings: Settings, broker: Child, tmp_path_factory
         "commands": lambda: get_command(store, "c1"),
         "exchange": lambda: list(exchange.export(store, catalog)),
         "archive": lambda: archive.export(store, catalog, folder, "Turbine"),
-        "fresh": lambda: fresh(store, "t1", Told({"power": NOW - 10**7}, NOW), NOW),
+        "fresh": lambda: fresh(store, "t1", Told({"power": NOW - 10**7}, NOW - 10**7, NOW), NOW),
         "positions": lambda: positions_of(store, "s"),
         "migrate": lambda: migrate(store, catalog, "Turbine", "Turbine", dry=True),
         "windows": lambda: Windows().read(store, catalog.labels),

@@ -197,9 +197,10 @@ def _told(cursor: str, signals: list[str]) -> Told:
     """Raises: QueryError."""
     moment, *parts = cursor.split("~")
     newest, numbers = epoch_ms(_moment(moment)), dict(part.partition("=")[::2] for part in parts)
-    if not all(number.isdecimal() and len(number) < 20 for number in numbers.values()):
+    if not all(number.isdecimal() and len(number) < 20 and int(number) < 2**63 for number in numbers.values()):
         raise QueryError("not a cursor of this API", where="after", hint="take it from an event")
-    return Told({signal: newest - int(numbers.get(signal, "0")) for signal in signals}, int(numbers.get("@", newest)))
+    told = {signal: newest - int(numbers.get(signal, "0")) for signal in signals}
+    return Told(told, max(told.values()), int(numbers.get("@", newest)))
 
 
 def _cursor(milliseconds: int) -> str:
