@@ -1,6 +1,7 @@
 """A table of measurements → history, column by column, through the same write path as everything else."""
 
 import math
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,11 @@ from app.twins.edit import NewTwin, ensure, model_of
 from app.twins.write import Batch, append
 from ingest.mapping.convert import conversion_of
 from ingest.mapping.declaration import PART, Rule, SourceMapping, Target, check_against, fill
+from ingest.payload import decode
 
 POINTS_PER_SEGMENT = 4320  # thirty days of ten-minute means
 VALUES_PER_COMMIT = 150_000
+SKEW_MS = 600_000
 
 
 def _lines(path: Path) -> pd.DataFrame:
@@ -38,6 +41,7 @@ class Replayed:
     values: int = 0
     duplicates: int = 0
     twins: int = 0
+    repeated: int = 0  # rows of an instant that stood in an earlier row of the table
 
 
 def replay(
@@ -61,14 +65,16 @@ def replay(
             ensure(store, catalog, [NewTwin(dt_id, rule.create, {"name": "-".join(parts.values())})], [])
         model = catalog.interface(rule.create).dtmi if rule.create else model_of(store, catalog, dt_id)
         done.twins += 1
+        told = 0
         for series, length in _segments(catalog, rule, model, dt_id, rows, path):
             batch.append(series)
-            waiting, passed = waiting + series.points(), passed + length
+            waiting, passed, told = waiting + series.points(), passed + length, told + length
             if waiting >= VALUES_PER_COMMIT:
                 _commit(store, batch, done)
                 batch, waiting = [], 0
                 if progress:
                     progress(passed, len(table))
+        done.repeated += len(rows) - told
     _commit(store, batch, done)
     done.rows = len(table)
     if progress:
@@ -86,22 +92,44 @@ def read_table(path: Path) -> pd.DataFrame:
 def _segments(
     catalog: Catalog, rule: Rule, model: str, dt_id: str, rows: pd.DataFrame, path: Path
 ) -> Iterator[tuple[Series, int]]:
-    moments = pd.to_datetime(rows[rule.time], utc=True)
-    times = moments.dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.int64)
+    times = _instants(rows[rule.time], path)
     order = np.argsort(times, kind="stable")
     times = times[order]
     first = np.concatenate(([True], np.diff(times) > 0))  # the value stored first stays
     times, order = times[first], order[first]
     telemetry = catalog.telemetry(model)
+    fields = rule.signals or {name: Target(to=name) for name in rows.columns if name in telemetry}
+    if not fields:
+        raise MappingError("no column bears the name of a signal", where=str(path), hint=f"signals are {', '.join(telemetry)}")
     columns = {
         target.to: _converted(rows[field].to_numpy()[order], target, telemetry[target.to], path)
-        for field, target in rule.signals.items()
+        for field, target in fields.items()
     }
     for start in range(0, len(times), POINTS_PER_SEGMENT):
         part = slice(start, start + POINTS_PER_SEGMENT)
         series = _series(dt_id, times[part], {name: values[part] for name, values in columns.items()}, telemetry, path)
         if series:
             yield series, len(times[part])
+
+
+def _instants(column: pd.Series, path: Path) -> Any:
+    """Epoch ms, as live sources take it: text, or a number of seconds or milliseconds. Raises: MessageError naming the row."""
+    if pd.api.types.is_numeric_dtype(column):
+        numbers = column.to_numpy(np.float64)
+        times = np.where(np.abs(numbers) > 1e11, numbers, numbers * 1000).round()
+    else:
+        try:
+            moments = pd.to_datetime(column, utc=True)
+        except (ValueError, OverflowError, TypeError) as error:
+            raise MessageError(f"times cannot be read: {error}"[:300], where=str(path), code="TIME_INVALID") from error
+        times = moments.dt.tz_localize(None).to_numpy().astype("datetime64[ms]").astype(np.float64)
+        times[moments.isna()] = np.nan
+    wrong = ~((times >= decode.EARLIEST) & (times <= time.time() * 1000 + SKEW_MS))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        what = f"row {column.index[row] + 1}: {column.iloc[row]!s:.60} is no plausible time"
+        raise MessageError(what, where=str(path), hint="RFC 3339, or epoch seconds or milliseconds", code="TIME_INVALID")
+    return times.astype(np.int64)
 
 
 def _converted(values: Any, target: Target, signal: Telemetry, path: Path) -> Any:

@@ -319,6 +319,7 @@ def replay(
     out.print(
         f"{done.rows} rows, {done.values} values of {done.twins} twins in {seconds:.1f} s "
         f"({done.values / seconds:,.0f} values/s), {done.duplicates} were there already"
+        + (f", {done.repeated} rows without a value or of an instant that an earlier row has" if done.repeated else "")
     )
 
 

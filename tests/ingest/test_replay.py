@@ -2,17 +2,21 @@
 
 import math
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pandas as pd
 import pytest
 
+from app.errors import MessageError
 from app.graph.store import Store
 from app.main import make_app
 from app.settings import Settings
 from app.stack.child import Child
 from app.twins.registry import Registry
+from ingest.mapping.declaration import Rule, SourceMapping
+from ingest.replay import replay
 from tests.conftest import ROOT, SHARED, needs_shared, twingraph
 
 TABLE = SHARED / "data" / "la_haute_borne" / "scada_2014_2015.parquet"
@@ -79,3 +83,33 @@ def test_monthly_energy_in_cypher(replayed: str, expected: dict[str, Any], store
     for name, months in expected.items():
         rows = [(energy, wind) for _, energy, wind in sorted(found[name])]
         assert [part for row in rows for part in row] == pytest.approx([part for row in months for part in row], rel=1e-9)
+
+
+TABLES: dict[str, list[Any]] = {
+    "seconds": [1_700_000_000, 1_700_000_001, 1_700_000_001, 1_700_000_060],
+    "milliseconds": [1_700_000_000_000, 1_700_000_001_000, 1_700_000_001_000, 1_700_000_060_000],
+    "text": ["2023-11-14T22:13:20Z", "2023-11-14T22:13:21Z", "2023-11-14T22:13:21+00:00", "2023-11-14T22:14:20Z"],
+}
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_times_are_taken_as_live_sources_take_them(kind: str, registry: Registry, tmp_path: Path) -> None:
+    """Without signals in the rule columns bear the signals' names; what is left out is counted."""
+    path, dt_id = tmp_path / "table.csv", f"replayed-{kind}"
+    pd.DataFrame({"unit": dt_id, "ts": TABLES[kind], "power": [1.0, 2.0, 9.0, 3.0], "other": "x"}).to_csv(path, index=False)
+    rules = (Rule(match="{unit}", twin="{unit}", create="Turbine"),)
+    done = replay(registry.store, registry.catalog, SourceMapping(source="t", protocol="http", rules=rules), path)
+    assert (done.rows, done.values, done.repeated) == (4, 3, 1)
+    ((start, offsets, values),) = registry.store.read(
+        "MATCH (:Twin {dtId: $id})-[:_HISTORY]->(s) RETURN s._from, s._dt, s.power", {"id": dt_id}
+    )
+    assert (start, offsets, values) == (1_700_000_000_000, [0, 1000, 60_000], [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("times", [[5, 6], ["2023-11-14", "soon"], [1_700_000_000, None], [1_700_000_000_000_000_000] * 2])
+def test_a_time_that_can_be_none_is_refused_by_its_row(times: list[Any], registry: Registry, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    pd.DataFrame({"unit": "replayed-x", "ts": times, "power": 1.0}).to_csv(path, index=False)
+    rules = (Rule(match="{unit}", twin="{unit}", create="Turbine"),)
+    with pytest.raises(MessageError, match=r"row \d|cannot be read"):
+        replay(registry.store, registry.catalog, SourceMapping(source="t", protocol="http", rules=rules), path)
