@@ -60,6 +60,7 @@ ANSWER = {"id": "c1", "status": "SUCCEEDED", "response": "null", "reason": None}
     ],
 )
 async def test_every_kind_of_change_wakes_who_listens(plant: Registry, topic: Topic, change: Callable[[Registry], Any]) -> None:
+    """29-twin-changed-first-change-lost: also what is changed at once, and what moves neither etag nor last time."""
     async with Feed(plant.store).listen(topic) as news:
         await asyncio.to_thread(change, plant)
         async with asyncio.timeout(PACE * 20):

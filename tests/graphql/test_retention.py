@@ -91,7 +91,7 @@ async def test_points_go_and_rollups_stay(plant: Registry, aged: str, ask: Ask) 
 
 @pytest.mark.parametrize("every", ["PT7M", "PT25M", "PT20S"])
 async def test_buckets_that_rollups_do_not_fill_are_refused(every: str, plant: Registry, aged: str, ask: Ask) -> None:
-    """Not told as empty: the points are gone, the roll-ups are of ten minutes and wider."""
+    """33-forget-buckets-that-do-not-divide: not told as empty; the roll-ups left are of ten minutes and wider."""
     counted = sum(one["count"] for one in await hours(ask, every))
     forget(plant.store, plant.catalog, [Keep("P30D", "P1Y", "Turbine", "power")])
     with pytest.raises(AssertionError, match=r"no longer kept.*PT10M, PT1H, P1D"):
@@ -100,7 +100,7 @@ async def test_buckets_that_rollups_do_not_fill_are_refused(every: str, plant: R
 
 
 async def test_what_is_no_longer_kept_is_not_known_as_of_then(plant: Registry, aged: str, ask: Ask) -> None:
-    """Nothing, and not the last value of before."""
+    """32-asof-after-forget: nothing, and not the last value of before."""
     plant.store.run("MATCH (t:Twin {dtId: 'aged'}) REMOVE t._since")  # it was there then
     early = START - 10 * DAY
     append(plant.store, Batch([Series("aged", [early], {"power": [1.0]}, {"power": 1.0})]))

@@ -108,7 +108,7 @@ TELEMETRY = """subscription($after: String, $dtId: ID!) { telemetry(dtId: $dtId,
 async def test_every_committed_point_is_told_whenever_it_was_measured(
     before: list[Any], measured: list[Any], served: Settings, secured: Settings, plant: Registry
 ) -> None:
-    """As it comes, and after a reconnect the same again."""
+    """As it comes, and after a reconnect the same again: 27-telemetry-subscription-late-points."""
     dt_id, start = f"late-{secrets.token_hex(4)}", round(datetime.now(UTC).timestamp() * 1000)
     create(plant.store, plant.catalog, [NewTwin(dt_id, "Turbine")])
 
@@ -191,7 +191,7 @@ def test_a_look_reads_what_is_new_and_not_the_whole_history(plant: Registry) -> 
 
 
 async def test_every_alarm_of_a_burst_is_told_and_those_after_it(served: Settings, secured: Settings, plant: Registry) -> None:
-    """More in one commit than a page holds; who comes later is told all that are open."""
+    """More in one commit than a page holds; who comes later is told all that are open: 28-alarms-subscription-stuck."""
     tag, query = secrets.token_hex(4), 'subscription { alarms(dtId: "t3") { code } }'
 
     def burst(name: str, count: int) -> list[str]:

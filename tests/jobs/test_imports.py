@@ -38,6 +38,7 @@ def test_a_job_that_fails_in_no_foreseen_way_is_told_failed(
 
 
 def test_what_was_done_before_a_failure_is_told(registry: Registry) -> None:
+    """35-job-said-failed."""
     documents = [turbine(f"job-{number}") for number in range(2300)]
     documents[2200] = {"neither": "twin nor relationship"}
     job = ended(registry, imports.start_import(registry.store, registry.catalog, documents, lambda: None))

@@ -20,6 +20,7 @@ def at_once(work: Callable[[int], Any], count: int) -> list[Any]:
 
 
 def test_the_versions_of_a_property_are_in_the_order_of_its_changes(registry: Registry) -> None:
+    """30-asof-concurrent-patches."""
     names = [f"patched-{number}" for number in range(10)]
     create(registry.store, registry.catalog, [NewTwin(name, "Turbine", {"maintenanceNote": "first"}) for name in names])
 
@@ -65,6 +66,7 @@ def three(registry: Registry) -> Registry:
 
 
 def test_two_migrations_at_once_move_each_twin_once(three: Registry) -> None:
+    """31-migrate-two-at-once."""
     targets = ["dtmi:concurrent:Valve;2", "dtmi:concurrent:Valve;3"]
     done = at_once(lambda n: migrate(three.store, three.catalog, "dtmi:concurrent:Valve;1", targets[n]), 2)
     rows = three.store.read(

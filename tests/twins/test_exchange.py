@@ -116,6 +116,7 @@ def test_an_export_can_be_brought_again(loaded: Registry) -> None:
 
 
 def test_properties_of_a_relationship_come_back_whatever_their_schema(loaded: Registry) -> None:
+    """34-export-import."""
     values = {
         "flow": 1.5,
         "route": {"city": "Bremen", "number": 4},
