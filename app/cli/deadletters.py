@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Column, Table
 
 from app.errors import MappingError
 from app.settings import Settings
@@ -27,7 +27,7 @@ def listing(source: Source = None, code: Code = None, most: Annotated[int, typer
     from app.main import open_store
     from app.sources.deadletters import listed
 
-    table = Table("id", "at", "source", "address", "code", "reason", "bytes")
+    table = Table(Column("id", no_wrap=True), "at", "source", "address", "code", "reason", "bytes")
     with open_store(Settings.read()) as store:
         for letter in listed(store, source=source, code=code, most=most):
             at = datetime.fromtimestamp(letter.at / 1000, UTC).isoformat(timespec="seconds")

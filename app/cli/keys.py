@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from app.errors import SettingError
 from app.settings import Settings
@@ -99,7 +99,7 @@ def listed() -> None:
     from app.identity.policy import DEVICE
     from app.main import open_store
 
-    table = Table("id", "name", "role", "sees", "created", "last used", "ends")
+    table = Table(Column("id", no_wrap=True), "name", "role", "sees", "created", "last used", "ends")
     with open_store(Settings.read()) as store:
         for key in keys.listed(store):
             sees = "all" if key.roots is None else f"{', '.join(key.roots)} over {', '.join(key.via)}"

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from app.errors import MappingError
 from app.settings import Settings
@@ -22,7 +22,16 @@ def listing() -> None:
     from app.sources.state import source_states
 
     table = Table(
-        "source", "protocol", "state", "messages", "messages/s", "values/s", "rejected", "waiting", "commit ms", "error"
+        Column("source", no_wrap=True),
+        "protocol",
+        "state",
+        "messages",
+        "messages/s",
+        "values/s",
+        "rejected",
+        "waiting",
+        "commit ms",
+        "error",
     )
     with open_store(Settings.read()) as store:
         for source in source_states(store):
