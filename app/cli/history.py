@@ -30,6 +30,8 @@ def exporting(
     from app.twins.registry import Registry
 
     window = _instant(start, "--from"), _instant(end, "--to")
+    if window[0] is not None and window[1] is not None and window[0] >= window[1]:
+        raise SettingError("--from must lie before --to", where=f"{start} to {end}")
     with open_store(Settings.read()) as store, Progress(console=Console(stderr=True), transient=True) as progress:
         catalog = Registry(store).catalog
         done = Archived()

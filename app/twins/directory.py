@@ -31,6 +31,10 @@ class Directory:
             model = self._models.get(dt_id)
         return model
 
+    def assume(self, dt_id: str, model: str) -> None:
+        """As if the twin were there, until the next look at the graph."""
+        self._models[dt_id] = model
+
     def refresh(self) -> None:
         ((dt_ids, models),) = self._store.read(statement("twin/directory"))
         self._models = dict(zip(dt_ids, models, strict=True))

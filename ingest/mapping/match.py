@@ -49,6 +49,10 @@ class Matcher:
                         links.append(NewRelationship(fill(rule.under.twin, parts), rule.under.by, dt_id))
         return list(twins.values()), links
 
+    def assume(self, dt_id: str, model: str) -> None:
+        """As if the twin had been created: for what only tells what would be."""
+        self._directory.assume(dt_id, model)
+
     def created(self) -> None:
         self._directory.refresh()
 

@@ -24,9 +24,18 @@ def samples(path: Path) -> list[Message]:
 def described(assemblers: Mapping[str, Assembler], message: Message) -> Iterator[str]:
     """Through the first source that has a rule for it: what it writes, and what it sets aside."""
     yield message.address
-    tried = [(source, assembler.assemble([message])) for source, assembler in assemblers.items()]
-    source, assembled = next((attempt for attempt in tried if "NO_RULE" not in attempt[1].rejected), tried[0])
-    yield from (f"  {source}: {line}" for line in _lines(assembled))
+    tried = [(source, _created(assembler, message), assembler.assemble([message])) for source, assembler in assemblers.items()]
+    source, created, assembled = next((attempt for attempt in tried if "NO_RULE" not in attempt[2].rejected), tried[0])
+    yield from (f"  {source}: {line}" for line in (*created, *_lines(assembled)))
+
+
+def _created(assembler: Assembler, message: Message) -> list[str]:
+    """What would be created first; from here on it counts as there."""
+    twins, links = assembler.missing([message])
+    for twin in twins:
+        assembler.matcher.assume(twin.dt_id, assembler.catalog.interface(twin.model).dtmi)
+    lines = [f"would create {twin.dt_id} ({twin.model})" for twin in twins]
+    return lines + [f"would relate {link.source} -{link.name}-> {link.target}" for link in links]
 
 
 def _lines(assembled: Assembled) -> Iterator[str]:

@@ -150,3 +150,24 @@ def test_a_letter_stays_one_and_keeps_its_time(refused: Registry, settings: Sett
         list(redeliver(refused.store, {"letters": assembler}, stale))
     assert shown(refused.store, last.id).payload == b'{"power": 6.0}'
     assert refused.store.read(counted) == before
+
+
+def test_a_sample_tells_what_would_be_created(registry: Registry, settings: Settings, tmp_path: Path) -> None:
+    """38-sample-with-create: once, and nothing is."""
+    mapping, sample = tmp_path / "create.yaml", tmp_path / "lines.txt"
+    mapping.write_text(
+        "source: made\nprotocol: mqtt\nrules:\n"
+        '  - {match: "made/{farm}/{unit}", twin: "made-{unit}", create: Turbine, under: {twin: "{farm}", by: contains}}\n'
+    )
+    sample.write_text('made/f1/x {"power": 1.5}\nmade/f1/x {"power": 2.5}\n')
+    done = twingraph(settings, "ingest", "--sample", str(sample), str(mapping))
+    lines = done.stdout.splitlines()
+    assert [line.strip() for line in lines[:3]] == [
+        "made/f1/x",
+        "made: would create made-x (Turbine)",
+        "made: would relate f1 -contains-> made-x",
+    ], done.stderr
+    assert done.stdout.count("would create") == 1
+    assert [line for line in lines if "made-x.power = 2.5" in line]
+    assert "refused" not in done.stdout
+    assert registry.store.read("MATCH (t:Twin {dtId: 'made-x'}) RETURN t") == []

@@ -77,6 +77,8 @@ def test_a_window_of_one_model(filled: Registry, settings: Settings, tmp_path: P
     window = ("--from", "2024-03-31", "--to", "2024-03-31T00:10:00Z")
     done = twingraph(settings, "history", "export", str(tmp_path), "--model", "Turbine", *window)
     assert done.stdout.startswith("1200 rows, 1200 values in 1 files"), done.stderr
+    swapped = twingraph(settings, "history", "export", str(tmp_path), "--from", "2026-02-01", "--to", "2026-01-01")
+    assert (swapped.returncode, "--from must lie before --to" in swapped.stderr) == (1, True)
     nothing = twingraph(settings, "history", "export", str(tmp_path / "none"), "--model", "Gearbox")
     assert nothing.stdout.startswith("0 rows, 0 values in 0 files"), nothing.stderr
 
