@@ -160,9 +160,10 @@ async def _follow(feed: Feed, registry: Registry) -> None:
     """Takes over models that another process has loaded."""
     async with feed.listen(Topic(Kind.MODELS)) as models:
         while True:
-            await models.next() if await _attempt(registry.refresh, "reading new models") else await asyncio.sleep(
-                FOLLOW_SECONDS
-            )
+            if await _attempt(registry.refresh, "reading new models"):
+                await models.next()
+            else:
+                await asyncio.sleep(FOLLOW_SECONDS)
 
 
 async def _attempt(work: Callable[[], object], what: str) -> bool:

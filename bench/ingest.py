@@ -34,7 +34,8 @@ from app.graph.store import Store
 from app.history.series import Series, latest_properties, segment_properties
 from app.settings import Settings
 from app.twins.edit import NewTwin, ensure
-from bench.mqtt import MAPPING, SIGNALS
+from bench.mqtt import MAPPING
+from bench.publisher import SIGNALS
 from bench.stack import ROOT, bench_stack, cpu, free_port, process, show
 from tests.conftest import installed
 

@@ -20,7 +20,7 @@ from app.graph.store import Store
 from app.settings import Settings
 from app.stack.secrets import secret
 from app.twins.edit import NewTwin, ensure
-from bench.mqtt import SIGNALS
+from bench.publisher import SIGNALS
 from bench.stack import ROOT, bench_stack, cpu, free_port, process, show
 from tests.rigs.kafka import start_kafka
 

@@ -16,23 +16,12 @@ from mqtt5 import QoS
 
 from app.settings import Settings
 from app.twins.edit import NewTwin, ensure
+from bench.publisher import SIGNALS
 from bench.stack import bench_stack, cpu, free_port, process, show
 from ingest.mqtt import connect
 from tests.conftest import installed
 
 TWINS, PUBLISHERS = 500, 4
-SIGNALS = (
-    "windSpeed",
-    "windDirection",
-    "power",
-    "rotorSpeed",
-    "generatorSpeed",
-    "pitchAngle",
-    "nacelleAngle",
-    "vaneAngle",
-    "outdoorTemperature",
-    "powerLimit",
-)
 MAPPING = """source: bench
 protocol: mqtt
 rules:

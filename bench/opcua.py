@@ -18,7 +18,7 @@ import yaml
 from app.graph.store import Store
 from app.settings import Settings
 from app.twins.edit import NewTwin, ensure
-from bench.mqtt import SIGNALS
+from bench.publisher import SIGNALS
 from bench.stack import bench_stack, cpu, free_port, process, show
 from tests.rigs.nodeopcua import fetch, start_plant
 

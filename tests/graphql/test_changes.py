@@ -1,6 +1,7 @@
 """Changes of a query: one look at the graph serves all who ask the same."""
 
 import asyncio
+import math
 from contextlib import aclosing
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from app.errors import StoreUnavailable
 from app.events.feed import Feed
 from app.graphql.resolve import changes
-from app.graphql.resolve.changes import Seen, SharedLooks
+from app.graphql.resolve.changes import DeliveredDiff, ResumeCache, Seen, SharedLooks
 from app.twins.edit import patch
 from app.twins.registry import Registry
 from tests.pace import PACE
@@ -75,3 +76,17 @@ async def test_a_failure_is_told_to_all_and_the_next_one_looks_again(
     look.failure = None
     async with aclosing(shared.answers(feed, "q", look)) as again:
         assert (await anext(again))["t1"] == (repr(fault),)
+
+
+def test_what_is_kept_for_resuming_is_bounded_by_its_twins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "KEPT_TWINS", 100)
+    memory = ResumeCache()
+    for number in range(50):
+        found: Seen = {f"t{n}": (number,) for n in range(20)}
+        memory.keep(f"s.{number}", DeliveredDiff("q", {}, found, [("ENTERED", dt_id) for dt_id in found], math.inf))
+    assert sum(diff.size for diff in memory._kept.values()) <= 100
+    assert memory.known("s.49.20", "q") == found
+    assert memory.known("s.0.20", "q") is None
+    for number in range(200):
+        memory.keep(f"e.{number}", DeliveredDiff("q", {}, {}, [], math.inf))
+    assert len(memory._kept) <= 100

@@ -15,7 +15,7 @@ from app.events.feed import Feed, Kind, Topic
 AT_LEAST_SECONDS = 0.25  # between two looks
 AT_MOST_SHARE = 0.2  # of the time goes into the looks for one question
 KEPT_SECONDS = 300.0
-KEPT = 1000
+KEPT_TWINS = 400_000  # of all looks kept together: some 100 MB
 MOST_TWINS = 10_000
 
 Seen = dict[str, tuple[Any, ...]]
@@ -41,6 +41,11 @@ class DeliveredDiff:
     differences: list[tuple[str, str]]
     until: float
 
+    @property
+    def size(self) -> int:
+        """Twins held; one at least, that empty answers are bounded too. `before` is the `found` of the look before."""
+        return len(self.found) + len(self.differences) + 1
+
     def after(self, count: int) -> Seen:
         """What a client knows who has been told so many of the differences."""
         seen = dict(self.before)
@@ -53,15 +58,17 @@ class DeliveredDiff:
 
 
 class ResumeCache:
-    """What subscribers have been told, kept for five minutes, for who comes back with a cursor."""
+    """What subscribers have been told, for who comes back with a cursor: kept for five minutes, or less where it is much."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, DeliveredDiff] = OrderedDict()
+        self._twins = 0
 
     def keep(self, look: str, diff: DeliveredDiff) -> None:
         self._kept[look] = diff
-        while len(self._kept) > KEPT or (self._kept and next(iter(self._kept.values())).until < time.monotonic()):
-            self._kept.popitem(last=False)
+        self._twins += diff.size
+        while self._kept and (self._twins > KEPT_TWINS or next(iter(self._kept.values())).until < time.monotonic()):
+            self._twins -= self._kept.popitem(last=False)[1].size
 
     def known(self, cursor: str, question: str) -> Seen | None:
         look, _, count = cursor.rpartition(".")
