@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any
 
 from app.graph.records import native, plain
@@ -13,6 +12,8 @@ from app.graph.store import Store
 from app.graph.typed import all_typed
 
 MOST = 1000
+# as text it comes back as it went: a driver's moments name their zone otherwise, and Neo4j calls equal instants unequal then
+RECORDED = "coalesce(e._recorded, datetime({epochMillis: 0}))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,9 @@ def alarms(
     first: int = MOST,
 ) -> list[Alarm]:
     """Newest first; with `since` those recorded after it, oldest first. `access` and `roots` are those of an identity."""
-    order = "e._recorded" if since is not None else "e.at DESC"
-    return _page(store, access, roots, dt_id, opened, since, order, min(first, MOST), 0)[0]
+    order = "e._recorded, e.id" if since is not None else "e.at DESC, e.id"
+    conditions, parameters = _chosen(access, roots, dt_id, opened, since)
+    return _typed(_page(store, conditions, order, parameters | {"first": min(first, MOST)}))
 
 
 def all_alarms(
@@ -53,47 +55,51 @@ def all_alarms(
     opened: bool | None = None,
     since: datetime | None = None,
 ) -> Iterator[list[Alarm]]:
-    """Every one of them, the oldest first, by pages."""
-    order = "e._recorded" if since is not None else "e.at"
-    for skip in count(0, MOST):
-        page, more = _page(store, access, roots, dt_id, opened, since, order, MOST, skip)
-        yield page
-        if not more:
+    """Every one of them by pages, in the order they were recorded; one that ends or begins meanwhile shifts no other."""
+    conditions, parameters = _chosen(access, roots, dt_id, opened, since)
+    behind: list[str] = []
+    while True:
+        page = _page(store, [*conditions, *behind], f"{RECORDED}, e.id", parameters | {"first": MOST})
+        yield _typed(page)
+        if len(page) < MOST:
             return
+        behind = [f"({RECORDED} > datetime($last) OR {RECORDED} = datetime($last) AND e.id > $id)"]
+        parameters |= {"last": page[-1]["key"], "id": page[-1]["id"]}
 
 
-def _page(
-    store: Store,
-    access: Access | None,
-    roots: Sequence[str],
-    dt_id: str | None,
-    opened: bool | None,
-    since: datetime | None,
-    order: str,
-    first: int,
-    skip: int,
-) -> tuple[list[Alarm], bool]:
-    """The alarms, and whether there may be more behind them."""
+def _chosen(
+    access: Access | None, roots: Sequence[str], dt_id: str | None, opened: bool | None, since: datetime | None
+) -> tuple[list[str], dict[str, Any]]:
+    """(conditions, their parameters)."""
     conditions = ["e.kind = 'alarm'", seen("t", access, "$roots")]
     conditions += ["t.dtId = $dtId"] if dt_id is not None else []
     conditions += [f"e.endedAt IS {'' if opened else 'NOT '}NULL"] if opened is not None else []
     conditions += ["e._recorded > $since"] if since is not None else []
+    return conditions, {"roots": list(roots), "dtId": dt_id, "since": since}
+
+
+def _page(store: Store, conditions: list[str], order: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Values as the graph holds them."""
     text = (
         f"MATCH (t:Twin)-[:_EVENT]->(e:_Event) WHERE {' AND '.join(conditions)}"
-        f" WITH t, e ORDER BY {order}, e.id SKIP $skip LIMIT $first"
-        " RETURN e.id, t.dtId, e.code, e.severity, e.text, e.at, e.endedAt, e._recorded"
+        f" WITH t, e ORDER BY {order} LIMIT $first"
+        f" RETURN e.id, t.dtId, e.code, e.severity, e.text, e.at, e.endedAt, e._recorded, toString({RECORDED})"
     )
-    parameters = {"roots": list(roots), "dtId": dt_id, "since": since, "first": first, "skip": skip}
-    rows = store.read(text, parameters, 10.0)
-    return list(all_typed(Alarm, (_row(*row) for row in rows))), len(rows) == first
+    return [dict(zip(NAMES, row, strict=True)) for row in store.read(text, parameters, 10.0)]
 
 
-NAMES = ("id", "dt_id", "code", "severity", "text", "at", "ended_at", "recorded")
+NAMES = ("id", "dt_id", "code", "severity", "text", "at", "ended_at", "recorded", "key")
 
 
-def _row(*values: Any) -> dict[str, Any]:
-    row = dict(zip(NAMES, values, strict=True))
+def _typed(page: list[dict[str, Any]]) -> list[Alarm]:
+    return list(all_typed(Alarm, (row | _values(row) for row in page)))
+
+
+def _values(row: dict[str, Any]) -> dict[str, Any]:
     severity, recorded = row["severity"], row["recorded"]
-    row["severity"] = str(severity) if isinstance(severity, int | float) else severity
-    row["recorded"] = datetime.now(UTC) if recorded is None else native(recorded)
-    return row | {"at": plain(row["at"]), "ended_at": plain(row["ended_at"])}
+    return {
+        "severity": str(severity) if isinstance(severity, int | float) else severity,
+        "recorded": datetime.now(UTC) if recorded is None else native(recorded),
+        "at": plain(row["at"]),
+        "ended_at": plain(row["ended_at"]),
+    }

@@ -1,11 +1,13 @@
 """Alarms as devices say them: whatever stands beside, what was accepted is seen."""
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from app.events.alarms import alarms
+from app.events import alarms as alarms_module
+from app.events.alarms import alarms, all_alarms
 from app.twins.directory import Directory
 from app.twins.edit import NewTwin, ensure
 from app.twins.registry import Registry
@@ -36,3 +38,23 @@ def test_an_accepted_alarm_is_seen(beside: dict[str, Any], registry: Registry) -
     (alarm,) = [one for one in alarms(registry.store, None, (), "alarmed") if one.code == code]
     assert alarm.ended_at is None
     assert alarm.text == (str(beside["text"]) if "text" in beside else None)
+
+
+@pytest.mark.parametrize("since", [None, datetime(2000, 1, 1, tzinfo=UTC)], ids=["opened", "since"])
+def test_pages_miss_no_alarm_while_others_end(
+    since: datetime | None, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure(registry.store, registry.catalog, [NewTwin("paged", "Turbine")], [])
+    made = (
+        "MATCH (t:Twin {dtId: 'paged'}) UNWIND range(1, 9) AS n WITH t, n, datetime({epochSeconds: 1795874596 + n / 3}) AS at"
+        " CREATE (t)-[:_EVENT]->(:_Event {id: 'paged-' + n, kind: 'alarm', code: 'c' + n, at: at, _recorded: at})"
+    )
+    registry.store.write(lambda tx: tx.run(made))
+    monkeypatch.setattr(alarms_module, "MOST", 2)
+    pages = all_alarms(registry.store, None, (), "paged", opened=True, since=since)
+    told = [alarm.code for alarm in next(pages)]
+    ended = "MATCH (e:_Event {id: 'paged-1'}) SET e.endedAt = e.at, e._recorded = datetime()"
+    registry.store.write(lambda tx: tx.run(ended))
+    told += [alarm.code for page in pages for alarm in page]
+    assert sorted(told) == [f"c{n}" for n in range(1, 10)]
+    registry.store.write(lambda tx: tx.run("MATCH (e:_Event) WHERE e.id STARTS WITH 'paged-' DETACH DELETE e"))
